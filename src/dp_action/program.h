@@ -1,5 +1,5 @@
-// Datapath actions: what the Translator produces and the datapath executes. A Program is a list of them. Each action
-// is a small struct with its odp text form; execution is in datapath/action_engine.
+// Datapath actions: what the Translator produces and the datapath executes. A Program is a list of them. Each
+// action is a small struct with its odp text form; execution is in datapath/action_engine.
 #pragma once
 
 #include <cstdint>
@@ -34,15 +34,30 @@ struct Userspace {
   std::uint8_t reason = 0;  ///< OpenFlow packet-in reason
   std::uint16_t max_len = 0xffff;
   std::uint16_t controller_id = 0;
+  bool dont_send = false;  ///< slow-path work only
   std::uint32_t recirc_id = 0;
   std::uint64_t rule_cookie = 0;
-  bool dont_send = false;   ///< slow-path work only
   bool operator==(const Userspace&) const = default;
 };
-/// Masked write of header fields of one protocol: bits of `mask` in the FlowKey members of that header are replaced by
-/// those of `value`. Text: "set(ipv4(src=10.0.0.1,ttl=63))".
+/// Masked write of header fields of one protocol: bits of `mask` in the FlowKey members of that header are
+/// replaced by those of `value`. Text: "set(ipv4(src=10.0.0.1,ttl=63))".
 struct SetHeader {
-  enum class Header : std::uint8_t { Ethernet, Mpls, Ipv4, Ipv6, Tcp, Udp, Sctp, Icmp, Icmpv6, Arp, Nd, PktMark, SkbPriority, Tunnel };
+  enum class Header : std::uint8_t {
+    Ethernet,
+    Mpls,
+    Ipv4,
+    Ipv6,
+    Tcp,
+    Udp,
+    Sctp,
+    Icmp,
+    Icmpv6,
+    Arp,
+    Nd,
+    PktMark,
+    SkbPriority,
+    Tunnel
+  };
   Header header;
   struct Values {
     flow::FlowKey value;
@@ -68,8 +83,9 @@ struct PopMpls {
   be16 eth_type;  ///< EtherType of what is below the label
   bool operator==(const PopMpls&) const = default;
 };
+/// Sends the packet through the connection tracker. Text: "ct(commit,zone=5,mark=0x1/0xf)".
 struct Ct {
-  conntrack::CtRequest request;
+  Boxed<conntrack::CtRequest> request;
   bool operator==(const Ct&) const = default;
 };
 struct CtClear {
@@ -93,13 +109,13 @@ struct Clone {
 /// Text: "sample(sample=50.0%,actions(…))".
 struct Sample {
   std::uint32_t probability;  ///< of 2^32 - 1
-  Program actions;
+  Boxed<Program> actions;
   bool operator==(const Sample& other) const;
 };
 /// Text: "check_pkt_len(size=1500,gt(…),le(…))".
 struct CheckPktLen {
   std::uint16_t size;
-  Program greater, less_equal;
+  Boxed<Program> greater, less_equal;
   bool operator==(const CheckPktLen& other) const;
 };
 struct Meter {
@@ -112,16 +128,23 @@ struct Drop {
   bool operator==(const Drop&) const = default;
 };
 
-using DpActionVariant = std::variant<Output, Truncate, Userspace, SetHeader, PushVlan, PopVlan, PushMpls, PopMpls, Ct,
-                                     CtClear, Recirc, Hash, Clone, Sample, CheckPktLen, Meter, Drop>;
+using DpActionVariant =
+    std::variant<Output, Truncate, Userspace, SetHeader, PushVlan, PopVlan, PushMpls, PopMpls, Ct, CtClear,
+                 Recirc, Hash, Clone, Sample, CheckPktLen, Meter, Drop>;
 
 struct DpAction : DpActionVariant {
   using DpActionVariant::DpActionVariant;
   const DpActionVariant& variant() const { return *this; }
 };
 
-inline bool operator==(const DpAction& a, const DpAction& b) { return a.variant() == b.variant(); }
-inline bool Clone::operator==(const Clone& other) const { return actions == other.actions; }
+static_assert(sizeof(DpAction) <= 32, "programs are read for every batch: large actions are boxed");
+
+inline bool operator==(const DpAction& a, const DpAction& b) {
+  return a.variant() == b.variant();
+}
+inline bool Clone::operator==(const Clone& other) const {
+  return actions == other.actions;
+}
 inline bool Sample::operator==(const Sample& other) const {
   return probability == other.probability && actions == other.actions;
 }
@@ -132,8 +155,8 @@ inline bool CheckPktLen::operator==(const CheckPktLen& other) const {
 /// Comma-separated odp text; "drop" for an empty program. `port_name` null prints numbers.
 std::string format_program(const Program& program, const field::NameResolver* names = nullptr);
 
-/// A datapath flow's match as odp text: "recirc_id(0),in_port(2),ct_state(-trk),…,ipv4(proto=1,frag=no)". Only what
-/// the mask holds is printed, as ovs-appctl dpctl/dump-flows does.
+/// A datapath flow's match as odp text: "recirc_id(0),in_port(2),ct_state(-trk),…,ipv4(proto=1,frag=no)".
+/// Only what the mask holds is printed, as ovs-appctl dpctl/dump-flows does.
 std::string format_odp_match(const flow::Match& match, const field::NameResolver* names = nullptr);
 
 }  // namespace sluice::dp_action

@@ -1,0 +1,71 @@
+// Why a packet that came in did not go out. Every packet that the datapath takes in ends in exactly one way:
+// sent, handed to the control plane, finished after copies of it went on, or dropped for one of these
+// reasons. The counters of these reasons are per worker (datapath/worker.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::packet {
+
+enum class DropReason : std::uint8_t {
+  MalformedEthernet,
+  NoActions,
+  ExplicitDrop,
+  NoPort,
+  PortHasNoBackend,
+  ConnectionLimit,
+  RecirculationDepth,
+  NestingDepth,
+  NoHandler,
+  NoBuffer,
+  NoHeadroom,
+  RewriteFailed,
+  MeterExceeded,
+};
+inline constexpr unsigned kDropReasonCount = static_cast<unsigned>(DropReason::MeterExceeded) + 1;
+
+struct DropReasonText {
+  DropReason reason;
+  std::string_view name;      ///< as counters show it
+  std::string_view sentence;  ///< for people
+};
+
+inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
+    {DropReason::MalformedEthernet, "malformed_ethernet",
+     "The frame ends inside its Ethernet header or a VLAN tag."},
+    {DropReason::NoActions, "no_actions", "The flows that the packet met send it nowhere."},
+    {DropReason::ExplicitDrop, "explicit_drop", "An action drops the packet."},
+    {DropReason::NoPort, "no_port", "An action outputs to a port that does not exist (any more)."},
+    {DropReason::PortHasNoBackend, "port_has_no_backend",
+     "An action outputs to the datapath's own port ovs-netdev, which is not backed by a device."},
+    {DropReason::ConnectionLimit, "connection_limit",
+     "ct() could not create a connection: the table or the zone is full."},
+    {DropReason::RecirculationDepth, "recirculation_depth",
+     "The packet was recirculated more often than the limit."},
+    {DropReason::NestingDepth, "nesting_depth", "Actions are nested deeper than the limit."},
+    {DropReason::NoHandler, "no_handler",
+     "No megaflow covers the packet and there is no control plane to ask."},
+    {DropReason::NoBuffer, "no_buffer", "The packet pool of the worker is exhausted."},
+    {DropReason::NoHeadroom, "no_headroom", "A header could not be pushed: the buffer has no room for it."},
+    {DropReason::RewriteFailed, "rewrite_failed",
+     "An action changes a header that the packet does not have."},
+    {DropReason::MeterExceeded, "meter_exceeded", "A meter's rate was exceeded."},
+}};
+
+constexpr bool drop_reasons_in_order() {
+  for (unsigned i = 0; i < kDropReasonCount; ++i)
+    if (static_cast<unsigned>(kDropReasons[i].reason) != i) return false;
+  return true;
+}
+static_assert(drop_reasons_in_order(), "one row a reason, in the order of the enumeration");
+
+constexpr std::string_view drop_reason_name(DropReason reason) {
+  return kDropReasons[static_cast<unsigned>(reason)].name;
+}
+constexpr std::string_view drop_reason_sentence(DropReason reason) {
+  return kDropReasons[static_cast<unsigned>(reason)].sentence;
+}
+
+}  // namespace sluice::packet
