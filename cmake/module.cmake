@@ -2,6 +2,9 @@
 # tests (*_test.cc), benchmarks (*_bench.cc) and fuzz targets (*_fuzz.cc) that lie beside its code.
 include(${CMAKE_CURRENT_LIST_DIR}/layers.cmake)
 
+# Modules whose code runs on several threads: their tests also run under ThreadSanitizer.
+set(SLUICE_THREADED base conntrack l2 pipeline datapath unixctl)
+
 function(sluice_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
   foreach(dep IN LISTS ARG_DEPS)
@@ -37,6 +40,9 @@ function(sluice_module name)
     target_link_libraries(${name}_test PRIVATE sluice_${name} sluice_testing GTest::gmock_main)
     add_test(NAME ${name}_test COMMAND ${name}_test)
     add_dependencies(sluice_tests ${name}_test)
+    if(name IN_LIST SLUICE_THREADED)
+      add_dependencies(sluice_threaded_tests ${name}_test)
+    endif()
   endif()
   if(benches AND SLUICE_BENCHES)
     add_executable(${name}_bench ${benches})
