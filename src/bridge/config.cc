@@ -1,0 +1,96 @@
+#include "bridge/config.h"
+
+#include <fmt/core.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <set>
+
+namespace sluice::bridge {
+
+namespace {
+
+/// Most bytes of a file that is read whole: a flow table of a million rules fits, a disk image read by
+/// mistake does not.
+constexpr std::size_t kMaxFileBytes = std::size_t{512} << 20;
+
+/// Linux's limit for interface names (IFNAMSIZ less the terminator).
+constexpr std::size_t kMaxInterfaceName = 15;
+
+std::string name_fault(std::string_view name, bool interface) {
+  if (name.empty()) return "is empty";
+  if (interface && name.size() > kMaxInterfaceName)
+    return fmt::format("is longer than {} characters", kMaxInterfaceName);
+  for (const char c : name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u <= ' ' || u == 0x7f || c == '/' || c == '"')
+      return "holds a blank, a slash, a quote or a control character";
+  }
+  if (name == "." || name == "..") return "is not a name";
+  return {};
+}
+
+Status check_bridge(const BridgeConfig& bridge, std::set<std::string>& used_names) {
+  if (const auto fault = name_fault(bridge.name, bridge.local == LocalPort::Internal); !fault.empty())
+    return fail(fmt::format("bridge name \"{}\" {}", bridge.name, fault));
+  if (!used_names.insert(bridge.name).second)
+    return fail(
+        fmt::format("the name \"{}\" is used twice: bridges and ports need names of their own", bridge.name));
+
+  std::set<std::uint32_t> numbers;
+  for (const auto& port : bridge.ports) {
+    const bool interface = port.type == "system" || port.type == "internal" || port.type == "tap";
+    if (const auto fault = name_fault(port.name, interface); !fault.empty())
+      return fail(fmt::format("bridge {}: port name \"{}\" {}", bridge.name, port.name, fault));
+    if (const auto fault = port_type_fault(port.type); !fault.empty())
+      return fail(fmt::format("bridge {}: port {}: {}", bridge.name, port.name, fault));
+    if (!used_names.insert(port.name).second)
+      return fail(
+          fmt::format("the name \"{}\" is used twice: bridges and ports need names of their own", port.name));
+    if (port.number && !numbers.insert(*port.number).second)
+      return fail(fmt::format("bridge {}: port {}: OpenFlow port {} is taken by another port of the bridge",
+                              bridge.name, port.name, *port.number));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string port_type_fault(std::string_view type) {
+  if (type == "system" || type == "internal" || type == "tap" || type == "pcap" || type == "dummy") return {};
+  if (type == "patch")
+    return "type patch is not supported yet: join the two bridges with a veth pair, a port of type system on "
+           "each";
+  return fmt::format("unknown type \"{}\": expected {}", type, kPortTypes);
+}
+
+Status check_config(const SwitchConfig& config) {
+  if (config.workers == 0 || config.workers > kMaxWorkers)
+    return fail(fmt::format("workers is {}: expected 1 to {}", config.workers, kMaxWorkers));
+  std::set<std::string> used_names;
+  for (const auto& bridge : config.bridges) SLUICE_TRY(check_bridge(bridge, used_names));
+  return {};
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file) return fail(fmt::format("{}: {}", path, std::strerror(errno)));
+  std::string text;
+  char buffer[65536];
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    text.append(buffer, n);
+    if (text.size() > kMaxFileBytes)
+      return fail(fmt::format("{}: is larger than {} bytes", path, kMaxFileBytes));
+  }
+  if (std::ferror(file.get())) return fail(fmt::format("{}: {}", path, std::strerror(errno)));
+  return text;
+}
+
+Result<SwitchConfig> load_config(const std::string& path) {
+  SLUICE_ASSIGN(const std::string text, read_file(path));
+  return parse_config(text, path);
+}
+
+}  // namespace sluice::bridge

@@ -1,0 +1,87 @@
+// What a switch shall be: bridges, ports, flows, limits. A value, made from a TOML file or from command line
+// options, and compared with what runs by Switch::reconcile(). Nothing here opens anything.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sluice::bridge {
+
+/// One interface of a bridge.
+struct PortConfig {
+  std::string name;
+  std::string type = "system";  ///< system, internal, tap, pcap, dummy
+  std::optional<std::uint32_t>
+      number;  ///< OpenFlow port; absent: the lowest free one, in the order of the file
+  std::map<std::string, std::string> options;
+
+  bool operator==(const PortConfig&) const = default;
+};
+
+/// What a bridge does with packets before anything told it what to do (ovs-vswitchd.conf.db(5), fail_mode).
+enum class FailMode : std::uint8_t {
+  Secure,      ///< no flow: all packets are dropped
+  Standalone,  ///< one flow of priority 0: NORMAL
+};
+
+/// The OpenFlow port LOCAL, named like the bridge.
+enum class LocalPort : std::uint8_t { None, Internal, Dummy };
+
+struct BridgeConfig {
+  std::string name;
+  LocalPort local = LocalPort::Internal;
+  FailMode fail_mode = FailMode::Secure;
+  std::vector<PortConfig> ports;
+  std::vector<std::string> flow_files;                 ///< paths, read at every reload
+  std::string flows;                                   ///< further flows, a line each
+  std::map<std::uint8_t, std::uint32_t> table_limits;  ///< table -> most flows in it
+
+  bool operator==(const BridgeConfig&) const = default;
+};
+
+struct ConntrackConfig {
+  std::uint32_t max_connections = 3'000'000;
+  std::uint32_t default_zone_limit = 0;  ///< 0 = unlimited
+  std::map<std::uint16_t, std::uint32_t> zone_limits;
+  bool tcp_sequence_check = true;
+
+  bool operator==(const ConntrackConfig&) const = default;
+};
+
+struct SwitchConfig {
+  unsigned workers = 1;
+  std::string run_dir;  ///< empty: SLUICE_RUNDIR, OVS_RUNDIR or the default
+  std::string control;  ///< path of the control socket; empty: in the run directory, named after the program
+  ConntrackConfig conntrack;
+  std::vector<BridgeConfig> bridges;
+
+  bool operator==(const SwitchConfig&) const = default;
+};
+
+inline constexpr unsigned kMaxWorkers = 64;
+/// The port types that can be opened, for messages.
+inline constexpr std::string_view kPortTypes = "system, internal, tap, pcap or dummy";
+
+/// What is wrong with a type of port, empty if nothing is.
+std::string port_type_fault(std::string_view type);
+
+/// Finds what no single value shows: names used twice, numbers taken twice, names that can't be an
+/// interface's.
+Status check_config(const SwitchConfig& config);
+
+/// Reads a TOML document. Errors begin "PATH:LINE:COLUMN: ". `path` names it in errors; flow files are
+/// relative to its directory.
+Result<SwitchConfig> parse_config(std::string_view text, const std::string& path);
+/// Reads the file, then as parse_config().
+Result<SwitchConfig> load_config(const std::string& path);
+
+/// The whole file; the error names path and reason.
+Result<std::string> read_file(const std::string& path);
+
+}  // namespace sluice::bridge

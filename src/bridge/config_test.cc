@@ -1,0 +1,160 @@
+#include "bridge/config.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/rng.h"
+
+namespace sluice::bridge {
+namespace {
+
+constexpr std::string_view kWhole = R"(
+workers = 2
+run_dir = "/run/x"
+control = "/run/x/s.ctl"
+
+[conntrack]
+max_connections = 1000
+default_zone_limit = 10
+tcp_sequence_check = false
+zone_limits = { 5 = 100, 65535 = 0 }
+
+[[bridge]]
+name = "br0"
+local = "none"
+fail_mode = "standalone"
+flow_files = ["a.flows", "/abs/b.flows"]
+flows = "table=0,actions=drop"
+[bridge.table_limits]
+0 = 10
+254 = 20
+
+[[bridge.port]]
+name = "veth0"
+[[bridge.port]]
+name = "cap"
+type = "pcap"
+number = 7
+options = { in = "x.pcap", loop = true, speed = 3 }
+
+[[bridge]]
+name = "br1"
+)";
+
+TEST(Config, ReadsEveryKey) {
+  const auto config = parse_config(kWhole, "/etc/sluice/s.toml");
+  ASSERT_TRUE(config) << config.error().message;
+
+  SwitchConfig expected;
+  expected.workers = 2;
+  expected.run_dir = "/run/x";
+  expected.control = "/run/x/s.ctl";
+  expected.conntrack = {1000, 10, {{5, 100}, {65535, 0}}, false};
+  BridgeConfig br0;
+  br0.name = "br0";
+  br0.local = LocalPort::None;
+  br0.fail_mode = FailMode::Standalone;
+  br0.flow_files = {"/etc/sluice/a.flows", "/abs/b.flows"};
+  br0.flows = "table=0,actions=drop";
+  br0.table_limits = {{0, 10}, {254, 20}};
+  br0.ports = {{"veth0", "system", std::nullopt, {}},
+               {"cap", "pcap", 7u, {{"in", "x.pcap"}, {"loop", "true"}, {"speed", "3"}}}};
+  BridgeConfig br1;
+  br1.name = "br1";
+  expected.bridges = {br0, br1};
+  EXPECT_EQ(*config, expected);
+}
+
+TEST(Config, EmptyDocumentIsTheDefault) {
+  const auto config = parse_config("", "s.toml");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(*config, SwitchConfig{});
+}
+
+struct BadConfig {
+  const char* text;
+  const char* error;
+};
+
+class ConfigErrors : public ::testing::TestWithParam<BadConfig> {};
+
+TEST_P(ConfigErrors, NamePlaceAndExpectation) {
+  const auto config = parse_config(GetParam().text, "s.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().message, GetParam().error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ConfigErrors,
+    ::testing::Values(
+        BadConfig{"workers = 0", "s.toml:1:11: workers: expected a number from 1 to 64"},
+        BadConfig{"\nworkers = \"two\"", "s.toml:2:11: workers: expected a number from 1 to 64"},
+        BadConfig{"[conntrack]\nmax = 1",
+                  "s.toml:2:1: unknown key \"max\" in [conntrack]: expected one of default_zone_limit, "
+                  "max_connections, "
+                  "tcp_sequence_check, zone_limits"},
+        BadConfig{"[conntrack.zone_limits]\n70000 = 1",
+                  "s.toml:2:1: in [conntrack.zone_limits]: key \"70000\" is not a number from 0 to 65535"},
+        BadConfig{"bridge = 3", "s.toml:1:10: bridge: expected tables, [[bridge]]"},
+        BadConfig{"[[bridge]]\nlocal = \"none\"", "s.toml:1:1: [[bridge]] without a name"},
+        BadConfig{"[[bridge]]\nname = \"b\"\nlocal = \"tap\"",
+                  "s.toml:3:9: bridge.local: expected \"none\" or \"internal\" or \"dummy\""},
+        BadConfig{"[[bridge]]\nname = \"b\"\nflow_files = [1]",
+                  "s.toml:3:15: bridge.flow_files: expected an array of strings"},
+        BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"p\"\ntype = \"patch\"",
+                  "s.toml:5:8: port p: type patch is not supported yet: join the two bridges with a veth "
+                  "pair, a port of "
+                  "type system on each"},
+        BadConfig{
+            "[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"p\"\ntype = \"vhost\"",
+            "s.toml:5:8: port p: unknown type \"vhost\": expected system, internal, tap, pcap or dummy"},
+        BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"b\"",
+                  "s.toml: the name \"b\" is used twice: bridges and ports need names of their own"},
+        BadConfig{"[[bridge]]\nname = \"b\"\nport = [{name = \"p\", number = 1}, {name = \"q\", number = 1}]",
+                  "s.toml: bridge b: port q: OpenFlow port 1 is taken by another port of the bridge"},
+        BadConfig{"[[bridge]]\nname = \"a-name-of-16-chr\"",
+                  "s.toml: bridge name \"a-name-of-16-chr\" is longer than 15 characters"},
+        BadConfig{"[[bridge]]\nname = \"a b\"",
+                  "s.toml: bridge name \"a b\" holds a blank, a slash, a quote or a control character"}));
+
+TEST(Config, SyntaxErrorHasItsPlace) {
+  const auto config = parse_config("workers = 1\nrun_dir = \n", "s.toml");
+  ASSERT_FALSE(config);
+  EXPECT_TRUE(config.error().message.starts_with("s.toml:2:")) << config.error().message;
+}
+
+TEST(Config, MissingFileIsOneSentence) {
+  const auto config = load_config("/no/such/file.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().message, "/no/such/file.toml: No such file or directory");
+}
+
+// Whatever is done to a valid document, the reader answers with a value or with one line that names the file.
+TEST(Config, MutationsNeverCrash) {
+  Rng rng(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text(kWhole);
+    for (std::uint64_t n = 1 + rng.below(4); n > 0; --n) {
+      const std::size_t at = rng.below(text.size());
+      switch (rng.below(3)) {
+        case 0:
+          text[at] = static_cast<char>(rng.next());
+          break;
+        case 1:
+          text.erase(at, 1 + rng.below(8));
+          break;
+        default:
+          text.insert(at, text.substr(rng.below(text.size()), rng.below(12)));
+      }
+    }
+    const auto config = parse_config(text, "s.toml");
+    if (!config) {
+      EXPECT_TRUE(config.error().message.starts_with("s.toml:")) << config.error().message;
+      EXPECT_EQ(config.error().message.find('\n'), std::string::npos) << config.error().message;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::bridge

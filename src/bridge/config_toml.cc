@@ -1,0 +1,281 @@
+// The TOML form of SwitchConfig. docs and examples/switch.toml show it; every key is read here and nowhere
+// else.
+//
+// Section is the idea: it wraps one TOML table, each getter marks its key as known, and finish() refuses what
+// was left over, so a key can't be read without being allowed nor allowed without being read.
+#include <fmt/core.h>
+
+#include <toml++/toml.h>
+#include <limits>
+#include <set>
+
+#include "bridge/config.h"
+
+namespace sluice::bridge {
+
+namespace {
+
+class Section {
+ public:
+  Section(const toml::table& table, const std::string& path, std::string name)
+      : table_(table), path_(path), name_(std::move(name)) {}
+
+  Result<std::string> text(std::string_view key, std::string fallback) {
+    return get<std::string>(key, std::move(fallback), "a string");
+  }
+  Result<bool> boolean(std::string_view key, bool fallback) {
+    return get<bool>(key, fallback, "true or false");
+  }
+
+  Result<std::int64_t> integer(std::string_view key, std::int64_t fallback, std::int64_t low,
+                               std::int64_t high) {
+    const toml::node* node = find(key);
+    if (!node) return fallback;
+    return checked_integer(*node, key, low, high);
+  }
+
+  /// A string out of a list of words; the index of the word.
+  Result<unsigned> word(std::string_view key, unsigned fallback,
+                        std::initializer_list<std::string_view> words) {
+    const toml::node* node = find(key);
+    if (!node) return fallback;
+    if (const auto* value = node->as_string()) {
+      unsigned index = 0;
+      for (const auto word : words) {
+        if (word == value->get()) return index;
+        ++index;
+      }
+    }
+    std::string expected;
+    for (const auto word : words) expected += fmt::format("{}\"{}\"", expected.empty() ? "" : " or ", word);
+    return wrong(*node, key, expected);
+  }
+
+  /// A string, or an array of strings.
+  Result<std::vector<std::string>> texts(std::string_view key) {
+    std::vector<std::string> values;
+    const toml::node* node = find(key);
+    if (!node) return values;
+    if (const auto* one = node->as_string()) return std::vector<std::string>{one->get()};
+    const auto* array = node->as_array();
+    if (!array) return wrong(*node, key, "a string or an array of strings");
+    for (const auto& item : *array) {
+      const auto* value = item.as_string();
+      if (!value) return wrong(item, key, "an array of strings");
+      values.push_back(value->get());
+    }
+    return values;
+  }
+
+  /// A table whose values are strings, numbers or booleans: as text.
+  Result<std::map<std::string, std::string>> options(std::string_view key) {
+    std::map<std::string, std::string> values;
+    SLUICE_ASSIGN(const auto* inner, subtable(key));
+    if (!inner) return values;
+    for (const auto& [name, item] : *inner) {
+      std::string& value = values[std::string(name.str())];
+      if (const auto* s = item.as_string())
+        value = s->get();
+      else if (const auto* i = item.as_integer())
+        value = std::to_string(i->get());
+      else if (const auto* b = item.as_boolean())
+        value = b->get() ? "true" : "false";
+      else
+        return wrong(item, name.str(), "a string, a number or a boolean");
+    }
+    return values;
+  }
+
+  /// A table number -> number, as `5 = 1000`.
+  template <typename Key>
+  Result<std::map<Key, std::uint32_t>> numbers(std::string_view key, std::int64_t highest_key) {
+    std::map<Key, std::uint32_t> values;
+    SLUICE_ASSIGN(const auto* inner, subtable(key));
+    if (!inner) return values;
+    for (const auto& [name, item] : *inner) {
+      std::int64_t number = 0;
+      for (const char c : name.str()) {
+        number = c >= '0' && c <= '9' && number <= highest_key ? number * 10 + (c - '0') : highest_key + 1;
+      }
+      if (number > highest_key)
+        return fail(fmt::format("{}in [{}]: key \"{}\" is not a number from 0 to {}", at(name.source().begin),
+                                qualified(key), name.str(), highest_key));
+      SLUICE_ASSIGN(const auto value,
+                    checked_integer(item, name.str(), 0, std::numeric_limits<std::uint32_t>::max()));
+      values[static_cast<Key>(number)] = static_cast<std::uint32_t>(value);
+    }
+    return values;
+  }
+
+  Result<const toml::table*> subtable(std::string_view key) {
+    const toml::node* node = find(key);
+    if (!node) return static_cast<const toml::table*>(nullptr);
+    const toml::table* inner = node->as_table();
+    if (!inner) return wrong(*node, key, fmt::format("a table, [{}]", qualified(key)));
+    return inner;
+  }
+  Result<std::vector<const toml::table*>> subtables(std::string_view key) {
+    std::vector<const toml::table*> tables;
+    const toml::node* node = find(key);
+    if (!node) return tables;
+    const auto expected = fmt::format("tables, [[{}]]", qualified(key));
+    const auto* array = node->as_array();
+    if (!array) return wrong(*node, key, expected);
+    for (const auto& item : *array) {
+      if (!item.is_table()) return wrong(item, key, expected);
+      tables.push_back(item.as_table());
+    }
+    return tables;
+  }
+
+  /// Refuses keys that no getter asked for.
+  Status finish() const {
+    for (const auto& [name, item] : table_) {
+      if (known_.contains(std::string(name.str()))) continue;
+      std::string expected;
+      for (const auto& key : known_) expected += (expected.empty() ? "" : ", ") + key;
+      return fail(fmt::format("{}unknown key \"{}\"{}: expected one of {}", at(name.source().begin),
+                              name.str(), name_.empty() ? "" : " in [" + name_ + "]", expected));
+    }
+    return {};
+  }
+
+  std::string qualified(std::string_view key) const {
+    return name_.empty() ? std::string(key) : name_ + "." + std::string(key);
+  }
+  std::string at(const toml::source_position& position) const {
+    return fmt::format("{}:{}:{}: ", path_, position.line, position.column);
+  }
+  std::string at() const { return at(table_.source().begin); }
+
+ private:
+  const toml::node* find(std::string_view key) {
+    known_.insert(std::string(key));
+    return table_.get(key);
+  }
+  tl::unexpected<Error> wrong(const toml::node& node, std::string_view key, std::string_view expected) const {
+    return fail(fmt::format("{}{}: expected {}", at(node.source().begin), qualified(key), expected));
+  }
+  template <typename T>
+  Result<T> get(std::string_view key, T fallback, std::string_view expected) {
+    const toml::node* node = find(key);
+    if (!node) return fallback;
+    const auto* value = node->as<T>();
+    if (!value) return wrong(*node, key, expected);
+    return value->get();
+  }
+  Result<std::int64_t> checked_integer(const toml::node& node, std::string_view key, std::int64_t low,
+                                       std::int64_t high) const {
+    const auto* value = node.as_integer();
+    if (!value || value->get() < low || value->get() > high)
+      return wrong(node, key, fmt::format("a number from {} to {}", low, high));
+    return value->get();
+  }
+
+  const toml::table& table_;
+  const std::string& path_;
+  std::string name_;
+  std::set<std::string> known_;
+};
+
+constexpr std::int64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
+/// The highest number that an OpenFlow 1.0 controller can name (OFPP_MAX is 0xff00).
+constexpr std::int64_t kMaxPortNumber = 0xfeff;
+
+Result<PortConfig> read_port(const toml::table& table, const std::string& path) {
+  Section section(table, path, "bridge.port");
+  PortConfig port;
+  SLUICE_ASSIGN(port.name, section.text("name", ""));
+  if (port.name.empty()) return fail(section.at() + "[[bridge.port]] without a name");
+  SLUICE_ASSIGN(port.type, section.text("type", port.type));
+  if (const auto fault = port_type_fault(port.type); !fault.empty())
+    return fail(
+        fmt::format("{}port {}: {}", section.at(table.get("type")->source().begin), port.name, fault));
+  SLUICE_ASSIGN(const auto number, section.integer("number", 0, 1, kMaxPortNumber));
+  if (number != 0) port.number = static_cast<std::uint32_t>(number);
+  SLUICE_ASSIGN(port.options, section.options("options"));
+  SLUICE_TRY(section.finish());
+  return port;
+}
+
+Result<BridgeConfig> read_bridge(const toml::table& table, const std::string& path) {
+  Section section(table, path, "bridge");
+  BridgeConfig bridge;
+  SLUICE_ASSIGN(bridge.name, section.text("name", ""));
+  if (bridge.name.empty()) return fail(section.at() + "[[bridge]] without a name");
+  SLUICE_ASSIGN(const unsigned local, section.word("local", 1, {"none", "internal", "dummy"}));
+  bridge.local = static_cast<LocalPort>(local);
+  SLUICE_ASSIGN(const unsigned mode, section.word("fail_mode", 0, {"secure", "standalone"}));
+  bridge.fail_mode = static_cast<FailMode>(mode);
+  SLUICE_ASSIGN(bridge.flow_files, section.texts("flow_files"));
+  const auto slash = path.rfind('/');
+  for (auto& file : bridge.flow_files)
+    if (!file.starts_with('/') && slash != std::string::npos) file = path.substr(0, slash + 1) + file;
+  SLUICE_ASSIGN(bridge.flows, section.text("flows", ""));
+  SLUICE_ASSIGN(bridge.table_limits, section.numbers<std::uint8_t>("table_limits", 254));
+  SLUICE_ASSIGN(const auto ports, section.subtables("port"));
+  for (const auto* port_table : ports) {
+    SLUICE_ASSIGN(auto port, read_port(*port_table, path));
+    bridge.ports.push_back(std::move(port));
+  }
+  SLUICE_TRY(section.finish());
+  return bridge;
+}
+
+Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::string& path) {
+  Section section(table, path, "conntrack");
+  ConntrackConfig conntrack;
+  SLUICE_ASSIGN(const auto most, section.integer("max_connections", conntrack.max_connections, 1, kMaxU32));
+  conntrack.max_connections = static_cast<std::uint32_t>(most);
+  SLUICE_ASSIGN(const auto limit, section.integer("default_zone_limit", 0, 0, kMaxU32));
+  conntrack.default_zone_limit = static_cast<std::uint32_t>(limit);
+  SLUICE_ASSIGN(conntrack.zone_limits, section.numbers<std::uint16_t>("zone_limits", 65535));
+  SLUICE_ASSIGN(conntrack.tcp_sequence_check, section.boolean("tcp_sequence_check", true));
+  SLUICE_TRY(section.finish());
+  return conntrack;
+}
+
+Result<SwitchConfig> read_switch(const toml::table& table, const std::string& path) {
+  Section section(table, path, "");
+  SwitchConfig config;
+  SLUICE_ASSIGN(const auto workers, section.integer("workers", 1, 1, kMaxWorkers));
+  config.workers = static_cast<unsigned>(workers);
+  SLUICE_ASSIGN(config.run_dir, section.text("run_dir", ""));
+  SLUICE_ASSIGN(config.control, section.text("control", ""));
+  SLUICE_ASSIGN(const auto* conntrack, section.subtable("conntrack"));
+  if (conntrack) {
+    SLUICE_ASSIGN(config.conntrack, read_conntrack(*conntrack, path));
+  }
+  SLUICE_ASSIGN(const auto bridges, section.subtables("bridge"));
+  for (const auto* bridge_table : bridges) {
+    SLUICE_ASSIGN(auto bridge, read_bridge(*bridge_table, path));
+    config.bridges.push_back(std::move(bridge));
+  }
+  SLUICE_TRY(section.finish());
+  if (auto status = check_config(config); !status) return fail(path + ": " + status.error().message);
+  return config;
+}
+
+/// The library quotes the offending characters as they are; a message is one line.
+std::string on_one_line(std::string_view text) {
+  std::string line(text);
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line;
+}
+
+}  // namespace
+
+Result<SwitchConfig> parse_config(std::string_view text, const std::string& path) {
+  try {
+    const toml::table table = toml::parse(text, path);
+    return read_switch(table, path);
+  } catch (const toml::parse_error& error) {
+    const auto& where = error.source().begin;
+    return fail(
+        fmt::format("{}:{}:{}: {}", path, where.line, where.column, on_one_line(error.description())));
+  }
+}
+
+}  // namespace sluice::bridge
