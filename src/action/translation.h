@@ -1,8 +1,10 @@
-// What an action may do when a packet's key is translated to datapath actions. The Translator of pipeline/ implements
-// it; actions are unit-tested against a fake; explain (ofproto/trace) is an implementation that also narrates.
+// What an action may do when a packet's key is translated to datapath actions. The Translator of pipeline/
+// implements it; actions are unit-tested against a fake; explain (ofproto/trace) is an implementation that
+// also narrates.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "action/action.h"
@@ -25,6 +27,9 @@ class Translation {
   virtual field::FieldValue read(const field::Subfield& sub) = 0;
   /// Writes; if the packet lacks the header (prerequisite) nothing happens.
   virtual void write(const field::Subfield& sub, field::FieldValue value) = 0;
+  /// Whether the packet has the header that the field is in; what that took is un-wildcarded. A move from a
+  /// field that is absent does nothing.
+  virtual bool has(field::FieldId) { return true; }
   virtual void unwildcard(field::FieldId id) = 0;
 
   /// Output to any OpenFlow port, reserved ones included. max_len is for CONTROLLER.
@@ -39,6 +44,8 @@ class Translation {
   /// False if the TTL is exhausted: the packet-in has been made and the caller must stop the action list.
   virtual bool decrement_ttl() = 0;
   virtual bool decrement_mpls_ttl() = 0;
+  /// As decrement_ttl(), but the packet-in goes to the controllers with these ids.
+  virtual bool decrement_ttl_for(std::span<const std::uint16_t>) { return decrement_ttl(); }
 
   /// in_port 0xfff8 (IN_PORT) keeps the port; table 0xff = the current one; with_ct_tuple looks up with the
   /// connection's original tuple as addresses and ports.
@@ -56,11 +63,16 @@ class Translation {
   virtual void clear_actions() = 0;
   virtual void write_metadata(std::uint64_t value, std::uint64_t mask) = 0;
   virtual void check_pkt_larger(std::uint16_t size, const field::Subfield& target) = 0;
-  virtual void sample(std::uint16_t probability, std::uint32_t collector_set, std::uint32_t domain, std::uint32_t point) = 0;
+  virtual void sample(std::uint16_t probability, std::uint32_t collector_set, std::uint32_t domain,
+                      std::uint32_t point) = 0;
   virtual void group(std::uint32_t id) = 0;
   virtual void meter(std::uint32_t id) = 0;
   virtual void set_queue(std::uint32_t queue) = 0;
+  /// Back to the queue that the packet had when it entered the switch: 0 unless a port says otherwise.
+  virtual void pop_queue() { set_queue(0); }
   virtual void exit() = 0;
+  /// True after exit(), or after an error that ends the translation: translate() runs no further action.
+  virtual bool stopped() const { return false; }
 };
 
 }  // namespace sluice::action
