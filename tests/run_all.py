@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUITES = ["lint", "unit", "asan", "tsan", "fuzz", "system"]
 BINARY_TIMEOUT_S = 900
-SANITIZER_ENV = {
+TEST_ENV = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
+    "PYTHONPATH": f"{ROOT}/tests/system:{ROOT}/tests/differential",
+    "PYTHONDONTWRITEBYTECODE": "1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
 
@@ -45,7 +47,7 @@ def failure(name, output):
 
 def run(command, timeout):
     try:
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **SANITIZER_ENV}, stdin=subprocess.DEVNULL,
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **TEST_ENV}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
         return done.returncode, done.stdout.decode(errors="replace")
     except subprocess.TimeoutExpired as expired:
@@ -107,14 +109,14 @@ def run_fuzzers(seconds):
     return outcome
 
 
-def run_pytest(folder):
+def run_pytest(*folders):
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         code, output = run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                            f"--junitxml={report.name}", folder], 2400)
+                            "--import-mode=importlib", f"--junitxml={report.name}", *folders], 2400)
         try:
             suites = xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite")
         except xml.etree.ElementTree.ParseError:
-            return failure(folder, output)
+            return failure("pytest", output)
         outcome = Outcome()
         for suite in suites:
             count = {k: int(suite.get(k, 0)) for k in ("tests", "errors", "failures", "skipped")}
@@ -123,7 +125,7 @@ def run_pytest(folder):
             outcome.skipped += count["skipped"]
             outcome.passed += count["tests"] - bad - count["skipped"]
     if code not in (0, 5):
-        outcome.problems.append((folder, output[-20000:]))
+        outcome.problems.append(("pytest", output[-20000:]))
         outcome.failed = max(outcome.failed, 1)
     return outcome
 
@@ -144,7 +146,7 @@ def main():
         "asan": lambda: run_gtests("asan"),
         "tsan": lambda: run_gtests("tsan"),
         "fuzz": lambda: run_fuzzers(arguments.fuzz_seconds),
-        "system": lambda: run_pytest("tests/system"),
+        "system": lambda: run_pytest("tests/system", "tests/differential"),
     }
     total = Outcome()
     for name in arguments.only or SUITES:

@@ -1,0 +1,71 @@
+"""The installed Open vSwitch as an oracle: ovsdb-server and ovs-vswitchd with dummy ports, in a run directory of their
+own, ended by process id."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+
+class Ovs:
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="sluice-ovs-")
+        self.env = {**os.environ, "OVS_RUNDIR": self.dir, "OVS_LOGDIR": self.dir, "OVS_DBDIR": self.dir,
+                    "OVS_SYSCONFDIR": self.dir, "OVS_SYSLOG_METHOD": "null"}
+        self.processes = []
+        self.run("ovsdb-tool", "create", f"{self.dir}/conf.db", SCHEMA)
+        self._start("ovsdb-server", f"--remote=punix:{self.dir}/db.sock", f"{self.dir}/conf.db", socket="db.sock")
+        self.run("ovs-vsctl", "--no-wait", "init")
+        self._start("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{self.dir}/db.sock",
+                    socket="ovs-vswitchd.ctl", options=[f"--unixctl={self.dir}/ovs-vswitchd.ctl"])
+
+    def _start(self, program, *words, socket, options=()):
+        log = open(f"{self.dir}/{program}.out", "wb")
+        self.processes.append(subprocess.Popen([program, *options, *words], env=self.env, stdin=subprocess.DEVNULL,
+                                               stdout=log, stderr=log))
+        end = time.monotonic() + 10
+        while not os.path.exists(f"{self.dir}/{socket}"):
+            assert self.processes[-1].poll() is None and time.monotonic() < end, f"{program} did not start"
+            time.sleep(0.02)
+
+    def run(self, *words, text=None, check=True):
+        done = subprocess.run(words, env=self.env, input=text, capture_output=True, text=True, timeout=60, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(words)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def vsctl(self, *words):
+        return self.run("ovs-vsctl", *words)
+
+    def ofctl(self, *words, text=None):
+        return self.run("ovs-ofctl", *words, text=text)
+
+    def appctl(self, *words):
+        return self.run("ovs-appctl", "-t", f"{self.dir}/ovs-vswitchd.ctl", *words)
+
+    def add_bridge(self, name, ports):
+        """A bridge with dummy ports named p1, p2, … that have OpenFlow and datapath numbers 1, 2, …"""
+        words = ["add-br", name, "--", "set", "bridge", name, "datapath_type=dummy", "fail_mode=secure"]
+        for n in range(1, ports + 1):
+            words += ["--", "add-port", name, f"p{n}", "--", "set", "interface", f"p{n}", "type=dummy",
+                      f"ofport_request={n}"]
+        self.vsctl(*words)
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
