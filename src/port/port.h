@@ -1,6 +1,8 @@
-// A port moves packets between the switch and the world. Backends live one folder each (af_packet, tap, pcap, dummy).
+// A port moves packets between the switch and the world. Backends live one folder each (af_packet, tap, pcap,
+// dummy).
 //
-// Threads: receive() and send() are called by the one worker that owns the port; counters may be read by any thread.
+// Threads: receive() and send() are called by the one worker that owns the port; counters may be read by any
+// thread.
 #pragma once
 
 #include <atomic>
@@ -34,14 +36,18 @@ class Port {
   const std::string& name() const { return name_; }
   const PortCounters& counters() const { return counters_; }
 
-  /// Appends received packets to the batch until it is full or nothing waits. Layout is not filled in; in_port is
-  /// not set; offload is.
+  /// Appends received packets to the batch until it is full or nothing waits. Layout is not filled in;
+  /// in_port is not set; offload is.
   virtual void receive(packet::PacketBatch& batch, packet::PacketPool& pool) = 0;
 
-  /// Sends a packet as it is now (offload honoured or done in software) and counts it. Does not take ownership.
-  /// May queue: flush() at the end of each batch.
+  /// Sends a packet as it is now (offload honoured or done in software) and counts it. Does not take
+  /// ownership. May queue: flush() at the end of each batch.
   virtual void send(const packet::Packet& packet) = 0;
   virtual void flush() {}
+
+  /// Called by the owning worker about once a second: notices what happened to the port's device, and
+  /// repairs.
+  virtual void maintain() {}
 
   /// A descriptor that polls readable when receive() has something, -1 if the port must be polled.
   virtual int receive_fd() const { return -1; }

@@ -1,0 +1,68 @@
+// A port in memory: tests put frames in and take frames out. What is sent is kept as bytes, offload work done
+// or not as the test chooses.
+//
+// Threads: inject() and take_sent() may be called by another thread than the worker's; a mutex guards both
+// queues.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "port/port.h"
+
+namespace sluice::port {
+
+struct DummyOptions {
+  net::Mac mac{{0xaa, 0x55, 0xaa, 0x55, 0x00, 0x00}};
+  std::uint32_t mtu = 1500;
+  std::size_t max_received = 65536;  ///< frames that may wait to be received; more are dropped and counted
+  std::size_t max_sent =
+      65536;              ///< frames kept until taken; more are dropped and counted. 0: count, keep nothing
+  bool offloads = false;  ///< keep GSO and partial checksums as they are, as a veth would
+};
+
+class DummyPort final : public Port {
+ public:
+  /// A frame that the switch sent.
+  struct Sent {
+    std::vector<std::uint8_t> bytes;
+    packet::Offload offload;  ///< empty unless DummyOptions::offloads
+  };
+
+  explicit DummyPort(std::string name, DummyOptions options = {});
+  ~DummyPort() override;
+
+  /// A frame arrives. False if the queue is full.
+  bool inject(Bytes frame, const packet::Offload& offload = {});
+  /// The oldest frame that was sent and not yet taken.
+  std::optional<Sent> take_sent();
+  std::size_t sent_waiting() const;
+  void set_link(bool up);
+
+  std::string_view type() const override { return "dummy"; }
+  void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override;
+  void send(const packet::Packet& packet) override;
+  int receive_fd() const override { return event_fd_; }
+  net::Mac mac() const override { return options_.mac; }
+  std::uint32_t mtu() const override { return options_.mtu; }
+  bool link_up() const override { return link_up_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Waiting {
+    std::vector<std::uint8_t> bytes;
+    packet::Offload offload;
+  };
+  void keep(Bytes frame, const packet::Offload& offload);
+
+  DummyOptions options_;
+  int event_fd_;
+  std::atomic<bool> link_up_{true};
+  mutable std::mutex mutex_;
+  std::deque<Waiting> received_;  ///< guarded by mutex_
+  std::deque<Sent> sent_;         ///< guarded by mutex_
+};
+
+}  // namespace sluice::port

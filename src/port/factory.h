@@ -1,0 +1,28 @@
+// Makes ports by type name, so that who configures a switch needs to know no backend.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "port/port.h"
+
+namespace sluice::port {
+
+using Options = std::map<std::string, std::string, std::less<>>;
+
+/// @param type  "system" or "" (an existing network interface), "internal" or "tap" (a new TAP device),
+/// "pcap"
+///   (a capture file), "dummy".
+/// @param options  what the type takes, an unknown one is an error:
+///   tap: mac, mtu, up (true/false, default true) · dummy: mac, mtu · pcap: in (file to read), out (file to
+///   write).
+Result<std::unique_ptr<Port>> make_port(std::string_view type, const std::string& name,
+                                        const Options& options = {});
+
+/// Whether a network interface of this name exists in the process's network namespace.
+bool interface_exists(const std::string& name);
+
+}  // namespace sluice::port
