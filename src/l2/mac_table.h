@@ -1,0 +1,71 @@
+// The MAC table of a bridge: (MAC, VLAN) -> OpenFlow port, learned from packets, aged.
+//
+// Fixed open-addressing array of atomic cells, so that several workers learn and look up at once: a look-up
+// is a probe of a few cells under a per-cell sequence and never waits; learning takes the table's mutex only
+// when an entry appears or moves (a refresh is one relaxed store). What could change a translation (an entry
+// appears, moves or goes) is told to the caller, who bumps the epoch.
+//
+// Threads: lookup, learn and refresh by any worker; expire, flush, dump and configuration by main.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/address.h"
+
+namespace sluice::l2 {
+
+struct MacEntry {
+  net::Mac mac;
+  std::uint16_t vlan = 0;
+  std::uint32_t port = 0;
+  bool is_static = false;
+  Instant last_seen;
+};
+
+class MacTable {
+ public:
+  struct Config {
+    Duration ageing = Duration::seconds(300);
+    std::uint32_t max_entries =
+        8192;  ///< beyond it the entry seen longest ago goes (ovs-vswitchd.conf.db: mac-table-size)
+  };
+  explicit MacTable(std::uint64_t hash_secret) : MacTable(hash_secret, Config{}) {}
+  MacTable(std::uint64_t hash_secret, Config config);
+  ~MacTable();
+  MacTable(const MacTable&) = delete;
+  MacTable& operator=(const MacTable&) = delete;
+
+  /// The port behind which the address is. Entries past the ageing time don't count.
+  std::optional<std::uint32_t> lookup(const net::Mac& mac, std::uint16_t vlan, Instant now) const;
+
+  /// Whether learning it would change the table (a new address, or behind another port): nothing is changed.
+  bool would_change(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port, Instant now) const;
+  /// Notes that the address was seen behind the port. True if a translation could come out differently now.
+  bool learn(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port, Instant now);
+
+  bool add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port);
+  bool remove(const net::Mac& mac, std::uint16_t vlan);
+  /// Removes what is older than the ageing time; the number of entries removed.
+  unsigned expire(Instant now);
+  /// Removes learned entries behind the port; all learned ones.
+  unsigned flush_port(std::uint32_t port);
+  unsigned flush();
+
+  void configure(Config config);
+  Config config() const;
+  std::size_t size() const;
+  /// In the order in which they were learned or last moved.
+  std::vector<MacEntry> entries() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::l2
