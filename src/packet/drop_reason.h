@@ -23,8 +23,24 @@ enum class DropReason : std::uint8_t {
   NoHeadroom,
   RewriteFailed,
   MeterExceeded,
+  TableMiss,
+  NoOutput,
+  InputPortOnly,
+  PortNotForwarding,
+  PortNotReceiving,
+  UnknownInputPort,
+  VlanNotAllowed,
+  ReservedMulticast,
+  TtlExpired,
+  ResubmitDepth,
+  ResubmitLimit,
+  TranslationTooLarge,
+  MplsDepth,
+  RecirculationLost,
+  RecirculationExhausted,
+  UnsupportedAction,
 };
-inline constexpr unsigned kDropReasonCount = static_cast<unsigned>(DropReason::MeterExceeded) + 1;
+inline constexpr unsigned kDropReasonCount = static_cast<unsigned>(DropReason::UnsupportedAction) + 1;
 
 struct DropReasonText {
   DropReason reason;
@@ -52,6 +68,33 @@ inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
     {DropReason::RewriteFailed, "rewrite_failed",
      "An action changes a header that the packet does not have."},
     {DropReason::MeterExceeded, "meter_exceeded", "A meter's rate was exceeded."},
+    // Found while flows are translated.
+    {DropReason::TableMiss, "table_miss",
+     "No flow of the table matches, and the table drops what it does not match."},
+    {DropReason::NoOutput, "no_output", "The actions of the flows that the packet met contain no output."},
+    {DropReason::InputPortOnly, "input_port_only", "The only way out is the port that the packet came from."},
+    {DropReason::PortNotForwarding, "port_not_forwarding", "The output port is down or set not to forward."},
+    {DropReason::PortNotReceiving, "port_not_receiving", "The input port is set to drop what it receives."},
+    {DropReason::UnknownInputPort, "unknown_input_port",
+     "NORMAL met a packet whose input port is not one of the bridge."},
+    {DropReason::VlanNotAllowed, "vlan_not_allowed",
+     "The input port does not accept the VLAN of the packet."},
+    {DropReason::ReservedMulticast, "reserved_multicast",
+     "NORMAL does not forward frames to IEEE 802.1D reserved addresses."},
+    {DropReason::TtlExpired, "ttl_expired", "The TTL would have become zero."},
+    {DropReason::ResubmitDepth, "resubmit_depth",
+     "The flow tables resubmit to each other deeper than the limit."},
+    {DropReason::ResubmitLimit, "resubmit_limit", "The flow tables resubmit more often than the limit."},
+    {DropReason::TranslationTooLarge, "translation_too_large",
+     "The flow tables make more actions, or a deeper stack, than the limit."},
+    {DropReason::MplsDepth, "mpls_depth",
+     "A label would have been pushed or popped beyond what the switch can see of the stack."},
+    {DropReason::RecirculationLost, "recirculation_lost",
+     "The packet came back from the datapath after the state of its first pass had been forgotten."},
+    {DropReason::RecirculationExhausted, "recirculation_exhausted",
+     "More recirculation states would be needed than the limit."},
+    {DropReason::UnsupportedAction, "unsupported_action",
+     "A flow uses an action that this version does not carry out."},
 }};
 
 constexpr bool drop_reasons_in_order() {
