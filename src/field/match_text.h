@@ -10,14 +10,16 @@
 
 namespace sluice::field {
 
-/// Applies one "name", "name=value" or "name=value/mask" word (shorthands like "tcp" included) to a match. Returns
-/// whether the word names a match at all: false leaves the match alone, so that a flow parser can try its own words.
-Result<bool> parse_match_word(flow::Match& match, std::string_view name, std::string_view value, bool has_value,
-                              const NameResolver* names = nullptr);
+/// Applies one "name", "name=value" or "name=value/mask" word (shorthands like "tcp" included) to a match.
+/// Returns whether the word names a match at all: false leaves the match alone, so that a flow parser can try
+/// its own words.
+Result<bool> parse_match_word(flow::Match& match, std::string_view name, std::string_view value,
+                              bool has_value, const NameResolver* names = nullptr);
 
 /// "tcp,nw_src=10.0.0.1,tp_dst=80".
 Result<flow::Match> parse_match(std::string_view text, const NameResolver* names = nullptr);
-/// As ovs-ofctl prints it, without priority: "tcp,nw_src=10.0.0.1,tp_dst=80"; empty for a match on everything.
+/// As ovs-ofctl prints it, without priority: "tcp,nw_src=10.0.0.1,tp_dst=80"; empty for a match on
+/// everything.
 std::string format_match(const flow::Match& match, const NameResolver* names = nullptr);
 
 /// A sentence about a match that can never be met (ct_state=+new+inv …), empty if none is known.

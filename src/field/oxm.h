@@ -1,4 +1,5 @@
-// OXM and NXM: matches and single fields on the wire (OpenFlow 1.5.1 section 7.2.3; Nicira class 0x0000, 0x0001).
+// OXM and NXM: matches and single fields on the wire (OpenFlow 1.5.1 section 7.2.3; Nicira class 0x0000,
+// 0x0001).
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ void encode_match(const flow::Match& match, OfVersion version, ByteWriter& out);
 Result<flow::Match> decode_match(Bytes bytes, OfVersion version, bool strict);
 
 /// One TLV.
-void encode_field(const FieldSpec& spec, FieldValue value, FieldValue mask, OfVersion version, ByteWriter& out);
+void encode_field(const FieldSpec& spec, FieldValue value, FieldValue mask, OfVersion version,
+                  ByteWriter& out);
 struct DecodedField {
   const FieldSpec* spec;
   ValueMask value;
