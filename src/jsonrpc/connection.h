@@ -29,7 +29,7 @@ class Connection {
   /// Writes what is queued, then closes.
   void finish();
   std::size_t queued() const;
-  const std::string& name() const;
+  std::string name() const;
 
  private:
   void received(Bytes bytes);

@@ -1,0 +1,24 @@
+#include "io/clock.h"
+
+#include <ctime>
+
+namespace sluice::io {
+namespace {
+
+std::int64_t read_clock(clockid_t id) {
+  timespec t{};
+  clock_gettime(id, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+}  // namespace
+
+Instant MonotonicClock::now() const {
+  return Instant{read_clock(CLOCK_MONOTONIC)};
+}
+
+std::int64_t wall_clock_ns() {
+  return read_clock(CLOCK_REALTIME);
+}
+
+}  // namespace sluice::io

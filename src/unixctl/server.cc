@@ -1,0 +1,151 @@
+#include "unixctl/server.h"
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <vector>
+
+#include "io/stream.h"
+#include "jsonrpc/connection.h"
+
+namespace sluice::unixctl {
+namespace {
+
+/// Requests of one client that may wait while one is being answered.
+constexpr std::size_t kMaxWaitingRequests = 64;
+/// A request carries a packet or a flow at most, never a table.
+constexpr jsonrpc::SplitterLimits kRequestLimits{.max_bytes = std::size_t{16} << 20, .max_depth = 32};
+
+/// Texts end with a newline, unless empty: ovs-appctl prints them as they are.
+std::string as_lines(std::string text) {
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  class Session;
+  /// The way back of one answer; the session cuts it when it ends first.
+  class Answer final : public Reply::Sink {
+   public:
+    Answer(Session* session, jsonrpc::Json id) : session_(session), id_(std::move(id)) {}
+    void answer(Result<std::string> result) override;
+    void cut() { session_ = nullptr; }
+
+   private:
+    Session* session_;
+    jsonrpc::Json id_;
+  };
+
+  /// A client.
+  class Session {
+   public:
+    Session(Impl& server, std::uint64_t id, std::unique_ptr<io::Stream> stream)
+        : server_(server),
+          id_(id),
+          connection_(
+              std::move(stream), kRequestLimits, [this](jsonrpc::Message m) { received(std::move(m)); },
+              [this](const Status&) { end(); }) {}
+    ~Session() {
+      if (pending_) pending_->cut();
+    }
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    void answered(const jsonrpc::Message& message) {
+      pending_ = {};
+      connection_.send(message);
+      // From the loop, not from here: the answer may come from deep inside whatever completed.
+      if (!waiting_.empty()) server_.loop.post([&server = server_, id = id_] { server.serve(id); });
+    }
+    /// Runs the oldest waiting request if none is being answered.
+    void serve();
+    bool idle() const { return !pending_ && waiting_.empty() && connection_.queued() == 0; }
+
+   private:
+    void received(jsonrpc::Message message) {
+      if (message.kind != jsonrpc::Message::Kind::Request || waiting_.size() >= kMaxWaitingRequests)
+        return end();
+      waiting_.push_back(std::move(message));
+      serve();
+    }
+    void end() { server_.sessions.erase(id_); }
+
+    Impl& server_;
+    std::uint64_t id_;
+    io::Held<Answer> pending_;  ///< the request being answered
+    std::deque<jsonrpc::Message> waiting_;
+    jsonrpc::Connection connection_;
+  };
+
+  Impl(io::EventLoop& l, const CommandRegistry& c) : loop(l), commands(c) {}
+
+  void accept(std::unique_ptr<io::Stream> stream) {
+    const std::uint64_t id = next_id++;
+    sessions.emplace(id, std::make_unique<Session>(*this, id, std::move(stream)));
+  }
+  void serve(std::uint64_t id) {
+    if (const auto found = sessions.find(id); found != sessions.end()) found->second->serve();
+  }
+
+  io::EventLoop& loop;
+  const CommandRegistry& commands;
+  std::map<std::uint64_t, std::unique_ptr<Session>> sessions;
+  std::uint64_t next_id = 0;
+  std::unique_ptr<io::UnixListener> listener;
+};
+
+void Server::Impl::Answer::answer(Result<std::string> result) {
+  if (session_ == nullptr) return;
+  Session& session = *std::exchange(session_, nullptr);
+  session.answered(
+      result ? jsonrpc::Message::reply(std::move(id_), as_lines(std::move(*result)))
+             : jsonrpc::Message::failure(std::move(id_), as_lines(std::move(result.error().message))));
+}
+
+void Server::Impl::Session::serve() {
+  if (pending_ || waiting_.empty()) return;
+  const jsonrpc::Message request = std::move(waiting_.front());
+  waiting_.pop_front();
+  const io::Held<Answer> answer(new Answer(this, request.id));
+  pending_ = answer;
+
+  std::vector<std::string> args;
+  for (const jsonrpc::Json& param : request.params) {
+    if (!param.is_string())
+      return answer->answer(fail(fmt::format("\"{}\" command has non-string argument", request.method)));
+    args.push_back(param.get<std::string>());
+  }
+  server_.commands.run(request.method, args, Reply(io::Held<Reply::Sink>(&*answer)));
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::open(io::EventLoop& loop, const std::string& path,
+                                             const CommandRegistry& commands) {
+  auto impl = std::make_unique<Impl>(loop, commands);
+  SLUICE_ASSIGN(
+      impl->listener,
+      io::UnixListener::open(loop, path, 0750, [server = impl.get()](std::unique_ptr<io::Stream> stream) {
+        server->accept(std::move(stream));
+      }));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+const std::string& Server::path() const {
+  return impl_->listener->path();
+}
+
+bool Server::idle() const {
+  for (const auto& [id, session] : impl_->sessions)
+    if (!session->idle()) return false;
+  return true;
+}
+
+std::string default_socket_path(const std::string& rundir, const std::string& program, int pid) {
+  return fmt::format("{}/{}.{}.ctl", rundir, program, pid);
+}
+
+}  // namespace sluice::unixctl
