@@ -1,0 +1,236 @@
+#include "ofproto/ofproto.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/hash.h"
+#include "field/match_text.h"
+
+namespace sluice::ofproto {
+
+namespace {
+
+using action::of_port::kLocal;
+
+std::uint8_t effective_table(const action::FlowSpec& flow) {
+  return flow.table == action::kNoTable && flow.command == action::FlowCommand::Add ? 0 : flow.table;
+}
+
+/// What makes two flows the same flow to OpenFlow: table, priority and match.
+struct FlowIdentity {
+  std::uint8_t table;
+  std::uint16_t priority;
+  const flow::Match* match;
+
+  bool operator==(const FlowIdentity& other) const {
+    return table == other.table && priority == other.priority && *match == *other.match;
+  }
+};
+struct FlowIdentityHash {
+  std::size_t operator()(const FlowIdentity& flow) const {
+    std::uint64_t hash = std::uint64_t{flow.table} << 16 | flow.priority;
+    for (std::size_t i = 0; i < flow::kKeyWords; ++i) {
+      hash = hash_mix(hash, flow::word_at(flow.match->value, i));
+      hash = hash_mix(hash, flow::word_at(flow.match->mask.bits, i));
+    }
+    return hash;
+  }
+};
+
+bool same_content(const pipeline::FlowInfo& there, const action::FlowSpec& wanted) {
+  return there.actions == wanted.actions && there.cookie == wanted.new_cookie.value_or(0) &&
+         there.idle_timeout == wanted.idle_timeout && there.hard_timeout == wanted.hard_timeout &&
+         there.importance == wanted.importance && there.flags == wanted.flags;
+}
+
+FlowChange summary(const pipeline::FlowModResult& result) {
+  return {.added = result.added,
+          .modified = result.modified,
+          .removed = static_cast<unsigned>(result.removed.size()),
+          .warnings = {}};
+}
+
+/// Numbers of the lines that hold more than blanks and a comment.
+std::vector<unsigned> lines_with_content(std::string_view text) {
+  std::vector<unsigned> numbers;
+  unsigned line = 0;
+  while (!text.empty()) {
+    ++line;
+    const auto end = std::min(text.find('\n'), text.size());
+    auto content = text.substr(0, end);
+    content = content.substr(0, std::min(content.find('#'), content.size()));
+    if (content.find_first_not_of(" \t\r\v\f") != std::string_view::npos) numbers.push_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+Status check_flow(const action::FlowSpec& flow) {
+  if (flow.command == action::FlowCommand::Delete || flow.command == action::FlowCommand::DeleteStrict)
+    return {};
+  SLUICE_TRY(action::check(flow.actions, flow.match, {.table = effective_table(flow)}));
+  return action::check_executable(flow.actions);
+}
+
+Result<std::vector<FileFlow>> parse_flow_text(std::string_view text, const std::string& file,
+                                              const action::Names& names,
+                                              std::vector<std::string>* warnings) {
+  action::FlowFile parsed = action::parse_flow_file(text, file, {.names = names});
+  if (!parsed.errors.empty()) return tl::unexpected<Error>(std::move(parsed.errors.front()));
+  const auto lines = lines_with_content(text);
+  std::vector<FileFlow> flows;
+  flows.reserve(parsed.flows.size());
+  for (std::size_t i = 0; i < parsed.flows.size(); ++i) {
+    FileFlow& flow = flows.emplace_back();
+    flow.spec = std::move(parsed.flows[i]);
+    flow.place = i < lines.size() ? fmt::format("{}:{}", file, lines[i]) : file;
+    if (auto status = check_flow(flow.spec); !status) {
+      status.error().message = flow.place + ": " + status.error().message;
+      return tl::unexpected<Error>(std::move(status).error());
+    }
+    if (warnings)
+      for (const auto& warning : flow.spec.warnings) warnings->push_back(flow.place + ": " + warning);
+  }
+  return flows;
+}
+
+Ofproto::Ofproto(std::uint64_t secret, pipeline::BridgeConfig config)
+    : name_(config.name), pipeline_(secret, std::move(config)) {}
+
+void Ofproto::add_port(const Port& port) {
+  ports_[port.number] = port;
+  pipeline::PortInfo info;
+  info.dp_port = port.dp_port;
+  info.name = port.name;
+  pipeline_.set_port(port.number, std::move(info));
+}
+
+void Ofproto::remove_port(std::uint32_t number) {
+  ports_.erase(number);
+  pipeline_.remove_port(number);
+}
+
+std::vector<Ofproto::Port> Ofproto::ports() const {
+  std::vector<Port> ports;
+  for (const auto& [number, port] : ports_) ports.push_back(port);
+  return ports;
+}
+
+std::uint32_t Ofproto::free_number() const {
+  std::uint32_t number = 1;
+  while (ports_.contains(number)) ++number;
+  return number;
+}
+
+std::optional<std::uint32_t> Ofproto::port_number(std::string_view name) const {
+  for (const auto& [number, port] : ports_)
+    if (port.name == name) return number;
+  return std::nullopt;
+}
+
+std::optional<std::string> Ofproto::port_name(std::uint32_t number) const {
+  const auto it = ports_.find(number);
+  if (it == ports_.end()) return std::nullopt;
+  return it->second.name;
+}
+
+Result<FlowChange> Ofproto::change_flow(std::string_view text, action::FlowCommand command, Instant now) {
+  SLUICE_ASSIGN(const auto flow, action::parse_flow(text, {.command = command, .names = names()}));
+  SLUICE_TRY(check_flow(flow));
+  SLUICE_ASSIGN(const auto result, pipeline_.apply(flow, now));
+  FlowChange change = summary(result);
+  change.warnings = flow.warnings;
+  return change;
+}
+
+Result<FlowChange> Ofproto::change_flows(const std::vector<FileFlow>& flows, Instant now) {
+  std::vector<action::FlowSpec> specs;
+  specs.reserve(flows.size());
+  for (const auto& flow : flows) specs.push_back(flow.spec);
+  std::size_t failed = 0;
+  auto result = pipeline_.apply(specs, now, &failed);
+  if (!result) {
+    Error error = std::move(result).error();
+    if (failed < flows.size()) error.message = flows[failed].place + ": " + error.message;
+    return tl::unexpected<Error>(std::move(error));
+  }
+  return summary(*result);
+}
+
+Result<FlowChange> Ofproto::replace_flows(const std::vector<FileFlow>& flows, Instant now) {
+  std::unordered_map<FlowIdentity, const FileFlow*, FlowIdentityHash> wanted;
+  for (const auto& flow : flows) {
+    if (flow.spec.command != action::FlowCommand::Add)
+      return fail(flow.place + ": expected a flow to add: the flows are replaced as a whole");
+    wanted.insert_or_assign({effective_table(flow.spec), flow.spec.priority, &flow.spec.match}, &flow);
+  }
+  // In this order the table never holds more flows than before or after.
+  std::vector<FileFlow> changes;
+  pipeline::FlowInfo there;
+  for (auto cursor = pipeline_.dump(); cursor.next(there);) {
+    const auto it = wanted.find({there.table, there.priority, &there.match});
+    if (it == wanted.end()) {
+      FileFlow& removal = changes.emplace_back();
+      removal.spec.command = action::FlowCommand::DeleteStrict;
+      removal.spec.table = there.table;
+      removal.spec.priority = there.priority;
+      removal.spec.match = there.match;
+      removal.place = "replacing flows";
+    } else if (same_content(there, it->second->spec)) {
+      wanted.erase(it);
+    }
+  }
+  for (const auto& flow : flows) {
+    const auto it = wanted.find({effective_table(flow.spec), flow.spec.priority, &flow.spec.match});
+    if (it != wanted.end() && it->second == &flow) changes.push_back(flow);
+  }
+  return change_flows(changes, now);
+}
+
+Result<std::vector<FileFlow>> Ofproto::parse_file(std::string_view text, const std::string& file,
+                                                  std::vector<std::string>* warnings) const {
+  return parse_flow_text(text, file, names(), warnings);
+}
+
+Result<pipeline::FlowFilter> Ofproto::parse_filter(std::string_view text) const {
+  SLUICE_ASSIGN(const auto flow,
+                action::parse_flow(text, {.command = action::FlowCommand::Delete, .names = names()}));
+  pipeline::FlowFilter filter;
+  filter.table = flow.table;
+  filter.match = flow.match;
+  filter.cookie = flow.cookie;
+  filter.cookie_mask = flow.cookie_mask;
+  filter.out_port = flow.out_port;
+  filter.out_group = flow.out_group;
+  return filter;
+}
+
+std::string Ofproto::dump_flows(Instant now) const {
+  std::string text;
+  pipeline::FlowInfo flow;
+  for (auto cursor = pipeline_.dump(); cursor.next(flow);) {
+    if (flow.table != 0) text += fmt::format("table_id={}, ", flow.table);
+    text += fmt::format("duration={}s, n_packets={}, n_bytes={}, priority={}",
+                        (now - flow.created).whole_seconds(), flow.packets, flow.bytes, flow.priority);
+    if (const auto match = field::format_match(flow.match); !match.empty()) text += "," + match;
+    text += ",actions=" + action::format_actions(flow.actions) + "\n";
+  }
+  return text;
+}
+
+std::string Ofproto::dump_macs(Instant now) {
+  std::string text = " port  VLAN  MAC                Age\n";
+  for (const auto& entry : pipeline_.mac_table().entries()) {
+    const std::string port = entry.port == kLocal ? "LOCAL" : std::to_string(entry.port);
+    const std::string age =
+        entry.is_static ? "static" : std::to_string((now - entry.last_seen).whole_seconds());
+    text += fmt::format("{:>5}  {:>4}  {}  {:>3}\n", port, entry.vlan, net::format_mac(entry.mac), age);
+  }
+  return text;
+}
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,98 @@
+// Ofproto: the OpenFlow side of one bridge. It owns the bridge's pipeline, knows its ports by name and
+// number, takes flows as text and shows them with their counters.
+//
+// Owned by whoever configures (bridge::Switch). Threads: main, but for what Upcalls reaches through
+// pipeline().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "action/flow_spec.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "field/field.h"
+#include "pipeline/pipeline.h"
+
+namespace sluice::ofproto {
+
+/// What a flow change did, for the one who asked.
+struct FlowChange {
+  unsigned added = 0, modified = 0, removed = 0;
+  std::vector<std::string> warnings;
+};
+
+/// A flow out of a file and the line it stands on.
+struct FileFlow {
+  action::FlowSpec spec;
+  std::string place;  ///< "FILE:LINE"
+};
+
+class Ofproto final : public field::NameResolver {
+ public:
+  struct Port {
+    std::uint32_t number = 0;  ///< OpenFlow
+    std::uint32_t dp_port = 0;
+    std::string name;
+  };
+
+  /// `secret` keys the pipeline's hashes.
+  Ofproto(std::uint64_t secret, pipeline::BridgeConfig config);
+  Ofproto(const Ofproto&) = delete;
+  Ofproto& operator=(const Ofproto&) = delete;
+
+  const std::string& name() const { return name_; }
+  pipeline::Pipeline& pipeline() { return pipeline_; }
+  const pipeline::Pipeline& pipeline() const { return pipeline_; }
+
+  // --- Ports ---
+  void add_port(const Port& port);
+  void remove_port(std::uint32_t number);
+  /// By number, LOCAL last.
+  std::vector<Port> ports() const;
+  /// The lowest number from 1 that no port has.
+  std::uint32_t free_number() const;
+  std::optional<std::uint32_t> port_number(std::string_view name) const override;
+  std::optional<std::string> port_name(std::uint32_t number) const override;
+  /// For texts in which ports may have names.
+  action::Names names() const { return {.ports = this, .tables = nullptr}; }
+
+  // --- Flows ---
+  /// One flow as text. Refuses what parses but can't run yet.
+  Result<FlowChange> change_flow(std::string_view text, action::FlowCommand command, Instant now);
+  /// All flows or none. The error names the place of the flow that is at fault.
+  Result<FlowChange> change_flows(const std::vector<FileFlow>& flows, Instant now);
+  /// Makes the flows what `flows` says: those that are there already keep their counters, others go.
+  Result<FlowChange> replace_flows(const std::vector<FileFlow>& flows, Instant now);
+  /// Reads a flow file's text, resolving names of this bridge's ports. The error is that of the first bad
+  /// line.
+  Result<std::vector<FileFlow>> parse_file(std::string_view text, const std::string& file,
+                                           std::vector<std::string>* warnings = nullptr) const;
+  /// The flows that a text with a match (and "table=", "cookie=", "out_port=") is about; all for an empty
+  /// text.
+  Result<pipeline::FlowFilter> parse_filter(std::string_view text) const;
+
+  /// As ovs-appctl bridge/dump-flows prints them: a line a flow.
+  std::string dump_flows(Instant now) const;
+  /// As ovs-appctl fdb/show.
+  std::string dump_macs(Instant now);
+
+ private:
+  std::string name_;
+  pipeline::Pipeline pipeline_;
+  std::map<std::uint32_t, Port> ports_;
+};
+
+/// "firewall.flows" -> its flows, with no bridge to resolve names: for tools that check files.
+Result<std::vector<FileFlow>> parse_flow_text(std::string_view text, const std::string& file,
+                                              const action::Names& names,
+                                              std::vector<std::string>* warnings = nullptr);
+
+/// Whether the flow may be added to a switch: executable actions, consistent with the match.
+Status check_flow(const action::FlowSpec& flow);
+
+}  // namespace sluice::ofproto

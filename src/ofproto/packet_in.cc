@@ -1,0 +1,35 @@
+#include "ofproto/packet_in.h"
+
+#include <algorithm>
+
+namespace sluice::ofproto {
+
+bool PacketInQueue::push(PacketIn packet_in) {
+  const std::lock_guard lock(mutex_);
+  if (waiting_.size() >= kMaxWaiting) {
+    dropped_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  waiting_.push_back(std::move(packet_in));
+  queued_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+std::vector<PacketIn> PacketInQueue::take() {
+  std::vector<PacketIn> taken;
+  const std::lock_guard lock(mutex_);
+  taken.swap(waiting_);
+  return taken;
+}
+
+void PacketInQueue::forget(const Ofproto& bridge) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(waiting_, [&](const PacketIn& p) { return p.bridge == &bridge; });
+}
+
+std::size_t PacketInQueue::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.size();
+}
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,121 @@
+#include "ofproto/upcalls.h"
+
+#include <algorithm>
+
+#include "ofproto/ofproto.h"
+#include "pipeline/pipeline.h"
+
+namespace sluice::ofproto {
+
+/// One published version. The epoch that workers see is base + the sum of the pipelines' own: `base` jumps so
+/// far with every version that no sum of an earlier version comes back.
+struct Upcalls::Map {
+  std::vector<Place> ports;  ///< index: datapath port
+  std::vector<Ofproto*> bridges;
+  std::uint64_t base = 0;
+
+  static constexpr std::uint64_t kStride = std::uint64_t{1} << 40;
+};
+
+namespace {
+
+/// What a megaflow's packets are credited to.
+class CreditSink final : public datapath::StatsSink {
+ public:
+  explicit CreditSink(pipeline::Credits credits) : credits_(std::move(credits)) {}
+  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used) override {
+    credits_.credit(packets, bytes, last_used);
+  }
+
+ private:
+  pipeline::Credits credits_;
+};
+
+}  // namespace
+
+Upcalls::Upcalls() : map_(std::make_unique<Map>()) {}
+Upcalls::~Upcalls() = default;
+
+void Upcalls::publish(std::unique_ptr<Map> next) {
+  next->base = map_.get()->base + Map::kStride;
+  map_.publish(std::move(next));
+}
+
+void Upcalls::connect(std::uint32_t dp_port, Ofproto& bridge, std::uint32_t of_port) {
+  auto next = std::make_unique<Map>(*map_.get());
+  if (next->ports.size() <= dp_port) next->ports.resize(dp_port + 1);
+  next->ports[dp_port] = {&bridge, of_port};
+  if (std::find(next->bridges.begin(), next->bridges.end(), &bridge) == next->bridges.end())
+    next->bridges.push_back(&bridge);
+  publish(std::move(next));
+}
+
+void Upcalls::disconnect(std::uint32_t dp_port) {
+  auto next = std::make_unique<Map>(*map_.get());
+  if (dp_port < next->ports.size()) next->ports[dp_port] = {};
+  publish(std::move(next));
+}
+
+void Upcalls::remove(Ofproto& bridge) {
+  auto next = std::make_unique<Map>(*map_.get());
+  for (Place& place : next->ports)
+    if (place.bridge == &bridge) place = {};
+  std::erase(next->bridges, &bridge);
+  publish(std::move(next));
+  rcu::synchronize();
+  packet_ins_.forget(bridge);
+}
+
+Upcalls::Place Upcalls::place(std::uint32_t dp_port) const {
+  const Map* map = map_.get();
+  return dp_port < map->ports.size() ? map->ports[dp_port] : Place{};
+}
+
+std::uint64_t Upcalls::epoch() const {
+  const Map* map = map_.get();
+  std::uint64_t sum = map->base;
+  for (const Ofproto* bridge : map->bridges) sum += bridge->pipeline().epoch();
+  return sum;
+}
+
+void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
+                        datapath::UpcallResult& result) {
+  const Place from = place(key.in_port.host());
+  if (!from.bridge) {  // the port is being added or removed at this moment
+    result.mask.bits.in_port = ~be32{0};
+    result.mask.bits.recirc_id = ~be32{0};
+    result.mask.bits.eth_type = ~be16{0};
+    return;
+  }
+  flow::FlowKey seen = key;
+  seen.in_port = be32{from.of_port};
+  pipeline::TranslationResult translation;
+  from.bridge->pipeline().translate(seen, packet != nullptr, now, translation);
+
+  result.mask = translation.mask;
+  result.cacheable = translation.cacheable;
+  if (observer_ && packet) {
+    observer_->translated(*from.bridge, seen, translation);
+    result.cacheable = false;
+  }
+  result.program = std::move(translation.program);
+  result.stats = std::make_unique<CreditSink>(std::move(translation.credits));
+}
+
+void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
+                        const dp_action::Userspace& action) {
+  const Place from = place(key.in_port.host());
+  if (!from.bridge || action.dont_send) return;
+  PacketIn message;
+  message.bridge = from.bridge;
+  message.key = key;
+  message.key.in_port = be32{from.of_port};
+  message.meta = packet.meta;
+  message.action = action;
+  message.total_length = packet.size();
+  const auto bytes = packet.bytes().first(std::min<std::size_t>(packet.size(), action.max_len));
+  message.bytes.assign(bytes.begin(), bytes.end());
+  packet_ins_.push(std::move(message));
+}
+
+}  // namespace sluice::ofproto
