@@ -1,0 +1,565 @@
+#include "pipeline/classifier.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <optional>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "net/address.h"
+
+namespace sluice::pipeline {
+namespace {
+
+constexpr unsigned kTrieFields = 6;
+enum TrieField : unsigned { kNwSrc, kNwDst, kIpv6Src, kIpv6Dst, kTpSrc, kTpDst };
+constexpr unsigned kFirstPortTrie = kTpSrc;
+
+using Wide = unsigned __int128;
+constexpr Wide wide(const be128& value) {
+  return Wide{value.hi.host()} << 64 | value.lo.host();
+}
+
+/// The length of a prefix mask, 0 if it is none (or masks nothing): then no trie is of use.
+unsigned prefix_length(const flow::FlowKey& mask, unsigned field) {
+  const auto ones = [](auto value, unsigned width) -> unsigned {
+    decltype(value) rest = static_cast<decltype(value)>(~value);
+    if (static_cast<decltype(value)>(rest & static_cast<decltype(value)>(rest + 1)) != 0) return 0;
+    unsigned length = width;
+    for (; rest != 0; rest = static_cast<decltype(value)>(rest >> 1)) --length;
+    return length;
+  };
+  switch (field) {
+    case kNwSrc:
+      return ones(mask.nw_src.host(), 32);
+    case kNwDst:
+      return ones(mask.nw_dst.host(), 32);
+    case kIpv6Src:
+      return ones(wide(mask.ipv6_src), 128);
+    case kIpv6Dst:
+      return ones(wide(mask.ipv6_dst), 128);
+    case kTpSrc:
+      return ones(mask.tp_src.host(), 16);
+    default:
+      return ones(mask.tp_dst.host(), 16);
+  }
+}
+
+/// ORs the first `length` bits of a field into a mask.
+void add_prefix(flow::FlowKey& mask, unsigned field, unsigned length) {
+  const auto port = [length] { return be16{static_cast<std::uint16_t>(0xffff0000u >> length)}; };
+  switch (field) {
+    case kNwSrc:
+      mask.nw_src = mask.nw_src | net::ipv4_prefix_mask(length);
+      break;
+    case kNwDst:
+      mask.nw_dst = mask.nw_dst | net::ipv4_prefix_mask(length);
+      break;
+    case kIpv6Src:
+      mask.ipv6_src = mask.ipv6_src | net::ipv6_prefix_mask(length);
+      break;
+    case kIpv6Dst:
+      mask.ipv6_dst = mask.ipv6_dst | net::ipv6_prefix_mask(length);
+      break;
+    case kTpSrc:
+      mask.tp_src = mask.tp_src | port();
+      break;
+    default:
+      mask.tp_dst = mask.tp_dst | port();
+      break;
+  }
+}
+
+std::uint64_t mask_hash(const flow::Mask& mask, std::uint64_t secret) {
+  for (unsigned i = 0; i < flow::kKeyWords; ++i) secret = hash_mix(secret, flow::word_at(mask.bits, i));
+  return secret;
+}
+
+/// Cells that readers probe while the writer stores into them; replaced whole when it grows.
+struct Cells {
+  explicit Cells(std::size_t size)
+      : mask(size - 1), cell(std::make_unique<std::atomic<std::uint64_t>[]>(size)) {}
+  std::size_t size() const { return mask + 1; }
+  std::size_t mask;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> cell;
+};
+constexpr std::size_t kFirstCells = 4;
+
+/// How many rules have each hash of the words of one stage. Cell: hash in the upper half, count in the lower.
+class StageIndex {
+ public:
+  StageIndex() : cells_(std::make_unique<const Cells>(kFirstCells)) {}
+
+  bool contains(std::uint64_t hash) const {
+    const Cells& cells = *cells_.get();
+    const std::uint32_t tag = tag_of(hash);
+    for (std::size_t i = tag & cells.mask;; i = (i + 1) & cells.mask) {
+      const std::uint64_t cell = cells.cell[i].load(std::memory_order_acquire);
+      if (cell == 0) return false;
+      if (cell >> 32 == tag) return static_cast<std::uint32_t>(cell) != 0;
+    }
+  }
+  void add(std::uint64_t hash) {
+    if ((used_ + 1) * 2 > cells_.get()->size()) grow();
+    std::atomic<std::uint64_t>& cell = find(*cells_.get(), tag_of(hash));
+    const std::uint64_t old = cell.load(std::memory_order_relaxed);
+    if (old == 0) ++used_;
+    cell.store((old == 0 ? std::uint64_t{tag_of(hash)} << 32 : old) + 1, std::memory_order_release);
+  }
+  void remove(std::uint64_t hash) {
+    std::atomic<std::uint64_t>& cell = find(*cells_.get(), tag_of(hash));
+    cell.store(cell.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+  }
+  std::size_t memory_bytes() const { return cells_.get()->size() * 8; }
+
+ private:
+  static std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 17) | 1; }
+  static std::atomic<std::uint64_t>& find(const Cells& cells, std::uint32_t tag) {
+    std::size_t i = tag & cells.mask;
+    while (cells.cell[i].load(std::memory_order_relaxed) != 0 &&
+           cells.cell[i].load(std::memory_order_relaxed) >> 32 != tag)
+      i = (i + 1) & cells.mask;
+    return cells.cell[i];
+  }
+  void grow() {
+    const Cells& old = *cells_.get();
+    std::size_t live = 0;
+    for (std::size_t i = 0; i < old.size(); ++i)
+      live += static_cast<std::uint32_t>(old.cell[i].load(std::memory_order_relaxed)) != 0;
+    std::size_t size = kFirstCells;
+    while (size < (live + 1) * 3) size *= 2;
+    auto next = std::make_unique<Cells>(size);
+    for (std::size_t i = 0; i < old.size(); ++i) {
+      const std::uint64_t cell = old.cell[i].load(std::memory_order_relaxed);
+      if (static_cast<std::uint32_t>(cell) != 0)
+        find(*next, static_cast<std::uint32_t>(cell >> 32)).store(cell, std::memory_order_relaxed);
+    }
+    used_ = live;
+    cells_.publish(std::move(next));
+  }
+
+  rcu::Published<Cells> cells_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
+/// Answers of the tries for one key, each found when first asked for.
+class TrieLookup {
+ public:
+  TrieLookup(const Classifier::Tries& tries, const flow::FlowKey& key) : tries_(tries), key_(key) {}
+
+  /// Whether a rule whose prefix of this field has `length` bits can cover the key.
+  bool can_match(unsigned field, unsigned length) {
+    ask(field);
+    return (lengths_[field][length / 64] >> (length % 64) & 1) != 0;
+  }
+  unsigned bits(unsigned field) const { return bits_[field]; }
+
+ private:
+  void ask(unsigned field) {
+    if (asked_ >> field & 1) return;
+    asked_ |= 1u << field;
+    const auto take = [&](const auto& answer) {
+      std::copy(answer.lengths.begin(), answer.lengths.end(), lengths_[field]);
+      bits_[field] = answer.bits;
+    };
+    switch (field) {
+      case kNwSrc:
+        return take(tries_.nw_src.lookup(key_.nw_src.host()));
+      case kNwDst:
+        return take(tries_.nw_dst.lookup(key_.nw_dst.host()));
+      case kIpv6Src:
+        return take(tries_.ipv6_src.lookup(wide(key_.ipv6_src)));
+      case kIpv6Dst:
+        return take(tries_.ipv6_dst.lookup(wide(key_.ipv6_dst)));
+      case kTpSrc:
+        return take(tries_.tp_src.lookup(key_.tp_src.host()));
+      default:
+        return take(tries_.tp_dst.lookup(key_.tp_dst.host()));
+    }
+  }
+
+  const Classifier::Tries& tries_;
+  const flow::FlowKey& key_;
+  unsigned asked_ = 0;
+  unsigned bits_[kTrieFields];
+  std::uint64_t lengths_[kTrieFields][3];
+};
+
+/// All rules with one mask. Cell of the table: 16 bits of the hash, 48 bits of pointer to the rule of highest
+/// priority with that value.
+class Subtable {
+ public:
+  Subtable(Ref<MaskShape> shape, std::uint64_t secret)
+      : shape_(std::move(shape)), secret_(secret), cells_(std::make_unique<const Cells>(kFirstCells)) {
+    for (unsigned field = 0; field < kTrieFields; ++field)
+      prefix_[field] = static_cast<std::uint8_t>(prefix_length(shape_->mask().bits, field));
+    unsigned before = 0;
+    for (unsigned stage = 0; stage + 1 < MaskShape::kStages; ++stage) {
+      const unsigned words = shape_->words_to(stage);
+      if (words > before && words < shape_->words()) index_[stage].emplace();
+      before = words;
+    }
+  }
+
+  const MaskShape& shape() const { return *shape_; }
+  const Ref<MaskShape>& shape_ref() const { return shape_; }
+  unsigned prefix(unsigned field) const { return prefix_[field]; }
+  std::uint16_t max_priority() const { return priorities_.rbegin()->first; }
+  bool empty() const { return priorities_.empty(); }
+
+  /// The visible rule of highest priority that matches the key.
+  Rule* lookup(const flow::FlowKey& key, std::uint64_t version, TrieLookup& tries, flow::Mask* mask) const {
+    std::uint64_t hash = secret_;
+    unsigned word = 0;
+    for (unsigned stage = 0; stage < MaskShape::kStages; ++stage) {
+      if (stage >= 2) {
+        const unsigned first = stage == 2 ? 0 : kFirstPortTrie,
+                       last = stage == 2 ? kFirstPortTrie : kTrieFields;
+        for (unsigned field = first; field < last; ++field) {
+          if (prefix_[field] == 0 || tries.can_match(field, prefix_[field])) continue;
+          unwildcard(mask, word);
+          if (mask) add_prefix(mask->bits, field, std::min<unsigned>(tries.bits(field), prefix_[field]));
+          return nullptr;
+        }
+      }
+      for (; word < shape_->words_to(stage); ++word)
+        hash = hash_mix(hash, flow::word_at(key, shape_->index(word)) & shape_->bits(word));
+      if (stage + 1 < MaskShape::kStages && index_[stage] && !index_[stage]->contains(hash)) {
+        unwildcard(mask, word);
+        return nullptr;
+      }
+    }
+    unwildcard(mask, word);
+    const Cells& cells = *cells_.get();
+    for (std::size_t i = hash & cells.mask;; i = (i + 1) & cells.mask) {
+      const std::uint64_t cell = cells.cell[i].load(std::memory_order_acquire);
+      if (cell == kEmpty) return nullptr;
+      if (cell >> 48 != hash >> 48 || cell == kTombstone) continue;
+      Rule* rule = rule_of(cell);
+      if (!rule || !rule->matches(key)) continue;
+      while (rule && !rule->visible_in(version)) rule = rule->lower_.load(std::memory_order_acquire);
+      return rule;
+    }
+  }
+
+  void insert(Rule* rule) {
+    if ((used_ + 1) * 5 > cells_.get()->size() * 3) grow();
+    const std::uint64_t hash = hash_of(*rule);
+    std::uint64_t partial = secret_;
+    unsigned word = 0;
+    for (unsigned stage = 0; stage + 1 < MaskShape::kStages; ++stage) {
+      for (; word < shape_->words_to(stage); ++word) partial = hash_mix(partial, rule->value(word));
+      if (index_[stage]) index_[stage]->add(partial);
+    }
+    ++priorities_[rule->priority()];
+    const Cells& cells = *cells_.get();
+    const std::size_t i = find_cell(cells, hash, *rule);
+    Rule* head = rule_of(cells.cell[i].load(std::memory_order_relaxed));
+    if (!head) {
+      rule->lower_.store(nullptr, std::memory_order_relaxed);
+      const std::size_t at = find_free(cells, hash);
+      if (cells.cell[at].load(std::memory_order_relaxed) == kEmpty) ++used_;
+      cells.cell[at].store(cell_of(hash, rule), std::memory_order_release);
+      return;
+    }
+    if (head->priority() <= rule->priority()) {
+      rule->lower_.store(head, std::memory_order_relaxed);
+      cells.cell[i].store(cell_of(hash, rule), std::memory_order_release);
+      return;
+    }
+    Rule* above = head;
+    for (;;) {
+      Rule* next = above->lower_.load(std::memory_order_relaxed);
+      if (!next || next->priority() <= rule->priority()) {
+        rule->lower_.store(next, std::memory_order_relaxed);
+        above->lower_.store(rule, std::memory_order_release);
+        return;
+      }
+      above = next;
+    }
+  }
+
+  void remove(Rule* rule) {
+    const std::uint64_t hash = hash_of(*rule);
+    const Cells& cells = *cells_.get();
+    const std::size_t i = find_cell(cells, hash, *rule);
+    Rule* head = rule_of(cells.cell[i].load(std::memory_order_relaxed));
+    SLUICE_CHECK(head);
+    Rule* lower = rule->lower_.load(std::memory_order_relaxed);
+    if (head == rule) {
+      cells.cell[i].store(lower ? cell_of(hash, lower) : kTombstone, std::memory_order_release);
+    } else {
+      Rule* above = head;
+      while (above->lower_.load(std::memory_order_relaxed) != rule) {
+        above = above->lower_.load(std::memory_order_relaxed);
+        SLUICE_CHECK(above);
+      }
+      above->lower_.store(lower, std::memory_order_release);
+    }
+    std::uint64_t partial = secret_;
+    unsigned word = 0;
+    for (unsigned stage = 0; stage + 1 < MaskShape::kStages; ++stage) {
+      for (; word < shape_->words_to(stage); ++word) partial = hash_mix(partial, rule->value(word));
+      if (index_[stage]) index_[stage]->remove(partial);
+    }
+    if (--priorities_[rule->priority()] == 0) priorities_.erase(rule->priority());
+  }
+
+  /// The rule of highest priority with this value, visible or not.
+  Rule* find(const flow::FlowKey& value) const {
+    std::uint64_t hash = secret_;
+    for (unsigned i = 0; i < shape_->words(); ++i)
+      hash = hash_mix(hash, flow::word_at(value, shape_->index(i)) & shape_->bits(i));
+    const Cells& cells = *cells_.get();
+    for (std::size_t i = hash & cells.mask;; i = (i + 1) & cells.mask) {
+      const std::uint64_t cell = cells.cell[i].load(std::memory_order_relaxed);
+      if (cell == kEmpty) return nullptr;
+      if (cell >> 48 != hash >> 48 || cell == kTombstone) continue;
+      Rule* rule = rule_of(cell);
+      if (rule && rule->matches(value)) return rule;
+    }
+  }
+
+  template <typename F>
+  void for_each(F&& f) const {
+    const Cells& cells = *cells_.get();
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const std::uint64_t cell = cells.cell[i].load(std::memory_order_relaxed);
+      if (cell == kEmpty || cell == kTombstone) continue;
+      for (Rule* rule = rule_of(cell); rule; rule = rule->lower_.load(std::memory_order_relaxed)) f(*rule);
+    }
+  }
+  static Rule* lower(const Rule& rule) { return rule.lower_.load(std::memory_order_relaxed); }
+  std::size_t memory_bytes() const {
+    std::size_t bytes = sizeof(Subtable) + sizeof(MaskShape) + cells_.get()->size() * 8;
+    for (const auto& index : index_)
+      if (index) bytes += index->memory_bytes();
+    return bytes;
+  }
+
+ private:
+  static constexpr std::uint64_t kEmpty = 0, kTombstone = 1;
+  static constexpr std::uint64_t kPointerBits = (1ULL << 48) - 1;
+  static Rule* rule_of(std::uint64_t cell) {
+    return cell == kTombstone ? nullptr : reinterpret_cast<Rule*>(cell & kPointerBits);
+  }
+  static std::uint64_t cell_of(std::uint64_t hash, Rule* rule) {
+    return (hash & ~kPointerBits) | reinterpret_cast<std::uintptr_t>(rule);
+  }
+  std::uint64_t hash_of(const Rule& rule) const {
+    std::uint64_t hash = secret_;
+    for (unsigned i = 0; i < shape_->words(); ++i) hash = hash_mix(hash, rule.value(i));
+    return hash;
+  }
+  /// The cell whose rule has the value of `rule`, or the empty one where the probe ended.
+  static std::size_t find_cell(const Cells& cells, std::uint64_t hash, const Rule& rule) {
+    for (std::size_t i = hash & cells.mask;; i = (i + 1) & cells.mask) {
+      const std::uint64_t cell = cells.cell[i].load(std::memory_order_relaxed);
+      if (cell == kEmpty) return i;
+      if (cell >> 48 != hash >> 48 || cell == kTombstone) continue;
+      if (rule_of(cell)->same_value(rule)) return i;
+    }
+  }
+  static std::size_t find_free(const Cells& cells, std::uint64_t hash) {
+    std::size_t i = hash & cells.mask;
+    while (cells.cell[i].load(std::memory_order_relaxed) > kTombstone) i = (i + 1) & cells.mask;
+    return i;
+  }
+  void grow() {
+    const Cells& old = *cells_.get();
+    std::size_t live = 0;
+    for (std::size_t i = 0; i < old.size(); ++i)
+      live += old.cell[i].load(std::memory_order_relaxed) > kTombstone;
+    std::size_t size = kFirstCells;
+    while (size * 2 < (live + 1) * 5) size *= 2;
+    auto next = std::make_unique<Cells>(size);
+    for (std::size_t i = 0; i < old.size(); ++i) {
+      const std::uint64_t cell = old.cell[i].load(std::memory_order_relaxed);
+      if (cell <= kTombstone) continue;
+      next->cell[find_free(*next, hash_of(*rule_of(cell)))].store(cell, std::memory_order_relaxed);
+    }
+    used_ = live;
+    cells_.publish(std::move(next));
+  }
+  void unwildcard(flow::Mask* mask, unsigned words) const {
+    if (!mask) return;
+    for (unsigned i = 0; i < words; ++i)
+      flow::set_word(mask->bits, shape_->index(i),
+                     flow::word_at(mask->bits, shape_->index(i)) | shape_->bits(i));
+  }
+
+  Ref<MaskShape> shape_;
+  const std::uint64_t secret_;
+  std::uint8_t prefix_[kTrieFields];
+  rcu::Published<Cells> cells_;
+  std::optional<StageIndex> index_[MaskShape::kStages - 1];
+  std::size_t used_ = 0;
+  std::map<std::uint16_t, std::size_t> priorities_;
+};
+
+Classifier::Classifier(std::uint64_t secret) : secret_(secret), order_(std::make_unique<const Order>()) {}
+
+Classifier::~Classifier() {
+  for (const auto& [hash, subtable] : shapes_) {
+    std::vector<Rule*> rules;
+    subtable->for_each([&](Rule& rule) { rules.push_back(&rule); });
+    delete subtable;
+    for (Rule* rule : rules) rule->unref();
+  }
+}
+
+Rule* Classifier::lookup(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const {
+  TrieLookup tries(tries_, key);
+  Rule* best = nullptr;
+  for (const Entry& entry : *order_.get()) {
+    if (best && best->priority() >= entry.max_priority) break;
+    Rule* rule = entry.subtable->lookup(key, version, tries, mask);
+    if (rule && (!best || rule->priority() > best->priority())) best = rule;
+  }
+  return best;
+}
+
+Subtable* Classifier::find_subtable(const flow::Mask& mask) const {
+  const auto [first, last] = shapes_.equal_range(mask_hash(mask, secret_));
+  for (auto it = first; it != last; ++it)
+    if (it->second->shape().mask() == mask) return it->second;
+  return nullptr;
+}
+
+Ref<MaskShape> Classifier::shape(const flow::Mask& mask) {
+  const Subtable* subtable = find_subtable(mask);
+  return subtable ? subtable->shape_ref() : Ref<MaskShape>::adopt(new MaskShape(mask));
+}
+
+void Classifier::insert(Rule* rule) {
+  Subtable* subtable = find_subtable(rule->shape().mask());
+  const bool is_new = !subtable;
+  if (is_new) {
+    subtable = new Subtable(rule->shape_, secret_);
+    shapes_.emplace(mask_hash(rule->shape().mask(), secret_), subtable);
+  }
+  const bool reorder = is_new || rule->priority() > subtable->max_priority();
+  change_tries(*subtable, *rule, true);
+  subtable->insert(rule);
+  rule->ref();
+  ++size_;
+  if (reorder) publish_order();
+}
+
+void Classifier::remove(Rule* rule) {
+  Subtable* subtable = find_subtable(rule->shape().mask());
+  SLUICE_CHECK(subtable);
+  const std::uint16_t highest = subtable->max_priority();
+  subtable->remove(rule);
+  change_tries(*subtable, *rule, false);
+  --size_;
+  if (subtable->empty()) {
+    const auto [first, last] = shapes_.equal_range(mask_hash(rule->shape().mask(), secret_));
+    for (auto it = first; it != last; ++it) {
+      if (it->second != subtable) continue;
+      shapes_.erase(it);
+      break;
+    }
+    publish_order();
+    rcu::retire([subtable] { delete subtable; });
+  } else if (subtable->max_priority() != highest) {
+    publish_order();
+  }
+  rcu::retire([rule] { rule->unref(); });
+}
+
+void Classifier::publish_order() {
+  auto order = std::make_unique<Order>();
+  order->reserve(shapes_.size());
+  for (const auto& [hash, subtable] : shapes_) order->push_back({subtable, subtable->max_priority()});
+  std::stable_sort(order->begin(), order->end(),
+                   [](const Entry& a, const Entry& b) { return a.max_priority > b.max_priority; });
+  order_.publish(std::move(order));
+}
+
+void Classifier::change_tries(const Subtable& subtable, const Rule& rule, bool insert) {
+  const auto change = [&](auto& trie, auto value, unsigned length) {
+    if (insert)
+      trie.insert(value, length);
+    else
+      trie.remove(value, length);
+  };
+  bool any = false;
+  for (unsigned field = 0; field < kTrieFields; ++field) any = any || subtable.prefix(field) != 0;
+  if (!any) return;
+  const flow::FlowKey value = rule.match().value;
+  for (unsigned field = 0; field < kTrieFields; ++field) {
+    const unsigned length = subtable.prefix(field);
+    if (length == 0) continue;
+    switch (field) {
+      case kNwSrc:
+        change(tries_.nw_src, value.nw_src.host(), length);
+        break;
+      case kNwDst:
+        change(tries_.nw_dst, value.nw_dst.host(), length);
+        break;
+      case kIpv6Src:
+        change(tries_.ipv6_src, wide(value.ipv6_src), length);
+        break;
+      case kIpv6Dst:
+        change(tries_.ipv6_dst, wide(value.ipv6_dst), length);
+        break;
+      case kTpSrc:
+        change(tries_.tp_src, value.tp_src.host(), length);
+        break;
+      default:
+        change(tries_.tp_dst, value.tp_dst.host(), length);
+        break;
+    }
+  }
+}
+
+Rule* Classifier::find(const flow::Match& match, std::uint16_t priority) const {
+  const Subtable* subtable = find_subtable(match.mask);
+  if (!subtable) return nullptr;
+  for (Rule* rule = subtable->find(match.value); rule; rule = Subtable::lower(*rule))
+    if (rule->priority() == priority && !rule->is_removed()) return rule;
+  return nullptr;
+}
+
+bool Classifier::overlaps(const flow::Match& match, std::uint16_t priority) const {
+  for (const auto& [hash, subtable] : shapes_) {
+    bool found = false;
+    subtable->for_each([&](Rule& rule) {
+      if (found || rule.priority() != priority || rule.is_removed()) return;
+      const MaskShape& shape = rule.shape();
+      for (unsigned i = 0; i < shape.words(); ++i) {
+        const std::uint64_t common = shape.bits(i) & flow::word_at(match.mask.bits, shape.index(i));
+        if (((rule.value(i) ^ flow::word_at(match.value, shape.index(i))) & common) != 0) return;
+      }
+      found = true;
+    });
+    if (found) return true;
+  }
+  return false;
+}
+
+void Classifier::collect(const flow::Match& match, std::vector<Rule*>& rules) const {
+  for (const auto& [hash, subtable] : shapes_) {
+    if (!subtable->shape().mask().covers(match.mask)) continue;
+    subtable->for_each([&](Rule& rule) {
+      const MaskShape& shape = rule.shape();
+      for (unsigned i = 0; i < shape.words(); ++i) {
+        const std::uint64_t wanted = flow::word_at(match.mask.bits, shape.index(i));
+        if (((rule.value(i) ^ flow::word_at(match.value, shape.index(i))) & wanted) != 0) return;
+      }
+      rules.push_back(&rule);
+    });
+  }
+}
+
+std::size_t Classifier::memory_bytes() const {
+  std::size_t bytes = sizeof(Classifier);
+  for (const auto& [hash, subtable] : shapes_) bytes += subtable->memory_bytes();
+  return bytes;
+}
+
+}  // namespace sluice::pipeline

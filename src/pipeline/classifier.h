@@ -1,0 +1,97 @@
+// The classifier of one table: finds the flow of highest priority that matches a key, and which bits of the
+// key decided that. Tuple space search (Srinivasan, Suri, Varghese 1999): one hash table ("subtable") for
+// each mask in use.
+//
+// What keeps it fast: subtables are visited by falling highest priority, and the search ends when none left
+// can win. What keeps masks short (each bit in a mask multiplies the megaflows that traffic makes):
+// - stages: a subtable is looked up with its metadata words alone, then with layer 2 too, then 3, then 4; it
+// stops at
+//   the stage whose words no rule of the subtable has, so that later words stay out of the mask;
+// - prefix tries over addresses and ports: a subtable whose prefix length none of the rules that cover the
+// packet's
+//   address have is skipped, at the cost of the few leading bits that show it.
+//
+// Invariant (property-tested): two keys that are equal under the mask that a look-up gave find the same rule.
+//
+// Threads: look-ups under RCU on any thread, never blocking; one writer. A rule is seen in versions [added,
+// removed): the writer inserts before and unlinks after a grace period, so that a reader of one version sees
+// exactly its rules.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/rcu.h"
+#include "flow/flow_key.h"
+#include "pipeline/prefix_trie.h"
+#include "pipeline/rule.h"
+
+namespace sluice::pipeline {
+
+class Subtable;
+
+class Classifier {
+ public:
+  explicit Classifier(std::uint64_t secret);
+  ~Classifier();
+  Classifier(const Classifier&) = delete;
+  Classifier& operator=(const Classifier&) = delete;
+
+  /// The winning rule visible in `version`, nullptr if none; ORs into `mask` (unless null) what decided.
+  /// Reader.
+  Rule* lookup(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
+
+  // --- Writer
+  // -------------------------------------------------------------------------------------------------------
+
+  /// The shape that rules with this mask share.
+  Ref<MaskShape> shape(const flow::Mask& mask);
+  /// Takes a reference.
+  void insert(Rule* rule);
+  /// Unlinks; the reference goes after a grace period. The rule must have been invisible for readers already,
+  /// or no reader minds.
+  void remove(Rule* rule);
+  /// The rule with exactly this match and priority that is not removed.
+  Rule* find(const flow::Match& match, std::uint16_t priority) const;
+  /// Whether another rule of this priority could match the same packet.
+  bool overlaps(const flow::Match& match, std::uint16_t priority) const;
+  /// Calls f for each rule, removed ones too, whose match is at least as specific as `match`.
+  template <typename F>
+  void for_each(const flow::Match& match, F&& f) const {
+    std::vector<Rule*> rules;
+    collect(match, rules);
+    for (Rule* rule : rules) f(*rule);
+  }
+  std::size_t size() const { return size_; }
+  std::size_t subtables() const { return shapes_.size(); }
+  std::size_t memory_bytes() const;
+
+ private:
+  struct Entry {
+    Subtable* subtable;
+    std::uint16_t max_priority;
+  };
+  using Order = std::vector<Entry>;
+  struct Tries {
+    PrefixTrie<std::uint32_t, 32> nw_src, nw_dst;
+    PrefixTrie<unsigned __int128, 128> ipv6_src, ipv6_dst;
+    PrefixTrie<std::uint16_t, 16> tp_src, tp_dst;
+  };
+  friend class TrieLookup;
+
+  Subtable* find_subtable(const flow::Mask& mask) const;
+  void publish_order();
+  void change_tries(const Subtable& subtable, const Rule& rule, bool insert);
+  void collect(const flow::Match& match, std::vector<Rule*>& rules) const;
+
+  std::uint64_t secret_;
+  rcu::Published<Order> order_;
+  Tries tries_;
+  std::unordered_multimap<std::uint64_t, Subtable*> shapes_;  ///< by hash of the mask
+  std::size_t size_ = 0;
+};
+
+}  // namespace sluice::pipeline
