@@ -22,6 +22,9 @@ inline constexpr std::uint32_t kMasksPerPass = 32;
 /// Passes of one packet through the megaflow table, as ct(table=) and resubmission after MPLS make them.
 inline constexpr unsigned kRecirculations = 16;
 
+/// Copies that the packets of one batch may make of themselves on their way (clones that recirculate and clone again).
+inline constexpr unsigned kCopiesPerBatch = 4096;
+
 /// Depth of actions inside actions (clone, sample, check_pkt_len).
 inline constexpr unsigned kActionNesting = 16;
 

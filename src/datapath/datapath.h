@@ -41,14 +41,15 @@ namespace sluice::datapath {
 struct DatapathOptions {
   unsigned workers = 1;
   Duration megaflow_idle = Duration::seconds(10);  ///< a megaflow that no packet used for so long is removed
-  std::uint32_t max_megaflows = 65'536;            ///< per worker
-  std::uint32_t max_masks = 128;                   ///< per worker; past it megaflows are installed exact
-  std::uint32_t max_packets = 16'384;              ///< buffers of each size per worker
-  std::uint64_t hash_secret = 0;                   ///< random per process; fixed in tests
+  std::uint32_t max_megaflows = limits::kMegaflows;  ///< per worker
+  std::uint32_t max_masks = limits::kMasksPerPass;   ///< per port and recirculation; past it: exact megaflows
+  std::uint32_t max_packets = 16'384;                ///< buffers of each size per worker
+  std::uint64_t hash_secret = 0;                     ///< random per process; fixed in tests
 };
 
 /// The datapath's own port, ovs-netdev: reserved, no device behind it.
 inline constexpr std::uint32_t kOwnPort = 0;
+inline constexpr std::string_view kOwnPortName = "ovs-netdev";
 
 struct PortInfo {
   std::uint32_t number;

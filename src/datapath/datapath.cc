@@ -1,0 +1,220 @@
+#include "datapath/datapath.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "datapath/port_slot.h"
+#include "datapath/worker.h"
+
+namespace sluice::datapath {
+namespace {
+
+// Megaflows copied for a dump between two batches.
+constexpr unsigned kDumpSlice = 64;
+// Datapath ports are 16-bit numbers in Open vSwitch's datapaths; workers keep an array by number.
+constexpr std::uint32_t kMaxPort = 0xffff;
+
+PortInfo info_of(const PortSlot& slot) {
+  const port::PortCounters& c = slot.port->counters();
+  const auto value = [](const std::atomic<std::uint64_t>& cell) {
+    return cell.load(std::memory_order_relaxed);
+  };
+  return {.number = slot.number,
+          .name = slot.port->name(),
+          .type = std::string(slot.port->type()),
+          .mac = slot.port->mac(),
+          .mtu = slot.port->mtu(),
+          .link_up = slot.port->link_up(),
+          .worker = slot.worker,
+          .rx_packets = value(c.rx_packets),
+          .rx_bytes = value(c.rx_bytes),
+          .rx_dropped = value(c.rx_dropped),
+          .rx_errors = value(c.rx_errors),
+          .tx_packets = value(c.tx_packets),
+          .tx_bytes = value(c.tx_bytes),
+          .tx_dropped = value(c.tx_dropped),
+          .tx_errors = value(c.tx_errors)};
+}
+
+}  // namespace
+
+struct Datapath::Impl final : field::NameResolver {
+  Impl(const DatapathOptions& options, const Clock& clock, conntrack::Tracker& connections)
+      : tracker(connections) {
+    for (unsigned i = 0; i < std::max(1u, options.workers); ++i)
+      workers.push_back(std::make_unique<Worker>(i, options, clock, tracker));
+  }
+
+  std::optional<std::uint32_t> port_number(std::string_view name) const override {
+    if (name == kOwnPortName) return kOwnPort;
+    for (const auto& [number, slot] : ports)
+      if (slot->port->name() == name) return number;
+    return std::nullopt;
+  }
+  std::optional<std::string> port_name(std::uint32_t number) const override {
+    if (number == kOwnPort) return std::string(kOwnPortName);
+    const auto it = ports.find(number);
+    if (it == ports.end()) return std::nullopt;
+    return it->second->port->name();
+  }
+
+  std::uint32_t free_number() const {
+    std::uint32_t number = 1;
+    while (ports.contains(number)) ++number;
+    return number;
+  }
+  /// The worker that receives from the fewest ports.
+  unsigned idlest_worker() const {
+    std::vector<unsigned> load(workers.size());
+    for (const auto& [number, slot] : ports) ++load[slot->worker];
+    return static_cast<unsigned>(std::ranges::min_element(load) - load.begin());
+  }
+  void on_all(const std::function<void(Worker&)>& work) {
+    for (auto& worker : workers) worker->post([&] { work(*worker); });
+  }
+
+  conntrack::Tracker& tracker;
+  std::map<std::uint32_t, std::unique_ptr<PortSlot>> ports;
+  std::vector<std::unique_ptr<Worker>> workers;  // go before the ports
+  bool running = false;
+};
+
+Datapath::Datapath(const DatapathOptions& options, const Clock& clock, conntrack::Tracker& tracker)
+    : impl_(std::make_unique<Impl>(options, clock, tracker)) {}
+
+Datapath::~Datapath() {
+  stop();
+}
+
+void Datapath::set_handler(UpcallHandler* handler) {
+  impl_->on_all([&](Worker& worker) { worker.set_handler(handler); });
+}
+
+Result<std::uint32_t> Datapath::add_port(std::unique_ptr<port::Port> port,
+                                         std::optional<std::uint32_t> number) {
+  if (port_number(port->name())) return fail("datapath port \"" + port->name() + "\" exists already");
+  const std::uint32_t chosen = number.value_or(impl_->free_number());
+  if (chosen == kOwnPort || chosen > kMaxPort)
+    return fail("datapath port number " + std::to_string(chosen) + " for \"" + port->name() +
+                "\" is not in 1.." + std::to_string(kMaxPort));
+  if (impl_->ports.contains(chosen))
+    return fail("datapath port number " + std::to_string(chosen) + " is taken by \"" +
+                impl_->ports[chosen]->port->name() + "\"");
+
+  auto slot = std::make_unique<PortSlot>();
+  slot->number = chosen;
+  slot->worker = impl_->idlest_worker();
+  slot->shared = impl_->workers.size() > 1;
+  slot->port = std::move(port);
+  PortSlot& added = *(impl_->ports[chosen] = std::move(slot));
+  // The worker that receives from it comes last: all can send to the port before the first packet arrives
+  // from it.
+  for (const bool receives : {false, true})
+    for (unsigned i = 0; i < impl_->workers.size(); ++i)
+      if ((i == added.worker) == receives)
+        impl_->workers[i]->post([&, i] { impl_->workers[i]->attach(added); });
+  return chosen;
+}
+
+Result<std::unique_ptr<port::Port>> Datapath::remove_port(std::uint32_t number) {
+  const auto it = impl_->ports.find(number);
+  if (it == impl_->ports.end()) return fail("there is no datapath port " + std::to_string(number));
+  impl_->on_all([&](Worker& worker) { worker.detach(*it->second); });
+  auto port = std::move(it->second->port);
+  impl_->ports.erase(it);
+  return port;
+}
+
+std::vector<PortInfo> Datapath::ports() const {
+  std::vector<PortInfo> all;
+  for (const auto& [number, slot] : impl_->ports) all.push_back(info_of(*slot));
+  return all;
+}
+
+std::optional<PortInfo> Datapath::find_port(std::uint32_t number) const {
+  const auto it = impl_->ports.find(number);
+  if (it == impl_->ports.end()) return std::nullopt;
+  return info_of(*it->second);
+}
+
+std::optional<std::uint32_t> Datapath::port_number(std::string_view name) const {
+  return impl_->port_number(name);
+}
+
+const field::NameResolver& Datapath::port_names() const {
+  return *impl_;
+}
+
+void Datapath::start() {
+  if (std::exchange(impl_->running, true)) return;
+  for (auto& worker : impl_->workers) worker->start();
+}
+
+void Datapath::stop() {
+  if (!std::exchange(impl_->running, false)) return;
+  for (auto& worker : impl_->workers) worker->stop();
+}
+
+bool Datapath::running() const {
+  return impl_->running;
+}
+
+unsigned Datapath::poll() {
+  SLUICE_CHECK(!impl_->running);
+  unsigned received = 0;
+  for (auto& worker : impl_->workers) received += worker->round();
+  return received;
+}
+
+Status Datapath::inject(const Injection& injection) {
+  const auto it = impl_->ports.find(injection.meta.in_port);
+  Worker& worker = *impl_->workers[it == impl_->ports.end() ? 0 : it->second->worker];
+  Status status;
+  worker.post([&] { status = worker.inject(injection); });
+  return status;
+}
+
+void Datapath::dump_flows(const std::function<void(const FlowSnapshot&)>& visit) {
+  std::vector<FlowSnapshot> slice;
+  for (auto& worker : impl_->workers)
+    for (std::uint32_t cursor = 0; cursor != Worker::kDumpDone;) {
+      slice.clear();
+      worker->post([&] { cursor = worker->dump(cursor, kDumpSlice, slice); });
+      for (const FlowSnapshot& flow : slice) visit(flow);
+    }
+}
+
+std::size_t Datapath::flush_flows() {
+  std::size_t n = 0;
+  impl_->on_all([&](Worker& worker) { n += worker.flush(); });
+  return n;
+}
+
+void Datapath::push_stats() {
+  impl_->on_all([](Worker& worker) { worker.push_stats(); });
+}
+
+void Datapath::revalidate() {
+  impl_->on_all([](Worker& worker) { worker.revalidate_all(); });
+}
+
+DatapathStats Datapath::stats() const {
+  DatapathStats sum;
+  for (const auto& worker : impl_->workers) sum += worker->stats();
+  return sum;
+}
+
+unsigned Datapath::workers() const {
+  return static_cast<unsigned>(impl_->workers.size());
+}
+
+DatapathStats Datapath::worker_stats(unsigned worker) const {
+  return impl_->workers.at(worker)->stats();
+}
+
+conntrack::Tracker& Datapath::tracker() {
+  return impl_->tracker;
+}
+
+}  // namespace sluice::datapath
