@@ -1,22 +1,23 @@
-// A key composed into a frame and extracted again is the same key, for everything that a frame carries.
-#include "ofproto/compose.h"
+// Datapath flows as text: a key read, composed into a frame and extracted again is the same key, so that every row was
+// read into its place.
+#include "ofproto/odp_flow.h"
 
 #include <gtest/gtest.h>
 
+#include "flow/compose.h"
 #include "flow/extract.h"
-#include "ofproto/odp_flow.h"
 #include "packet/packet_pool.h"
 #include "wire/walk.h"
 
 namespace sluice::ofproto {
 namespace {
 
-class ComposeTest : public ::testing::TestWithParam<const char*> {};
+class OdpFlowTest : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(ComposeTest, RoundTrip) {
+TEST_P(OdpFlowTest, RoundTrip) {
   const auto key = parse_odp_flow(GetParam());
   ASSERT_TRUE(key) << key.error().message;
-  const auto frame = compose_frame(*key);
+  const auto frame = flow::compose(*key);
 
   packet::PacketPool pool(1);
   packet::Packet* packet = pool.take(static_cast<std::uint32_t>(frame.size()));
@@ -35,7 +36,7 @@ TEST_P(ComposeTest, RoundTrip) {
 #define ETH "in_port(3),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:07),"
 
 INSTANTIATE_TEST_SUITE_P(
-    Protocols, ComposeTest,
+    Protocols, OdpFlowTest,
     ::testing::Values(
         ETH "eth_type(0x1234)",
         ETH

@@ -1,0 +1,321 @@
+#include "ofproto/trace.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "conntrack/dump.h"
+#include "conntrack/tracker.h"
+#include "field/match_text.h"
+#include "flow/compose.h"
+#include "flow/extract.h"
+#include "net/protocol.h"
+#include "ofproto/odp_flow.h"
+#include "ofproto/ofproto.h"
+#include "ofproto/upcalls.h"
+#include "packet/packet_pool.h"
+#include "wire/walk.h"
+
+namespace sluice::ofproto {
+
+namespace {
+
+namespace ct_state = conntrack::ct_state;
+using conntrack::Reason;
+using flow::FlowKey;
+
+constexpr std::string_view kFlags[] = {"new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"};
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/// Whether the last argument is meant as a packet: nothing but hex digits and blanks, at least one byte.
+bool looks_like_packet(std::string_view text) {
+  std::size_t digits = 0;
+  for (const char c : text) {
+    if (c == ' ') continue;
+    if (hex_digit(c) < 0) return false;
+    ++digits;
+  }
+  return digits >= 2;
+}
+
+Result<std::vector<std::uint8_t>> parse_packet(std::string_view text) {
+  std::vector<std::uint8_t> bytes;
+  int high = -1;
+  for (const char c : text) {
+    if (c == ' ') continue;
+    if (high < 0) {
+      high = hex_digit(c);
+    } else {
+      bytes.push_back(static_cast<std::uint8_t>(high << 4 | hex_digit(c)));
+      high = -1;
+    }
+  }
+  if (high >= 0) return fail("Trailing garbage in packet data");
+  if (bytes.size() > packet::PacketPool::kLargeBytes)
+    return fail("Packet data is longer than a packet can be");
+  return bytes;
+}
+
+Ofproto* find_bridge(const TraceEnvironment& environment, std::string_view name) {
+  for (Ofproto* bridge : environment.bridges)
+    if (bridge->name() == name) return bridge;
+  return nullptr;
+}
+
+bool is_our_datapath(std::string_view name) {
+  return name == "ovs-netdev" || name == "netdev@ovs-netdev";
+}
+
+/// The key of a packet that was given as bytes; what is no header comes from the flow.
+FlowKey key_of_packet(const FlowKey& described, const std::vector<std::uint8_t>& bytes) {
+  packet::PacketPool pool(1);
+  packet::Packet* packet = pool.take(static_cast<std::uint32_t>(bytes.size()));
+  FlowKey key = described;
+  if (!packet || !packet->assign(bytes)) return key;
+  packet->layout = wire::walk(packet->bytes());
+  FlowKey extracted = described;
+  flow::extract(*packet, extracted);
+  pool.give(packet);
+  // From Ethernet on the packet says what it is; before that are metadata.
+  constexpr std::size_t kHeaders = offsetof(FlowKey, eth_dst), kMetadata = offsetof(FlowKey, metadata);
+  std::memcpy(reinterpret_cast<char*>(&key) + kHeaders, reinterpret_cast<const char*>(&extracted) + kHeaders,
+              kMetadata - kHeaders);
+  return key;
+}
+
+/// Whether two keys have the same headers, so that bytes given for one stand for the other.
+bool same_headers(const FlowKey& a, const FlowKey& b) {
+  constexpr std::size_t kHeaders = offsetof(FlowKey, eth_dst), kMetadata = offsetof(FlowKey, metadata);
+  return std::memcmp(reinterpret_cast<const char*>(&a) + kHeaders,
+                     reinterpret_cast<const char*>(&b) + kHeaders, kMetadata - kHeaders) == 0;
+}
+
+/// Reasons that come from what a composed segment can't have: sequence numbers and a reasonable history.
+bool is_sequence_matter(Reason reason) {
+  return reason == Reason::TcpOutOfWindow || reason == Reason::TcpBadAck ||
+         reason == Reason::TcpRstOutOfWindow || reason == Reason::TcpSynOnEstablished ||
+         reason == Reason::TcpBadFlags;
+}
+
+/// Asks the tracker on behalf of a trace.
+class Consultant {
+ public:
+  Consultant(const TraceRequest& request, const TraceEnvironment& environment)
+      : request_(request), environment_(environment) {}
+
+  pipeline::CtOutcome operator()(const conntrack::CtRequest& ct, const FlowKey& key) {
+    if (asked_ < request_.ct_next.size()) return overridden(request_.ct_next[asked_++], key);
+    ++asked_;
+    return consult(ct, key);
+  }
+
+ private:
+  pipeline::CtOutcome overridden(std::uint32_t state, const FlowKey& key) {
+    pipeline::CtOutcome outcome;
+    outcome.state = state;
+    outcome.mark = key.ct_mark.host();
+    outcome.label = key.ct_label;
+    outcome.sentence = "ct_state=" + format_ct_state(state);
+    return outcome;
+  }
+
+  conntrack::PeekResult peek(const std::vector<std::uint8_t>& frame, std::uint16_t zone) const {
+    packet::PacketPool pool(1);
+    packet::Packet* packet = pool.take(static_cast<std::uint32_t>(frame.size()));
+    if (!packet || !packet->assign(frame))
+      return {.state = ct_state::kTracked | ct_state::kInvalid, .reason = Reason::NotIp, .connection = {}};
+    packet->layout = wire::walk(packet->bytes());
+    auto result = environment_.tracker.peek(*packet, zone, environment_.now);
+    pool.give(packet);
+    return result;
+  }
+
+  /// What the tracker says, the packet composed if no bytes were given or the pipeline changed it.
+  conntrack::PeekResult classify(const FlowKey& key, std::uint16_t zone) {
+    if (!request_.packet.empty() && same_headers(key, request_.key)) return peek(request_.packet, zone);
+    FlowKey segment = key;
+    if (key.nw_proto == net::ip_proto::kTcp && key.tcp_flags.raw() == 0) {
+      // No flags were described: an ordinary segment of a known connection, else the one that opens it.
+      segment.tcp_flags = be16{net::tcp_flag::kAck};
+      auto result = peek(flow::compose(segment), zone);
+      if (result.connection) return without_sequence(result, key);
+      segment.tcp_flags = be16{net::tcp_flag::kSyn};
+    }
+    return without_sequence(peek(flow::compose(segment), zone), key);
+  }
+
+  /// A composed segment has no sequence numbers: what the connection is decides.
+  static conntrack::PeekResult without_sequence(conntrack::PeekResult result, const FlowKey& key) {
+    if (!result.connection || !is_sequence_matter(result.reason)) return result;
+    const auto& original = result.connection->original;
+    const be128 src = original.is_ipv6 ? key.ipv6_src : net::v4_mapped(key.nw_src);
+    const bool is_original = original.src == src && original.src_port == key.tp_src;
+    result.reason = Reason::None;
+    result.state = ct_state::kTracked | ct_state::kEstablished;
+    if (!is_original) result.state |= ct_state::kReply;
+    return result;
+  }
+
+  static packet::CtTuple creating_tuple(const conntrack::PeekResult& result, const FlowKey& key) {
+    packet::CtTuple tuple;
+    if (result.connection) {
+      const auto& original = result.connection->original;
+      tuple.src = original.src;
+      tuple.dst = original.dst;
+      tuple.proto = original.proto;
+      tuple.is_ipv6 = original.is_ipv6;
+      const bool icmp = original.proto == net::ip_proto::kIcmp || original.proto == net::ip_proto::kIcmpv6;
+      tuple.src_port = icmp ? be16{original.icmp_type} : original.src_port;
+      tuple.dst_port = icmp ? be16{original.icmp_code} : original.dst_port;
+      return tuple;
+    }
+    tuple.is_ipv6 = key.eth_type.host() == net::ethertype::kIpv6;
+    tuple.src = tuple.is_ipv6 ? key.ipv6_src : net::v4_mapped(key.nw_src);
+    tuple.dst = tuple.is_ipv6 ? key.ipv6_dst : net::v4_mapped(key.nw_dst);
+    tuple.proto = key.nw_proto;
+    tuple.src_port = key.tp_src;
+    tuple.dst_port = key.tp_dst;
+    return tuple;
+  }
+
+  static std::string sentence(const conntrack::PeekResult& result, std::uint16_t zone) {
+    const auto head = "ct_state=" + format_ct_state(result.state);
+    if (result.state & ct_state::kInvalid)
+      return fmt::format("{}: {}", head, conntrack::reason_text(result.reason));
+    if (result.connection)
+      return fmt::format("{}: {} connection {} of zone {}, {}", head,
+                         result.state & ct_state::kRelated ? "about" : "meets", result.connection->id, zone,
+                         conntrack::format_connection(*result.connection));
+    return fmt::format("{}: no connection of zone {} has these addresses and ports", head, zone);
+  }
+
+  pipeline::CtOutcome consult(const conntrack::CtRequest& ct, const FlowKey& key) {
+    const auto result = classify(key, ct.zone);
+    packet::CtMetadata meta;
+    meta.state = result.state;
+    meta.zone = ct.zone;
+    const bool valid = (result.state & ct_state::kInvalid) == 0;
+    if (valid) {
+      if (result.connection) {
+        meta.mark = result.connection->mark;
+        meta.label = result.connection->label;
+      }
+      if (ct.commit) {
+        meta.mark = (meta.mark & ~ct.mark_mask) | (ct.mark & ct.mark_mask);
+        meta.label = (meta.label & ~ct.label_mask) | (ct.label & ct.label_mask);
+      }
+      meta.original = creating_tuple(result, key);
+    }
+    pipeline::CtOutcome outcome;
+    outcome.state = meta.state;
+    outcome.mark = meta.mark;
+    outcome.label = meta.label;
+    outcome.packet = key;
+    flow::patch_ct(*outcome.packet, meta);
+    outcome.sentence = sentence(result, ct.zone);
+    return outcome;
+  }
+
+  const TraceRequest& request_;
+  const TraceEnvironment& environment_;
+  std::size_t asked_ = 0;
+};
+
+/// The one argument that says what to trace, with the bridge or datapath before it, to key and bridge.
+Status read_flow(std::span<const std::string> words, const TraceEnvironment& environment,
+                 TraceRequest& request) {
+  const std::string& text = words.back();
+  auto odp = parse_odp_flow(text, environment.dp_ports);
+  if (words.size() == 1 || (odp && !find_bridge(environment, words[0]))) {
+    if (!odp) return fail(fmt::format("syntax error at {} (or the bridge name was omitted)", text));
+    if (words.size() == 2 && !is_our_datapath(words[0])) return fail("Cannot find the datapath");
+    const auto place = environment.upcalls.place(odp->in_port.host());
+    if (!place.bridge) return fail(fmt::format("in_port({}): no bridge has this port", odp->in_port.host()));
+    request.bridge = place.bridge;
+    request.key = *odp;
+    request.key.in_port = be32{place.of_port};
+    return {};
+  }
+  request.bridge = find_bridge(environment, words[0]);
+  if (!request.bridge) return fail(words[0] + ": unknown bridge");
+  auto match = field::parse_match(text, request.bridge);
+  if (!match) return fail(fmt::format("Bad openflow flow syntax: {}: {}", text, match.error().message));
+  request.key = match->value;
+  return {};
+}
+
+}  // namespace
+
+std::string format_ct_state(std::uint32_t state) {
+  std::string text;
+  for (std::size_t bit = 0; bit < std::size(kFlags); ++bit)
+    if (state >> bit & 1) text += (text.empty() ? "" : "|") + std::string(kFlags[bit]);
+  return text.empty() ? "0" : text;
+}
+
+Result<std::uint32_t> parse_ct_next(std::string_view text) {
+  std::uint32_t state = 0;
+  while (!text.empty()) {
+    const auto end = std::min(text.find_first_of(", |"), text.size());
+    const auto word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    const auto* flag = std::find(std::begin(kFlags), std::end(kFlags), word);
+    if (flag == std::end(kFlags))
+      return fail(fmt::format("{}: unknown connection tracking state flag", word));
+    state |= 1u << (flag - std::begin(kFlags));
+  }
+  // What a tracker can't say (ovs-fields(7), "Connection Tracking Fields").
+  if (state != 0 && !(state & ct_state::kTracked))
+    return fail("Invalid connection state: trk must be set with any other flag");
+  if ((state & ct_state::kInvalid) && (state & ~(ct_state::kInvalid | ct_state::kTracked)))
+    return fail("Invalid connection state: inv goes only together with trk");
+  if ((state & ct_state::kNew) && (state & (ct_state::kEstablished | ct_state::kReply)))
+    return fail("Invalid connection state: new excludes est and rpl");
+  return state;
+}
+
+Result<TraceRequest> parse_trace(std::span<const std::string> arguments,
+                                 const TraceEnvironment& environment) {
+  TraceRequest request;
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word == "--ct-next" || word == "-ct-next") {
+      if (++i == arguments.size()) return fail("Missing argument for option --ct-next");
+      SLUICE_ASSIGN(const std::uint32_t state, parse_ct_next(arguments[i]));
+      request.ct_next.push_back(state);
+    } else if (word == "--names") {
+      request.port_names = true;
+    } else if (word == "--no-names" || word == "--generate" || word == "-generate") {
+      continue;  // ports are numbers, and packets are composed, unless asked otherwise
+    } else {
+      words.push_back(word);
+    }
+  }
+  if (words.empty()) return fail("expected a bridge and a flow, or a datapath flow");
+  if (words.size() > 1 && looks_like_packet(words.back())) {
+    SLUICE_ASSIGN(request.packet, parse_packet(words.back()));
+    words.pop_back();
+  }
+  if (words.size() > 2)
+    return fail("expected at most a bridge or datapath, a flow and a packet in hex digits");
+  SLUICE_TRY(read_flow(words, environment, request));
+  if (!request.packet.empty()) request.key = key_of_packet(request.key, request.packet);
+  return request;
+}
+
+std::string trace(const TraceRequest& request, const TraceEnvironment& environment) {
+  Consultant consultant(request, environment);
+  const auto hook = [&](const conntrack::CtRequest& ct, const FlowKey& key) { return consultant(ct, key); };
+  const action::Names names = request.port_names ? request.bridge->names() : action::Names{};
+  return request.bridge->pipeline().explain(request.key, environment.now, hook, names).text;
+}
+
+}  // namespace sluice::ofproto
