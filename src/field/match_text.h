@@ -16,8 +16,16 @@ namespace sluice::field {
 Result<bool> parse_match_word(flow::Match& match, std::string_view name, std::string_view value,
                               bool has_value, const NameResolver* names = nullptr);
 
-/// "tcp,nw_src=10.0.0.1,tp_dst=80".
-Result<flow::Match> parse_match(std::string_view text, const NameResolver* names = nullptr);
+/// Brings a match whose words have all been read into its canonical form: what is demanded of a field whose
+/// prerequisite the match lacks is dropped, as ovs-ofctl does ("nw_src=10.0.0.1" without "ip"). Returns a
+/// sentence that says what was dropped, empty if nothing was. Fields of the connection's original direction
+/// without a match on a valid tracked state are an error (OFPBMC_BAD_PREREQ).
+Result<std::string> settle_match(flow::Match& match);
+
+/// "tcp,nw_src=10.0.0.1,tp_dst=80", settled. `warning`, if given, gets what settle_match and impossible_match
+/// say.
+Result<flow::Match> parse_match(std::string_view text, const NameResolver* names = nullptr,
+                                std::string* warning = nullptr);
 /// As ovs-ofctl prints it, without priority: "tcp,nw_src=10.0.0.1,tp_dst=80"; empty for a match on
 /// everything.
 std::string format_match(const flow::Match& match, const NameResolver* names = nullptr);

@@ -17,14 +17,21 @@ namespace sluice::field {
 /// OpenFlow wire versions.
 enum class OfVersion : std::uint8_t { k10 = 1, k11 = 2, k12 = 3, k13 = 4, k14 = 5, k15 = 6 };
 
-/// One header: class, field, has-mask, length. The header that a field has in this version of OpenFlow.
+/// The identifier that a field has in this version of OpenFlow: NXM in 1.0 and 1.1 where there is one, else
+/// the newest OXM that the version knows. One that does not exist() for fields that never travel (dl_vlan,
+/// tun_tos).
+const OxmId& oxm_id(const FieldSpec& spec, OfVersion version);
+/// One header: class, field, has-mask, length. The header that a field has in this version of OpenFlow; 0 if
+/// none that fits 32 bits exists. Of an experimenter's field the four bytes of the experimenter follow.
 std::uint32_t oxm_header(const FieldSpec& spec, OfVersion version, bool masked);
-/// nullptr if the header names no field that we know (length is not checked).
-const FieldSpec* field_of_header(std::uint32_t header);
+/// nullptr if the header names no field that we know (length is not checked). Experimenter fields need their
+/// number.
+const FieldSpec* field_of_header(std::uint32_t header, std::uint32_t experimenter = 0);
 
 /// A match as a run of OXM (version >= 1.2) or NXM TLVs in canonical order, no padding.
 void encode_match(const flow::Match& match, OfVersion version, ByteWriter& out);
-/// Errors carry the OFPBMC code and the offset. `strict` refuses unknown fields, else they are skipped.
+/// Errors carry the OFPBMC code and the offset. `strict` refuses unknown fields and fields without their
+/// prerequisites (which must come before them); else both are skipped, as for a packet-in.
 Result<flow::Match> decode_match(Bytes bytes, OfVersion version, bool strict);
 
 /// One TLV.
@@ -37,8 +44,11 @@ struct DecodedField {
 };
 Result<DecodedField> decode_field(ByteReader& in);
 
-/// "NXM_OF_IN_PORT(0001), NXM_OF_ETH_TYPE_W(0800/ffff)" both ways (ovs-ofctl parse-nxm, parse-oxm).
-Result<std::vector<std::uint8_t>> parse_oxm_text(std::string_view text, OfVersion version);
-std::string format_oxm_text(Bytes bytes, bool strict);
+/// "NXM_OF_IN_PORT(0001), NXM_OF_ETH_TYPE_W(0800/ffff)" both ways (ovs-ofctl parse-nxm, parse-oxm). Fields go
+/// to the wire as they are named: any version's names may be mixed, "00010004(00000001)" gives the header as
+/// a number.
+Result<std::vector<std::uint8_t>> parse_oxm_text(std::string_view text);
+/// "<any>" for no bytes. What cannot be decoded is shown as numbers.
+std::string format_oxm_text(Bytes bytes);
 
 }  // namespace sluice::field

@@ -1,8 +1,8 @@
 // The table of fields and what is generic over it: look-up, get, set, wildcarding, prerequisites, sub-fields.
 //
 // To add a field: a member in FlowKey, an enumerator in FieldId, a row here, a line in flow/extract.cc. The
-// static_asserts below fail until identifiers are dense and unique, every row fits its bytes, every byte of FlowKey
-// belongs to a row or is a named pad, and rows overlap only where that is declared.
+// static_asserts below fail until identifiers are dense and unique, every row fits its bytes, every byte of
+// FlowKey belongs to a row or is a named pad, and rows overlap only where that is declared.
 //
 // Source of the rows: ovs-fields(7), OpenFlow 1.5.1 section 7.2.3.
 #include "field/field.h"
@@ -25,8 +25,12 @@ constexpr std::uint16_t kNxmOf = 0x0000, kNxmNx = 0x0001, kEricOf = 0x1000, kOxm
 constexpr std::uint32_t kOnf = 0x4f4e4600;
 constexpr std::uint8_t kV10 = 1, kV12 = 3, kV13 = 4, kV15 = 6;
 
-constexpr OxmId nxm_of(std::uint8_t field, std::string_view name) { return {kNxmOf, field, kV10, name}; }
-constexpr OxmId nxm_nx(std::uint8_t field, std::string_view name) { return {kNxmNx, field, kV10, name}; }
+constexpr OxmId nxm_of(std::uint8_t field, std::string_view name) {
+  return {kNxmOf, field, kV10, name};
+}
+constexpr OxmId nxm_nx(std::uint8_t field, std::string_view name) {
+  return {kNxmNx, field, kV10, name};
+}
 constexpr OxmId oxm_of(std::uint8_t field, std::string_view name, std::uint8_t since = kV12) {
   return {kOxmOf, field, since, name};
 }
@@ -43,44 +47,80 @@ constexpr auto kExact = MaskPolicy::None;
 constexpr auto kRw = Access::ReadWrite;
 constexpr auto kRo = Access::ReadOnly;
 
-constexpr std::string_view kRegNames[16] = {"reg0", "reg1", "reg2",  "reg3",  "reg4",  "reg5",  "reg6",  "reg7",
-                                            "reg8", "reg9", "reg10", "reg11", "reg12", "reg13", "reg14", "reg15"};
+constexpr std::string_view kRegNames[16] = {"reg0",  "reg1",  "reg2",  "reg3", "reg4",  "reg5",
+                                            "reg6",  "reg7",  "reg8",  "reg9", "reg10", "reg11",
+                                            "reg12", "reg13", "reg14", "reg15"};
 constexpr std::string_view kNxmRegNames[16] = {
     "NXM_NX_REG0",  "NXM_NX_REG1",  "NXM_NX_REG2",  "NXM_NX_REG3", "NXM_NX_REG4",  "NXM_NX_REG5",
     "NXM_NX_REG6",  "NXM_NX_REG7",  "NXM_NX_REG8",  "NXM_NX_REG9", "NXM_NX_REG10", "NXM_NX_REG11",
     "NXM_NX_REG12", "NXM_NX_REG13", "NXM_NX_REG14", "NXM_NX_REG15"};
-constexpr std::string_view kXregNames[8] = {"xreg0", "xreg1", "xreg2", "xreg3", "xreg4", "xreg5", "xreg6", "xreg7"};
+constexpr std::string_view kXregNames[8] = {"xreg0", "xreg1", "xreg2", "xreg3",
+                                            "xreg4", "xreg5", "xreg6", "xreg7"};
 constexpr std::string_view kOxmXregNames[8] = {"OXM_OF_PKT_REG0", "OXM_OF_PKT_REG1", "OXM_OF_PKT_REG2",
                                                "OXM_OF_PKT_REG3", "OXM_OF_PKT_REG4", "OXM_OF_PKT_REG5",
                                                "OXM_OF_PKT_REG6", "OXM_OF_PKT_REG7"};
 constexpr std::string_view kXxregNames[4] = {"xxreg0", "xxreg1", "xxreg2", "xxreg3"};
-constexpr std::string_view kNxmXxregNames[4] = {"NXM_NX_XXREG0", "NXM_NX_XXREG1", "NXM_NX_XXREG2", "NXM_NX_XXREG3"};
+constexpr std::string_view kNxmXxregNames[4] = {"NXM_NX_XXREG0", "NXM_NX_XXREG1", "NXM_NX_XXREG2",
+                                                "NXM_NX_XXREG3"};
 
-constexpr FieldId plus(FieldId first, unsigned n) { return static_cast<FieldId>(static_cast<unsigned>(first) + n); }
+constexpr FieldId plus(FieldId first, unsigned n) {
+  return static_cast<FieldId>(static_cast<unsigned>(first) + n);
+}
 
 constexpr FieldSpec reg(unsigned n) {
-  return {.id = plus(FieldId::Reg0, n), .name = kRegNames[n], .alias = {},
-          .key_offset = static_cast<std::uint16_t>(offsetof(FlowKey, regs) + 4 * n), .key_bytes = 4, .shift = 0,
-          .bits = 32, .wire_bytes = 4, .mask = kBitwise, .needs = Prereq::None, .access = kRw, .format = Format::Hex,
-          .nxm = nxm_nx(static_cast<std::uint8_t>(n), kNxmRegNames[n]), .oxm = {},
+  return {.id = plus(FieldId::Reg0, n),
+          .name = kRegNames[n],
+          .alias = {},
+          .key_offset = static_cast<std::uint16_t>(offsetof(FlowKey, regs) + 4 * n),
+          .key_bytes = 4,
+          .shift = 0,
+          .bits = 32,
+          .wire_bytes = 4,
+          .mask = kBitwise,
+          .needs = Prereq::None,
+          .access = kRw,
+          .format = Format::Hex,
+          .nxm = nxm_nx(static_cast<std::uint8_t>(n), kNxmRegNames[n]),
+          .oxm = {},
           .doc = "Register: 32 bits of scratch space while a packet is in the pipeline."};
 }
 constexpr FieldSpec xreg(unsigned n) {
-  return {.id = plus(FieldId::Xreg0, n), .name = kXregNames[n], .alias = {},
-          .key_offset = static_cast<std::uint16_t>(offsetof(FlowKey, regs) + 8 * n), .key_bytes = 8, .shift = 0,
-          .bits = 64, .wire_bytes = 8, .mask = kBitwise, .needs = Prereq::None, .access = kRw, .format = Format::Hex,
-          .nxm = {}, .oxm = {kPktReg, static_cast<std::uint8_t>(n), kV13, kOxmXregNames[n]},
+  return {.id = plus(FieldId::Xreg0, n),
+          .name = kXregNames[n],
+          .alias = {},
+          .key_offset = static_cast<std::uint16_t>(offsetof(FlowKey, regs) + 8 * n),
+          .key_bytes = 8,
+          .shift = 0,
+          .bits = 64,
+          .wire_bytes = 8,
+          .mask = kBitwise,
+          .needs = Prereq::None,
+          .access = kRw,
+          .format = Format::Hex,
+          .nxm = {},
+          .oxm = {kPktReg, static_cast<std::uint8_t>(n), kV13, kOxmXregNames[n]},
           .doc = "Two registers as one: the even-numbered one holds the most significant half."};
 }
 constexpr FieldSpec xxreg(unsigned n) {
-  return {.id = plus(FieldId::Xxreg0, n), .name = kXxregNames[n], .alias = {},
-          .key_offset = static_cast<std::uint16_t>(offsetof(FlowKey, regs) + 16 * n), .key_bytes = 16, .shift = 0,
-          .bits = 128, .wire_bytes = 16, .mask = kBitwise, .needs = Prereq::None, .access = kRw,
-          .format = Format::Hex, .nxm = nxm_nx(static_cast<std::uint8_t>(111 + n), kNxmXxregNames[n]), .oxm = {},
+  return {.id = plus(FieldId::Xxreg0, n),
+          .name = kXxregNames[n],
+          .alias = {},
+          .key_offset = static_cast<std::uint16_t>(offsetof(FlowKey, regs) + 16 * n),
+          .key_bytes = 16,
+          .shift = 0,
+          .bits = 128,
+          .wire_bytes = 16,
+          .mask = kBitwise,
+          .needs = Prereq::None,
+          .access = kRw,
+          .format = Format::Hex,
+          .nxm = nxm_nx(static_cast<std::uint8_t>(111 + n), kNxmXxregNames[n]),
+          .oxm = {},
           .doc = "Four registers as one, the lowest-numbered most significant."};
 }
 
-// Columns: id, name, alias, bytes in FlowKey, shift, bits, wire bytes, mask, prerequisite, access, format, NXM, OXM, doc.
+// Columns: id, name, alias, bytes in FlowKey, shift, bits, wire bytes, mask, prerequisite, access, format,
+// NXM, OXM, doc.
 // clang-format off
 constexpr std::array<FieldSpec, kFieldCount> kFields = {{
   {FieldId::DpHash, "dp_hash", "", SLUICE_AT(dp_hash), 0, 32, 4, kBitwise, Prereq::None, kRo, Format::Hex,
@@ -252,8 +292,12 @@ constexpr std::array<FieldSpec, kFieldCount> kFields = {{
 }};
 // clang-format on
 
-constexpr std::size_t index(FieldId id) { return static_cast<std::size_t>(id); }
-constexpr const FieldSpec& row(FieldId id) { return kFields[index(id)]; }
+constexpr std::size_t index(FieldId id) {
+  return static_cast<std::size_t>(id);
+}
+constexpr const FieldSpec& row(FieldId id) {
+  return kFields[index(id)];
+}
 
 // The proofs.
 
@@ -266,7 +310,8 @@ static_assert(ids_dense(), "rows stand in the order of FieldId");
 
 constexpr bool names_unique() {
   for (std::size_t i = 0; i < kFields.size(); ++i) {
-    if (kFields[i].name.empty() || kFields[i].doc.empty() || kFields[i].name == kFields[i].alias) return false;
+    if (kFields[i].name.empty() || kFields[i].doc.empty() || kFields[i].name == kFields[i].alias)
+      return false;
     for (std::size_t j = i + 1; j < kFields.size(); ++j)
       for (const auto a : {kFields[i].name, kFields[i].alias})
         for (const auto b : {kFields[j].name, kFields[j].alias})
@@ -314,10 +359,9 @@ struct Pad {
 };
 // Bytes of FlowKey that no field owns: pads, the second VLAN tag, TPIDs, inner MPLS labels.
 constexpr Pad kPads[] = {
-    {offsetof(FlowKey, tun_pad), 1},        {offsetof(FlowKey, ct_pad0), 1},
-    {offsetof(FlowKey, l2_pad), 2},         {offsetof(FlowKey, vlan), 2},
-    {offsetof(FlowKey, vlan) + 4, 4},        {offsetof(FlowKey, mpls) + 4, 8},
-    {offsetof(FlowKey, mpls_pad), 4},       {offsetof(FlowKey, l4_pad), 1},
+    {offsetof(FlowKey, tun_pad), 1},  {offsetof(FlowKey, ct_pad0), 1},  {offsetof(FlowKey, l2_pad), 2},
+    {offsetof(FlowKey, vlan), 2},     {offsetof(FlowKey, vlan) + 4, 4}, {offsetof(FlowKey, mpls) + 4, 8},
+    {offsetof(FlowKey, mpls_pad), 4}, {offsetof(FlowKey, l4_pad), 1},
 };
 constexpr bool every_byte_owned() {
   std::array<bool, sizeof(FlowKey)> owned{};
@@ -328,7 +372,8 @@ constexpr bool every_byte_owned() {
     }
   for (const Pad& pad : kPads)
     for (const FieldSpec& f : kFields)
-      if (f.key_offset < pad.offset + pad.size && pad.offset < std::size_t{f.key_offset} + f.key_bytes) return false;
+      if (f.key_offset < pad.offset + pad.size && pad.offset < std::size_t{f.key_offset} + f.key_bytes)
+        return false;
   for (const FieldSpec& f : kFields)
     for (std::size_t i = 0; i < f.key_bytes; ++i) owned[f.key_offset + i] = true;
   return std::all_of(owned.begin(), owned.end(), [](bool b) { return b; });
@@ -336,29 +381,54 @@ constexpr bool every_byte_owned() {
 static_assert(every_byte_owned(), "every byte of FlowKey belongs to a field or is a named pad, not both");
 
 // Two rows may share bits if no packet has both (exclusive prerequisites) or one is a view of the other.
-constexpr bool is_register(FieldId id) { return id >= FieldId::Reg0 && id <= FieldId::Xxreg3; }
-constexpr bool is_vlan(FieldId id) { return id >= FieldId::VlanTci && id <= FieldId::VlanPcp; }
+constexpr bool is_register(FieldId id) {
+  return id >= FieldId::Reg0 && id <= FieldId::Xxreg3;
+}
+constexpr bool is_vlan(FieldId id) {
+  return id >= FieldId::VlanTci && id <= FieldId::VlanPcp;
+}
 constexpr unsigned ether_kinds(Prereq p) {  // a bit per EtherType that satisfies the prerequisite
   constexpr unsigned kIpv4 = 1, kIpv6 = 2, kArp = 4, kMpls = 8, kAll = 15;
   switch (p) {
-    case Prereq::Arp: return kArp;
-    case Prereq::Mpls: return kMpls;
-    case Prereq::Ipv4: case Prereq::Icmpv4: return kIpv4;
-    case Prereq::Ipv6: case Prereq::Icmpv6: case Prereq::Nd: case Prereq::NdSolicit: case Prereq::NdAdvert:
+    case Prereq::Arp:
+      return kArp;
+    case Prereq::Mpls:
+      return kMpls;
+    case Prereq::Ipv4:
+    case Prereq::Icmpv4:
+      return kIpv4;
+    case Prereq::Ipv6:
+    case Prereq::Icmpv6:
+    case Prereq::Nd:
+    case Prereq::NdSolicit:
+    case Prereq::NdAdvert:
       return kIpv6;
-    case Prereq::Ip: case Prereq::Tcp: case Prereq::Udp: case Prereq::Sctp: return kIpv4 | kIpv6;
-    default: return kAll;
+    case Prereq::Ip:
+    case Prereq::Tcp:
+    case Prereq::Udp:
+    case Prereq::Sctp:
+      return kIpv4 | kIpv6;
+    default:
+      return kAll;
   }
 }
 constexpr int protocol(Prereq p) {
   switch (p) {
-    case Prereq::Tcp: return net::ip_proto::kTcp;
-    case Prereq::Udp: return net::ip_proto::kUdp;
-    case Prereq::Sctp: return net::ip_proto::kSctp;
-    case Prereq::Icmpv4: return net::ip_proto::kIcmp;
-    case Prereq::Icmpv6: case Prereq::Nd: case Prereq::NdSolicit: case Prereq::NdAdvert:
+    case Prereq::Tcp:
+      return net::ip_proto::kTcp;
+    case Prereq::Udp:
+      return net::ip_proto::kUdp;
+    case Prereq::Sctp:
+      return net::ip_proto::kSctp;
+    case Prereq::Icmpv4:
+      return net::ip_proto::kIcmp;
+    case Prereq::Icmpv6:
+    case Prereq::Nd:
+    case Prereq::NdSolicit:
+    case Prereq::NdAdvert:
       return net::ip_proto::kIcmpv6;
-    default: return -1;
+    default:
+      return -1;
   }
 }
 constexpr bool exclusive(Prereq a, Prereq b) {
@@ -375,8 +445,12 @@ constexpr bool overlaps_declared() {
     for (std::size_t j = i + 1; j < kFields.size(); ++j) {
       const FieldSpec &a = kFields[i], &b = kFields[j];
       // Bit positions counted from the most significant bit of FlowKey's first byte.
-      const auto high = [](const FieldSpec& f) { return 8 * f.key_offset + std::max(0, 8 * f.key_bytes - f.shift - f.bits); };
-      const auto low = [](const FieldSpec& f) { return 8 * f.key_offset + 8 * f.key_bytes - f.shift - f.low_zero_bits; };
+      const auto high = [](const FieldSpec& f) {
+        return 8 * f.key_offset + std::max(0, 8 * f.key_bytes - f.shift - f.bits);
+      };
+      const auto low = [](const FieldSpec& f) {
+        return 8 * f.key_offset + 8 * f.key_bytes - f.shift - f.low_zero_bits;
+      };
       if (high(a) < low(b) && high(b) < low(a) && !exclusive(a.needs, b.needs) && !views_of_same(a.id, b.id))
         return false;
     }
@@ -415,12 +489,16 @@ constexpr std::uint32_t widen_port(std::uint32_t port) {
 constexpr std::uint8_t kCtStateBits = 8;
 
 constexpr bool implies_tag(FieldId id) {
-  return id == FieldId::DlVlan || id == FieldId::VlanVid || id == FieldId::DlVlanPcp || id == FieldId::VlanPcp;
+  return id == FieldId::DlVlan || id == FieldId::VlanVid || id == FieldId::DlVlanPcp ||
+         id == FieldId::VlanPcp;
 }
-constexpr bool is_icmp(FieldId id) { return id >= FieldId::Icmpv4Type && id <= FieldId::Icmpv6Code; }
+constexpr bool is_icmp(FieldId id) {
+  return id >= FieldId::Icmpv4Type && id <= FieldId::Icmpv6Code;
+}
 
-/// The row that holds the bits which a match on the field covers: in_port is matched with all 32 bits of the key,
-/// an ICMP type or code with all 16 bits of its port member, vlan_vid with the bit that says that there is a tag.
+/// The row that holds the bits which a match on the field covers: in_port is matched with all 32 bits of the
+/// key, an ICMP type or code with all 16 bits of its port member, vlan_vid with the bit that says that there
+/// is a tag.
 FieldSpec match_row(FieldId id) {
   FieldSpec f = row(id);
   if (id == FieldId::InPort) f.bits = 32;
@@ -438,9 +516,13 @@ bool fixes(const flow::Match& match, FieldId id, FieldValue value) {
 
 }  // namespace
 
-std::span<const FieldSpec> all_fields() { return kFields; }
+std::span<const FieldSpec> all_fields() {
+  return kFields;
+}
 
-const FieldSpec& spec(FieldId id) { return kFields[index(id)]; }
+const FieldSpec& spec(FieldId id) {
+  return kFields[index(id)];
+}
 
 const FieldSpec* find_field(std::string_view name) {
   if (name.empty()) return nullptr;
@@ -509,9 +591,7 @@ void set_match(flow::Match& match, FieldId id, FieldValue value, FieldValue mask
       mask = mask != 0 ? ones(13) : 0;
       break;
     case FieldId::VlanVid:
-      // An exact number without the presence bit is the absence of a tag (OpenFlow 1.2: OFPVID_NONE).
-      if ((mask & 0x1fff) == 0x1fff && (value & flow::kVlanPresent) == 0)
-        return set_match(match, FieldId::VlanTci, 0, 0xffff);
+      value &= ones(13);
       break;
     case FieldId::DlVlanPcp:
     case FieldId::VlanPcp:
@@ -548,35 +628,57 @@ bool prerequisites_met(Prereq needs, const flow::Match& match) {
   };
   const auto nd = [&](std::uint8_t type) {
     return eth_type == ethertype::kIpv6 && has_protocol(net::ip_proto::kIcmpv6) &&
-           fixes(match, FieldId::Icmpv6Type, type) && (fixes(match, FieldId::Icmpv6Code, 0) || match.mask.bits.tp_dst.raw() == 0);
+           fixes(match, FieldId::Icmpv6Type, type) &&
+           (fixes(match, FieldId::Icmpv6Code, 0) || match.mask.bits.tp_dst.raw() == 0);
   };
   const auto tracked = [&] {
     constexpr std::uint32_t kInv = 0x10, kTrk = 0x20;
     const std::uint32_t state = match.value.ct_state.host(), mask = match.mask.bits.ct_state.host();
-    return (mask & (kInv | kTrk)) == (kInv | kTrk) && (state & (kInv | kTrk)) == kTrk;
+    // Any other flag says as much as +trk-inv.
+    return (state & ~(kInv | kTrk)) != 0 ||
+           ((mask & (kInv | kTrk)) == (kInv | kTrk) && (state & (kInv | kTrk)) == kTrk);
   };
   switch (needs) {
-    case Prereq::None: return true;
+    case Prereq::None:
+      return true;
     case Prereq::Ethernet:
       return match.mask.bits.packet_type.raw() == 0 || match.value.packet_type.raw() == 0;
-    case Prereq::Arp: return eth_type == ethertype::kArp || eth_type == ethertype::kRarp;
-    case Prereq::Vlan: return (match.value.vlan[0].tci.host() & flow::kVlanPresent) != 0;
-    case Prereq::Ipv4: return eth_type == ethertype::kIpv4;
-    case Prereq::Ipv6: return eth_type == ethertype::kIpv6;
-    case Prereq::Ip: return is_ip();
-    case Prereq::Mpls: return eth_type == ethertype::kMpls || eth_type == ethertype::kMplsMulticast;
-    case Prereq::Tcp: return is_ip() && has_protocol(net::ip_proto::kTcp);
-    case Prereq::Udp: return is_ip() && has_protocol(net::ip_proto::kUdp);
-    case Prereq::Sctp: return is_ip() && has_protocol(net::ip_proto::kSctp);
-    case Prereq::Icmpv4: return eth_type == ethertype::kIpv4 && has_protocol(net::ip_proto::kIcmp);
-    case Prereq::Icmpv6: return eth_type == ethertype::kIpv6 && has_protocol(net::ip_proto::kIcmpv6);
-    case Prereq::Nd: return nd(net::icmpv6::kNeighborSolicit) || nd(net::icmpv6::kNeighborAdvert);
-    case Prereq::NdSolicit: return nd(net::icmpv6::kNeighborSolicit);
-    case Prereq::NdAdvert: return nd(net::icmpv6::kNeighborAdvert);
-    case Prereq::CtTracked: return tracked() && is_ip();
-    case Prereq::CtTrackedIpv4: return tracked() && eth_type == ethertype::kIpv4;
-    case Prereq::CtTrackedIpv6: return tracked() && eth_type == ethertype::kIpv6;
-    case Prereq::CtTrackedPorts: return tracked() && is_ip();
+    case Prereq::Arp:
+      return eth_type == ethertype::kArp || eth_type == ethertype::kRarp;
+    case Prereq::Vlan:
+      return (match.value.vlan[0].tci.host() & flow::kVlanPresent) != 0;
+    case Prereq::Ipv4:
+      return eth_type == ethertype::kIpv4;
+    case Prereq::Ipv6:
+      return eth_type == ethertype::kIpv6;
+    case Prereq::Ip:
+      return is_ip();
+    case Prereq::Mpls:
+      return eth_type == ethertype::kMpls || eth_type == ethertype::kMplsMulticast;
+    case Prereq::Tcp:
+      return is_ip() && has_protocol(net::ip_proto::kTcp);
+    case Prereq::Udp:
+      return is_ip() && has_protocol(net::ip_proto::kUdp);
+    case Prereq::Sctp:
+      return is_ip() && has_protocol(net::ip_proto::kSctp);
+    case Prereq::Icmpv4:
+      return eth_type == ethertype::kIpv4 && has_protocol(net::ip_proto::kIcmp);
+    case Prereq::Icmpv6:
+      return eth_type == ethertype::kIpv6 && has_protocol(net::ip_proto::kIcmpv6);
+    case Prereq::Nd:
+      return nd(net::icmpv6::kNeighborSolicit) || nd(net::icmpv6::kNeighborAdvert);
+    case Prereq::NdSolicit:
+      return nd(net::icmpv6::kNeighborSolicit);
+    case Prereq::NdAdvert:
+      return nd(net::icmpv6::kNeighborAdvert);
+    case Prereq::CtTracked:
+      return tracked();
+    case Prereq::CtTrackedIpv4:
+      return tracked() && eth_type == ethertype::kIpv4;
+    case Prereq::CtTrackedIpv6:
+      return tracked() && eth_type == ethertype::kIpv6;
+    case Prereq::CtTrackedPorts:
+      return tracked() && match.value.ct_nw_proto != 0;
   }
   SLUICE_UNREACHABLE();
 }

@@ -182,6 +182,15 @@ struct FragWord {
 constexpr FragWord kFragWords[] = {
     {"no", 0, 3}, {"yes", 1, 1}, {"first", 1, 3}, {"later", 3, 3}, {"not_later", 0, 2}};
 
+std::string format_frag(FieldValue value, FieldValue mask) {
+  const bool any = (value & 1) != 0, later = (value & 2) != 0;
+  switch (static_cast<unsigned>(mask & 3)) {
+    case 1: return any ? "yes" : "no";
+    case 2: return later ? "later" : "not_later";
+    default: return any ? (later ? "later" : "first") : (later ? "<error>" : "no");
+  }
+}
+
 // Packet types.
 
 Result<ValueMask> parse_packet_type(const FieldSpec& spec, std::string_view text) {
@@ -435,10 +444,7 @@ std::string format_value(const FieldSpec& spec, FieldValue value, FieldValue mas
       if (spec.bits == 16 && port >= 0xff00) port |= 0xffff0000;
       return format_port(port, names);
     }
-    case Format::Frag:
-      for (const FragWord& known : kFragWords)
-        if (known.value == value && known.mask == (mask & 3)) return std::string(known.word);
-      return with_mask(format_hex(value));
+    case Format::Frag: return format_frag(value, mask);
     case Format::PacketType:
       return fmt::format("({},{})", small_number(static_cast<unsigned>(value >> 16)),
                          small_number(static_cast<unsigned>(value & 0xffff)));
