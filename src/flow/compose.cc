@@ -158,7 +158,7 @@ std::vector<std::uint8_t> compose(const FlowKey& key, Bytes payload) {
   for (const VlanTag& tag : key.vlan) {
     if ((tag.tci.host() & kVlanPresent) == 0) break;
     out.u16(tag.tpid == be16{} ? ethertype::kVlan : tag.tpid.host());
-    out.u16(tag.tci.host());
+    out.u16(tag.tci.host() & static_cast<std::uint16_t>(~kVlanPresent));
   }
   const std::uint16_t type = key.eth_type.host();
   const std::size_t type_at = out.size();
