@@ -284,9 +284,11 @@ Status parse_oxm_item(std::string_view name, std::string_view inside, ByteWriter
   if (masked) {
     SLUICE_ASSIGN(mask, parse_hex(inside.substr(slash + 1), name));
   }
-  for (const auto* part : {&value, &mask})
-    if ((part == &value || masked) && part->size() != width)
-      return fail(fmt::format("{}({}): expected {} bytes, got {}", name, inside, width, part->size()));
+  const auto wrong_size = [&](const std::vector<std::uint8_t>& part) {
+    return fail(fmt::format("{}({}): expected {} bytes, got {}", name, inside, width, part.size()));
+  };
+  if (value.size() != width) return wrong_size(value);
+  if (masked && mask.size() != width) return wrong_size(mask);
   out.u32(header);
   if (experimenter != 0) out.u32(experimenter);
   out.append(value);
