@@ -1,5 +1,5 @@
-// Datapath flows as text: a key read, composed into a frame and extracted again is the same key, so that every row was
-// read into its place.
+// Datapath flows as text: a key read, composed into a frame and extracted again is the same key, so that
+// every row was read into its place.
 #include "ofproto/odp_flow.h"
 
 #include <gtest/gtest.h>

@@ -39,6 +39,10 @@ struct FlowIdentityHash {
   }
 };
 
+FlowIdentity identity_of(const action::FlowSpec& flow) {
+  return {effective_table(flow), flow.priority, &flow.match};
+}
+
 bool same_content(const pipeline::FlowInfo& there, const action::FlowSpec& wanted) {
   return there.actions == wanted.actions && there.cookie == wanted.new_cookie.value_or(0) &&
          there.idle_timeout == wanted.idle_timeout && there.hard_timeout == wanted.hard_timeout &&
@@ -161,34 +165,41 @@ Result<FlowChange> Ofproto::change_flows(const std::vector<FileFlow>& flows, Ins
   return summary(*result);
 }
 
-Result<FlowChange> Ofproto::replace_flows(const std::vector<FileFlow>& flows, Instant now) {
+Result<FlowChange> Ofproto::replace_flows(const std::vector<FileFlow>& flows, Replace scope, Instant now) {
   std::unordered_map<FlowIdentity, const FileFlow*, FlowIdentityHash> wanted;
+  std::unordered_set<std::uint64_t> loading;
   for (const auto& flow : flows) {
     if (flow.spec.command != action::FlowCommand::Add)
       return fail(flow.place + ": expected a flow to add: the flows are replaced as a whole");
-    wanted.insert_or_assign({effective_table(flow.spec), flow.spec.priority, &flow.spec.match}, &flow);
+    const auto identity = identity_of(flow.spec);
+    wanted.insert_or_assign(identity, &flow);
+    loading.insert(FlowIdentityHash{}(identity));
   }
-  // In this order the table never holds more flows than before or after.
+  // Removals come first, so that the tables never hold more flows than before or after.
   std::vector<FileFlow> changes;
   pipeline::FlowInfo there;
   for (auto cursor = pipeline_.dump(); cursor.next(there);) {
-    const auto it = wanted.find({there.table, there.priority, &there.match});
-    if (it == wanted.end()) {
-      FileFlow& removal = changes.emplace_back();
-      removal.spec.command = action::FlowCommand::DeleteStrict;
-      removal.spec.table = there.table;
-      removal.spec.priority = there.priority;
-      removal.spec.match = there.match;
-      removal.place = "replacing flows";
-    } else if (same_content(there, it->second->spec)) {
-      wanted.erase(it);
+    const FlowIdentity identity{there.table, there.priority, &there.match};
+    const auto it = wanted.find(identity);
+    if (it != wanted.end()) {
+      if (same_content(there, it->second->spec)) wanted.erase(it);
+      continue;
     }
+    if (scope == Replace::Loaded && !loaded_.contains(FlowIdentityHash{}(identity))) continue;
+    FileFlow& removal = changes.emplace_back();
+    removal.spec.command = action::FlowCommand::DeleteStrict;
+    removal.spec.table = there.table;
+    removal.spec.priority = there.priority;
+    removal.spec.match = there.match;
+    removal.place = "replacing flows";
   }
   for (const auto& flow : flows) {
-    const auto it = wanted.find({effective_table(flow.spec), flow.spec.priority, &flow.spec.match});
+    const auto it = wanted.find(identity_of(flow.spec));
     if (it != wanted.end() && it->second == &flow) changes.push_back(flow);
   }
-  return change_flows(changes, now);
+  SLUICE_ASSIGN(auto change, change_flows(changes, now));
+  loaded_ = std::move(loading);
+  return change;
 }
 
 Result<std::vector<FileFlow>> Ofproto::parse_file(std::string_view text, const std::string& file,

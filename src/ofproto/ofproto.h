@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "action/flow_spec.h"
@@ -66,8 +67,12 @@ class Ofproto final : public field::NameResolver {
   Result<FlowChange> change_flow(std::string_view text, action::FlowCommand command, Instant now);
   /// All flows or none. The error names the place of the flow that is at fault.
   Result<FlowChange> change_flows(const std::vector<FileFlow>& flows, Instant now);
+  enum class Replace : std::uint8_t {
+    Everything,
+    Loaded,  ///< what an earlier replacement put there; flows added one by one stay
+  };
   /// Makes the flows what `flows` says: those that are there already keep their counters, others go.
-  Result<FlowChange> replace_flows(const std::vector<FileFlow>& flows, Instant now);
+  Result<FlowChange> replace_flows(const std::vector<FileFlow>& flows, Replace scope, Instant now);
   /// Reads a flow file's text, resolving names of this bridge's ports. The error is that of the first bad
   /// line.
   Result<std::vector<FileFlow>> parse_file(std::string_view text, const std::string& file,
@@ -85,6 +90,7 @@ class Ofproto final : public field::NameResolver {
   std::string name_;
   pipeline::Pipeline pipeline_;
   std::map<std::uint32_t, Port> ports_;
+  std::unordered_set<std::uint64_t> loaded_;  ///< hashes of what replace_flows() put there
 };
 
 /// "firewall.flows" -> its flows, with no bridge to resolve names: for tools that check files.

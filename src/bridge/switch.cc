@@ -1,0 +1,300 @@
+#include "bridge/switch.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/rcu.h"
+#include "conntrack/tracker.h"
+#include "field/match_text.h"
+#include "port/factory.h"
+
+namespace sluice::bridge {
+
+using action::of_port::kLocal;
+
+struct Switch::Bridge {
+  struct Opened {
+    PortConfig config;
+    std::uint32_t number = 0, dp_port = 0;
+  };
+
+  Bridge(std::uint64_t secret, pipeline::BridgeConfig config) : ofproto(secret, std::move(config)) {}
+
+  ofproto::Ofproto ofproto;
+  std::map<std::string, Opened> ports;
+  std::vector<PortConfig> wanted;  ///< in the order of the configuration, LOCAL first
+  std::map<std::string, std::string> port_errors;
+};
+
+namespace {
+
+Result<std::unique_ptr<port::Port>> make_real_port(const PortConfig& config) {
+  return port::make_port(config.type, config.name, {config.options.begin(), config.options.end()});
+}
+
+/// The ports that a bridge is to have, LOCAL among them.
+std::vector<PortConfig> wanted_ports(const BridgeConfig& bridge) {
+  std::vector<PortConfig> ports;
+  if (bridge.local != LocalPort::None) {
+    PortConfig& local = ports.emplace_back();
+    local.name = bridge.name;
+    local.type = bridge.local == LocalPort::Internal ? "internal" : "dummy";
+    local.number = kLocal;
+  }
+  ports.insert(ports.end(), bridge.ports.begin(), bridge.ports.end());
+  return ports;
+}
+
+/// A flow table without any flow in the configuration, standalone: one flow that acts as a learning switch.
+constexpr std::string_view kStandaloneFlow = "priority=0,actions=NORMAL\n";
+
+}  // namespace
+
+Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first)
+    : clock_(clock), options_(std::move(options)) {
+  if (!options_.make_port) options_.make_port = make_real_port;
+  config_.workers = first.workers;
+  config_.run_dir = first.run_dir;
+  config_.control = first.control;
+  config_.conntrack.max_connections = first.conntrack.max_connections;
+
+  conntrack::TrackerOptions tracker;
+  tracker.max_connections = first.conntrack.max_connections;
+  tracker.hash_secret = options_.secret;
+  tracker.tcp_sequence_check = first.conntrack.tcp_sequence_check;
+  tracker_ = std::make_unique<conntrack::Tracker>(tracker);
+
+  upcalls_ = std::make_unique<ofproto::Upcalls>();
+  options_.datapath.workers = first.workers;
+  options_.datapath.hash_secret = options_.secret;
+  datapath_ = std::make_unique<datapath::Datapath>(options_.datapath, clock_, *tracker_);
+  datapath_->set_handler(upcalls_.get());
+}
+
+Switch::~Switch() {
+  datapath_->stop();
+  while (!bridges_.empty()) remove_bridge(bridges_.back()->ofproto.name());
+  datapath_->flush_flows();
+  rcu::reclaim();
+}
+
+Switch::Bridge* Switch::find(std::string_view name) const {
+  for (const auto& bridge : bridges_)
+    if (bridge->ofproto.name() == name) return bridge.get();
+  return nullptr;
+}
+
+std::vector<ofproto::Ofproto*> Switch::bridges() const {
+  std::vector<ofproto::Ofproto*> all;
+  for (const auto& bridge : bridges_) all.push_back(&bridge->ofproto);
+  return all;
+}
+
+ofproto::Ofproto* Switch::find_bridge(std::string_view name) const {
+  Bridge* bridge = find(name);
+  return bridge ? &bridge->ofproto : nullptr;
+}
+
+ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
+  ReconcileReport report;
+  if (auto status = check_config(desired); !status) {
+    report.errors.push_back(status.error().message);
+    return report;
+  }
+  if (desired.workers != config_.workers)
+    report.warnings.push_back(
+        fmt::format("workers stays {}: a change to {} needs a restart", config_.workers, desired.workers));
+  reconcile_conntrack(desired.conntrack);
+
+  std::vector<std::string> gone;
+  for (const auto& bridge : bridges_) {
+    const auto& name = bridge->ofproto.name();
+    const auto is_wanted = [&](const BridgeConfig& b) { return b.name == name; };
+    if (std::none_of(desired.bridges.begin(), desired.bridges.end(), is_wanted)) gone.push_back(name);
+  }
+  for (const auto& name : gone) remove_bridge(name);
+  for (const auto& bridge : desired.bridges) reconcile_bridge(bridge, report);
+
+  const unsigned workers = config_.workers;
+  config_ = desired;
+  config_.workers = workers;
+  return report;
+}
+
+void Switch::reconcile_conntrack(const ConntrackConfig& desired) {
+  if (tracker_->max_connections() != desired.max_connections)
+    tracker_->set_max_connections(desired.max_connections);
+  tracker_->set_default_zone_limit(desired.default_zone_limit);
+  for (const auto& [zone, limit] : config_.conntrack.zone_limits)
+    if (!desired.zone_limits.contains(zone)) tracker_->set_zone_limit(zone, std::nullopt);
+  for (const auto& [zone, limit] : desired.zone_limits) tracker_->set_zone_limit(zone, limit);
+  tracker_->set_tcp_sequence_check(desired.tcp_sequence_check);
+}
+
+void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report) {
+  Bridge* bridge = find(desired.name);
+  if (!bridge) {
+    pipeline::BridgeConfig config;
+    config.name = desired.name;
+    auto made = std::make_unique<Bridge>(options_.secret, std::move(config));
+    bridge = made.get();
+    const auto place = std::find_if(bridges_.begin(), bridges_.end(),
+                                    [&](const auto& b) { return b->ofproto.name() > desired.name; });
+    bridges_.insert(place, std::move(made));
+  }
+  reconcile_ports(*bridge, desired, report);
+  reconcile_flows(*bridge, desired, report);
+}
+
+void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+  bridge.wanted = wanted_ports(desired);
+  bridge.port_errors.clear();
+
+  // What goes: unknown names, and ports that are to be something else now.
+  std::vector<std::string> closing;
+  for (const auto& [name, opened] : bridge.ports) {
+    const auto it = std::find_if(bridge.wanted.begin(), bridge.wanted.end(),
+                                 [&](const PortConfig& port) { return port.name == name; });
+    const bool stays = it != bridge.wanted.end() && it->type == opened.config.type &&
+                       it->options == opened.config.options && (!it->number || *it->number == opened.number);
+    if (!stays) closing.push_back(name);
+  }
+  for (const auto& name : closing) close_port(bridge, name);
+
+  // Numbers that were asked for, and those of ports that stay, are not given to others.
+  std::set<std::uint32_t> taken;
+  for (const auto& port : bridge.wanted)
+    if (port.number) taken.insert(*port.number);
+  for (const auto& [name, opened] : bridge.ports) taken.insert(opened.number);
+
+  for (const auto& port : bridge.wanted) {
+    if (bridge.ports.contains(port.name)) continue;
+    std::uint32_t number = port.number.value_or(1);
+    if (!port.number)
+      while (taken.contains(number)) ++number;
+    taken.insert(number);  // a port that fails keeps its number free for when it comes
+    if (auto status = open_port(bridge, port, number); !status) {
+      bridge.port_errors[port.name] = status.error().message;
+      report.errors.push_back(
+          fmt::format("bridge {}: port {}: {}", desired.name, port.name, status.error().message));
+    }
+  }
+}
+
+Status Switch::open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number) {
+  SLUICE_ASSIGN(auto opened, options_.make_port(port));
+  SLUICE_ASSIGN(const std::uint32_t dp_port, datapath_->add_port(std::move(opened)));
+  bridge.ports[port.name] = {port, number, dp_port};
+  bridge.ofproto.add_port({number, dp_port, port.name});
+  upcalls_->connect(dp_port, bridge.ofproto, number);
+  return {};
+}
+
+void Switch::close_port(Bridge& bridge, const std::string& name) {
+  const auto it = bridge.ports.find(name);
+  const auto opened = it->second;
+  bridge.ports.erase(it);
+  bridge.ofproto.remove_port(opened.number);
+  datapath_->remove_port(opened.dp_port);
+  upcalls_->disconnect(opened.dp_port);
+}
+
+void Switch::remove_bridge(const std::string& name) {
+  const auto it = std::find_if(bridges_.begin(), bridges_.end(),
+                               [&](const auto& b) { return b->ofproto.name() == name; });
+  Bridge& bridge = **it;
+  while (!bridge.ports.empty()) close_port(bridge, bridge.ports.begin()->first);
+  upcalls_->remove(bridge.ofproto);
+  datapath_->flush_flows();  // megaflows count into the bridge's rules
+  bridges_.erase(it);
+}
+
+void Switch::reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+  auto& pipeline = bridge.ofproto.pipeline();
+  for (unsigned table = 0; table < pipeline::kTables; ++table) {
+    const auto id = static_cast<std::uint8_t>(table);
+    auto config = pipeline.table_config(id);
+    const auto it = desired.table_limits.find(id);
+    const std::uint32_t limit =
+        it == desired.table_limits.end() ? pipeline::TableConfig{}.max_flows : it->second;
+    if (config.max_flows == limit) continue;
+    config.max_flows = limit;
+    if (auto status = pipeline.configure_table(id, std::move(config)); !status)
+      report.errors.push_back(
+          fmt::format("bridge {}: table {}: {}", desired.name, table, status.error().message));
+  }
+
+  // All flows are read before any is changed: a bad line leaves what runs as it is.
+  std::vector<ofproto::FileFlow> flows;
+  const auto read = [&](std::string_view text, const std::string& file) -> Status {
+    SLUICE_ASSIGN(auto parsed, bridge.ofproto.parse_file(text, file, &report.warnings));
+    flows.insert(flows.end(), std::make_move_iterator(parsed.begin()), std::make_move_iterator(parsed.end()));
+    return {};
+  };
+  const auto read_all = [&]() -> Status {
+    for (const auto& path : desired.flow_files) {
+      SLUICE_ASSIGN(const auto text, read_file(path));
+      SLUICE_TRY(read(text, path));
+    }
+    SLUICE_TRY(read(desired.flows, fmt::format("flows of bridge {}", desired.name)));
+    if (flows.empty() && desired.fail_mode == FailMode::Standalone) return read(kStandaloneFlow, "fail_mode");
+    return {};
+  };
+  auto status = read_all();
+  if (status) {
+    auto change = bridge.ofproto.replace_flows(flows, ofproto::Ofproto::Replace::Loaded, clock_.now());
+    if (!change) status = tl::unexpected<Error>(std::move(change).error());
+  }
+  if (!status) report.errors.push_back(status.error().message);
+}
+
+void Switch::run() {
+  const Instant now = clock_.now();
+  datapath_->push_stats();  // idle timeouts go by what the rules have seen
+  for (const auto& bridge : bridges_) {
+    bridge->ofproto.pipeline().expire(now);
+    bridge->ofproto.pipeline().run(now);
+  }
+}
+
+std::vector<PortStatus> Switch::ports() const {
+  std::vector<PortStatus> all;
+  for (const auto& bridge : bridges_) {
+    for (const auto& wanted : bridge->wanted) {
+      PortStatus& status = all.emplace_back();
+      status.bridge = bridge->ofproto.name();
+      status.name = wanted.name;
+      status.type = wanted.type;
+      const auto opened = bridge->ports.find(wanted.name);
+      if (opened != bridge->ports.end()) {
+        status.number = opened->second.number;
+        status.datapath = datapath_->find_port(opened->second.dp_port);
+      } else if (const auto error = bridge->port_errors.find(wanted.name);
+                 error != bridge->port_errors.end()) {
+        status.error = error->second;
+      }
+    }
+  }
+  return all;
+}
+
+std::string Switch::dump_flows(ofproto::Ofproto& bridge) {
+  datapath_->push_stats();
+  return bridge.dump_flows(clock_.now());
+}
+
+Result<std::string> Switch::trace(std::span<const std::string> arguments) {
+  const auto all = bridges();
+  const ofproto::TraceEnvironment environment{.bridges = all,
+                                              .upcalls = *upcalls_,
+                                              .tracker = *tracker_,
+                                              .dp_ports = &datapath_->port_names(),
+                                              .now = clock_.now()};
+  SLUICE_ASSIGN(const auto request, ofproto::parse_trace(arguments, environment));
+  return ofproto::trace(request, environment);
+}
+
+}  // namespace sluice::bridge

@@ -1,0 +1,113 @@
+// Switch: the whole switch as an object. It owns the connection tracker, the datapath, the upcall handler and
+// the bridges, and makes what runs equal to a SwitchConfig: reconcile() compares and changes only what
+// differs.
+//
+// It works in two ways: threaded (start(), then run() at least once a second), as the daemon does; and
+// inline, on a manual clock, packet by packet with datapath().poll(), as replay and the scenario tests do.
+//
+// Owned by main; every member is for the main thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "bridge/config.h"
+#include "datapath/datapath.h"
+#include "ofproto/ofproto.h"
+#include "ofproto/trace.h"
+#include "ofproto/upcalls.h"
+#include "port/port.h"
+
+namespace sluice::conntrack {
+class Tracker;
+}
+
+namespace sluice::bridge {
+
+/// Opens a port; the default is port::make_port.
+using PortFactory = std::function<Result<std::unique_ptr<port::Port>>(const PortConfig&)>;
+
+struct SwitchOptions {
+  /// Keys every hash: random in a daemon, fixed in tests and replay.
+  std::uint64_t secret = 0;
+  datapath::DatapathOptions
+      datapath;  ///< workers and hash_secret are set from the configuration and `secret`
+  PortFactory make_port;
+};
+
+/// One configured port, opened or not.
+struct PortStatus {
+  std::string bridge, name, type;
+  std::optional<std::uint32_t> number;  ///< OpenFlow; absent if it could not be opened
+  std::optional<datapath::PortInfo> datapath;
+  std::string error;  ///< why it could not be opened
+};
+
+/// What reconcile() could not do, a sentence each; the rest is done.
+struct ReconcileReport {
+  std::vector<std::string> errors, warnings;
+  bool ok() const { return errors.empty(); }
+};
+
+class Switch {
+ public:
+  /// `first` says what can't be changed later: the number of workers and the tracker's table size.
+  Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first);
+  ~Switch();
+  Switch(const Switch&) = delete;
+  Switch& operator=(const Switch&) = delete;
+
+  /// Makes the switch what `desired` says. A port, flow file or bridge that fails harms no other.
+  ReconcileReport reconcile(const SwitchConfig& desired);
+
+  void start() { datapath_->start(); }
+  void stop() { datapath_->stop(); }
+  /// Time passes: flows time out, MAC entries age, statistics reach the rules. At least once a second.
+  void run();
+
+  /// By name.
+  std::vector<ofproto::Ofproto*> bridges() const;
+  ofproto::Ofproto* find_bridge(std::string_view name) const;
+  std::vector<PortStatus> ports() const;
+  /// Statistics of all packets so far reach the rules now.
+  void push_stats() { datapath_->push_stats(); }
+  /// Flows of a bridge with counters that are exact at this moment.
+  std::string dump_flows(ofproto::Ofproto& bridge);
+  Result<std::string> trace(std::span<const std::string> arguments);
+
+  Instant now() const { return clock_.now(); }
+  conntrack::Tracker& tracker() { return *tracker_; }
+  datapath::Datapath& datapath() { return *datapath_; }
+  const datapath::Datapath& datapath() const { return *datapath_; }
+  ofproto::Upcalls& upcalls() { return *upcalls_; }
+  const SwitchConfig& config() const { return config_; }
+
+ private:
+  struct Bridge;
+
+  void reconcile_conntrack(const ConntrackConfig& desired);
+  void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  Status open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number);
+  void close_port(Bridge& bridge, const std::string& name);
+  void remove_bridge(const std::string& name);
+  Bridge* find(std::string_view name) const;
+
+  const Clock& clock_;
+  SwitchOptions options_;
+  SwitchConfig config_;
+  std::unique_ptr<conntrack::Tracker> tracker_;
+  std::unique_ptr<ofproto::Upcalls> upcalls_;
+  std::unique_ptr<datapath::Datapath> datapath_;
+  std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
+};
+
+}  // namespace sluice::bridge
