@@ -6,7 +6,7 @@
 // megaflow. A state lives as long as something refers to it (a megaflow through its Credits, a translation)
 // and ten seconds more, because the packets themselves hold no reference.
 //
-// Threads: intern() and find() by any worker (short critical sections of one of 16 shards), sweep() by main.
+// Threads: intern() and find() by any worker (short critical sections in one of 16 shards), sweep() by main.
 #pragma once
 
 #include <array>
@@ -61,8 +61,8 @@ class FrozenState {
   friend class FrozenStore;
   const std::uint32_t id_;
   std::atomic<std::uint32_t> references_{1};
-  Instant idle_since{-1};  ///< sweep(): unreferenced since; negative: referenced. Guarded by the shard.
-  std::uint64_t hash_ = 0;
+  Instant idle_since_{
+      -1};  ///< unreferenced since this sweep, negative: referenced. Guarded by the hash shard.
 };
 using FrozenRef = Ref<FrozenState>;
 
@@ -86,17 +86,19 @@ class FrozenStore {
 
  private:
   static constexpr unsigned kShards = 16;
-  struct Shard {
-    mutable std::mutex mutex;
-    std::unordered_multimap<std::uint64_t, FrozenState*> by_hash;
-    std::unordered_map<std::uint32_t, FrozenState*> by_id;
+  struct HashShard {
+    std::mutex mutex;
+    std::unordered_multimap<std::uint64_t, FrozenState*> states;  ///< by hash; owns a reference
   };
-  /// An id names its shard: id % kShards is a function of the hash.
-  Shard& shard_of_id(std::uint32_t id) const { return shards_[id % kShards]; }
+  struct IdShard {
+    std::mutex mutex;  ///< taken inside the hash shard's
+    std::unordered_map<std::uint32_t, FrozenState*> states;
+  };
 
   std::uint64_t secret_;
-  mutable std::array<Shard, kShards> shards_;
-  std::array<std::atomic<std::uint32_t>, kShards> next_{};
+  std::array<HashShard, kShards> by_hash_;
+  mutable std::array<IdShard, kShards> by_id_;
+  std::atomic<std::uint32_t> next_id_{1};
   std::atomic<std::size_t> size_{0};
 };
 
