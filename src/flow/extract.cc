@@ -1,5 +1,7 @@
 #include "flow/extract.h"
 
+#include <bit>
+
 #include "net/protocol.h"
 #include "wire/arp.h"
 #include "wire/ethernet.h"
@@ -23,22 +25,47 @@ static_assert(offsetof(FlowKey, eth_src) == offsetof(FlowKey, eth_dst) + 6);
 static_assert(offsetof(FlowKey, nw_dst) == offsetof(FlowKey, nw_src) + 4);
 static_assert(offsetof(FlowKey, ipv6_dst) == offsetof(FlowKey, ipv6_src) + 16);
 static_assert(offsetof(FlowKey, tp_dst) == offsetof(FlowKey, tp_src) + 2);
+static_assert(offsetof(FlowKey, tcp_flags) == offsetof(FlowKey, tp_src) + 4 &&
+              offsetof(FlowKey, tp_src) % 8 == 0);
+static_assert(offsetof(FlowKey, eth_type) == offsetof(FlowKey, eth_src) + 6 &&
+              offsetof(FlowKey, eth_dst) % 8 == 0);
+static_assert(offsetof(FlowKey, recirc_id) == 4 &&
+              offsetof(FlowKey, pkt_mark) == offsetof(FlowKey, dp_hash) + 4);
 
 template <std::size_t kBytes>
 [[gnu::always_inline]] inline void copy(void* to, const void* from) {
   std::memcpy(to, from, kBytes);
 }
 
-/// Zeroes the datapath part with plain vector stores: quicker than `rep stos` and a call at this size.
+/// Zeroes the datapath part with plain vector stores: quicker than `rep stos` or a call at this size.
 [[gnu::always_inline]] inline void clear_datapath_part(FlowKey& key) {
-  typedef std::uint64_t Pair __attribute__((vector_size(16), aligned(8), may_alias));
-  auto* const pairs = reinterpret_cast<Pair*>(&key);
+  constexpr std::size_t kStep = 16;
+  const std::uint64_t zero[2] = {};
+  auto* const bytes = reinterpret_cast<unsigned char*>(&key);
 #pragma GCC unroll 32
-  for (std::size_t i = 0; i < kDatapathWords / 2; ++i) {
-    pairs[i] = Pair{};
+  for (std::size_t i = 0; i + kStep <= kDatapathBytes; i += kStep) {
+    copy<kStep>(bytes + i, zero);
     asm volatile("" ::: "memory");  // keeps the compiler from making a memset of it
   }
   if constexpr (kDatapathWords % 2 != 0) set_word(key, kDatapathWords - 1, 0);
+}
+
+// Words that hold several members are composed and stored whole: who hashes the key next reads words.
+[[gnu::always_inline]] inline void set_pair(void* at, std::uint32_t first, std::uint32_t second) {
+  const std::uint64_t word = first | static_cast<std::uint64_t>(second) << 32;
+  static_assert(std::endian::native == std::endian::little);
+  std::memcpy(at, &word, 8);
+}
+
+/// ipv6_label, nw_proto, nw_tos, nw_ttl, nw_frag.
+[[gnu::always_inline]] inline void set_network_word(FlowKey& key, be32 label, std::uint8_t tos,
+                                                    std::uint8_t ttl, const Layout& layout) {
+  static_assert(Layout::kFragment == kFragAny && Layout::kLaterFragment == kFragLater);
+  static_assert(offsetof(FlowKey, nw_proto) == offsetof(FlowKey, ipv6_label) + 4);
+  static_assert(offsetof(FlowKey, nw_frag) == offsetof(FlowKey, ipv6_label) + 7);
+  set_pair(&key.ipv6_label, label.raw(),
+           layout.ip_proto | static_cast<std::uint32_t>(tos) << 8 | static_cast<std::uint32_t>(ttl) << 16 |
+               static_cast<std::uint32_t>(layout.fragment) << 24);
 }
 
 void extract_arp(const std::uint8_t* at, FlowKey& key) {
@@ -87,10 +114,12 @@ void extract_nd(const std::uint8_t* at, std::size_t room, FlowKey& key) {
     return;
   const std::uint8_t* const at = data + layout.l4;
   switch (layout.ip_proto) {
-    case ip_proto::kTcp:
-      copy<4>(&key.tp_src, at);
-      key.tcp_flags = wire::TcpHeader(at).flags();
+    case ip_proto::kTcp: {
+      std::uint32_t ports;
+      copy<4>(&ports, at);
+      set_pair(&key.tp_src, ports, wire::TcpHeader(at).flags().raw());
       return;
+    }
     case ip_proto::kUdp:
     case ip_proto::kSctp:
       copy<4>(&key.tp_src, at);
@@ -112,11 +141,6 @@ void extract_nd(const std::uint8_t* at, std::size_t room, FlowKey& key) {
     default:
       return;
   }
-}
-
-[[gnu::always_inline]] inline std::uint8_t fragment_bits(const Layout& layout) {
-  static_assert(Layout::kFragment == kFragAny && Layout::kLaterFragment == kFragLater);
-  return layout.fragment;
 }
 
 }  // namespace
@@ -147,17 +171,18 @@ void extract(const packet::Packet& packet, FlowKey& key) {
   const std::uint8_t* const data = packet.data();
 
   clear_datapath_part(key);
-  key.in_port = be32{meta.in_port};
-  key.recirc_id = be32{meta.recirc_id};
-  key.dp_hash = be32{meta.dp_hash};
-  key.pkt_mark = be32{meta.pkt_mark};
+  set_pair(&key.in_port, be32{meta.in_port}.raw(), be32{meta.recirc_id}.raw());
+  set_pair(&key.dp_hash, be32{meta.dp_hash}.raw(), be32{meta.pkt_mark}.raw());
   key.skb_priority = be32{meta.skb_priority};
   if (meta.ct.state != 0) patch_ct(key, meta.ct);
 
   if (packet.size() < wire::EthernetHeader<const std::uint8_t>::kBytes) [[unlikely]]
     return;
-  copy<12>(&key.eth_dst, data);
-  key.eth_type = layout.eth_type;
+  std::uint32_t src_end;
+  copy<8>(&key.eth_dst, data);
+  copy<4>(&src_end, data + 8);
+  set_pair(reinterpret_cast<unsigned char*>(&key) + offsetof(FlowKey, eth_src) + 2, src_end,
+           layout.eth_type.raw());
   for (unsigned i = 0; i < layout.vlans; ++i) {
     copy<4>(&key.vlan[i], data + 12 + i * 4);
     key.vlan[i].tci = key.vlan[i].tci | be16{kVlanPresent};
@@ -171,20 +196,13 @@ void extract(const packet::Packet& packet, FlowKey& key) {
   if (layout.eth_type == be16{net::ethertype::kIpv4}) [[likely]] {
     const wire::Ipv4Header ip(l3);
     copy<8>(&key.nw_src, l3 + 12);
-    key.nw_proto = layout.ip_proto;
-    key.nw_tos = ip.tos();
-    key.nw_ttl = ip.ttl();
-    key.nw_frag = fragment_bits(layout);
+    set_network_word(key, be32{}, ip.tos(), ip.ttl(), layout);
     extract_transport(data, layout, key);
   } else if (layout.eth_type == be16{net::ethertype::kIpv6}) {
     const wire::Ipv6Header ip(l3);
     copy<32>(&key.ipv6_src, l3 + 8);
     if (layout.fault == wire::ParseFault::Ipv6BadExtension) return;
-    key.ipv6_label = ip.label();
-    key.nw_proto = layout.ip_proto;
-    key.nw_tos = ip.traffic_class();
-    key.nw_ttl = ip.hop_limit();
-    key.nw_frag = fragment_bits(layout);
+    set_network_word(key, ip.label(), ip.traffic_class(), ip.hop_limit(), layout);
     extract_transport(data, layout, key);
   } else {
     extract_arp(l3, key);

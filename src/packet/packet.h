@@ -62,6 +62,10 @@ struct Metadata {
   Offload offload;
 };
 
+/// What a packet starts with: copied as vectors, where building a temporary costs several times as much.
+inline constexpr wire::Layout kNoLayout{};
+inline constexpr Metadata kNoMetadata{};
+
 class Packet {
  public:
   Packet(const Packet&) = delete;
@@ -97,8 +101,8 @@ class Packet {
     SLUICE_DCHECK(headroom <= capacity_);
     offset_ = headroom;
     size_ = 0;
-    layout = {};
-    meta = {};
+    layout = kNoLayout;
+    meta = kNoMetadata;
   }
   bool assign(Bytes bytes) {
     if (!resize(static_cast<std::uint32_t>(bytes.size()))) return false;

@@ -15,7 +15,15 @@
 
 namespace sluice::wire {
 
-Layout walk(Bytes frame);
+/// Writes the layout in place: what a worker calls.
+void walk(Bytes frame, Layout& layout);
+inline Layout walk(Bytes frame) {
+  Layout layout;
+  walk(frame, layout);
+  return layout;
+}
+/// The same result without the short cut for common packets. For tests.
+Layout walk_general(Bytes frame);
 
 /// The same for a frame whose first byte is an IPv4 or IPv6 header (what an ICMP error quotes); eth_type says
 /// which. Offsets count from that header. With `quoted`, lengths beyond the bytes at hand are no fault: an
