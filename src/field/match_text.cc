@@ -193,6 +193,14 @@ void Printer::ipv6_label() {
   item("ipv6_label", text);
 }
 
+/// True if the match says something of an Ethernet header: beside recirc_id that is spelled out.
+bool demands_ethernet(const Match& match) {
+  const flow::FlowKey& mask = match.mask.bits;
+  return mask.packet_type.raw() == 0 &&
+         (mask.eth_type.raw() != 0 || mask.vlan[0].tci.raw() != 0 || mask.ct_nw_proto != 0 ||
+          !mask.eth_src.is_zero() || !mask.eth_dst.is_zero());
+}
+
 /// Prints "tcp" or whatever stands for the match's EtherType and protocol; says which of the two it stands
 /// for.
 struct Covered {
@@ -309,6 +317,9 @@ std::string_view prereq_words(Prereq needs) {
   return "";
 }
 
+bool is_port(Prereq needs) {
+  return needs == Prereq::Tcp || needs == Prereq::Udp || needs == Prereq::Sctp;
+}
 bool is_ct_tuple(FieldId id) {
   return id >= FieldId::CtNwProto && id <= FieldId::CtIpv6Dst;
 }
@@ -356,6 +367,11 @@ Result<std::string> settle_match(Match& match) {
     if (!loses) continue;
     if (is_ct_tuple(f.id))
       return fail(fmt::format("{} needs {}", f.name, prereq_words(f.needs)), OfError::BmcBadPrereq);
+    if (is_port(f.needs) && (match.value.nw_frag & flow::kFragLater) != 0)
+      return fail(
+          fmt::format("{} cannot be matched with nw_frag=later: a later fragment has no transport header",
+                      f.alias.empty() ? f.name : f.alias),
+          OfError::BmcBadPrereq);
     // Of several fields that share the bits the first names them.
     if (!met.covers(mask) && !unmet.covers(mask)) {
       if (!dropped.empty()) dropped += "; ";
@@ -407,9 +423,7 @@ std::string format_match(const Match& match, const NameResolver* names) {
   out.number16("ct_tp_dst", match.value.ct_tp_dst, match.mask.bits.ct_tp_dst);
 
   out.field(FieldId::PacketType);
-  if (match.mask.bits.recirc_id.raw() != 0 && match.mask.bits.packet_type.raw() == 0 &&
-      match.mask.bits.eth_type.raw() != 0)
-    out.word("eth");
+  if (match.mask.bits.recirc_id.raw() != 0 && demands_ethernet(match)) out.word("eth");
   const Covered covered = print_shorthand(out, match);
 
   for (unsigned i = 0; i < flow::kRegisters; ++i)

@@ -626,6 +626,10 @@ bool prerequisites_met(Prereq needs, const flow::Match& match) {
   const auto has_protocol = [&](std::uint8_t wanted) {
     return match.mask.bits.nw_proto == 0xff && match.value.nw_proto == wanted;
   };
+  // A later fragment has no transport header.
+  const auto has_ports = [&](std::uint8_t wanted) {
+    return is_ip() && has_protocol(wanted) && (match.value.nw_frag & flow::kFragLater) == 0;
+  };
   const auto nd = [&](std::uint8_t type) {
     return eth_type == ethertype::kIpv6 && has_protocol(net::ip_proto::kIcmpv6) &&
            fixes(match, FieldId::Icmpv6Type, type) &&
@@ -656,11 +660,11 @@ bool prerequisites_met(Prereq needs, const flow::Match& match) {
     case Prereq::Mpls:
       return eth_type == ethertype::kMpls || eth_type == ethertype::kMplsMulticast;
     case Prereq::Tcp:
-      return is_ip() && has_protocol(net::ip_proto::kTcp);
+      return has_ports(net::ip_proto::kTcp);
     case Prereq::Udp:
-      return is_ip() && has_protocol(net::ip_proto::kUdp);
+      return has_ports(net::ip_proto::kUdp);
     case Prereq::Sctp:
-      return is_ip() && has_protocol(net::ip_proto::kSctp);
+      return has_ports(net::ip_proto::kSctp);
     case Prereq::Icmpv4:
       return eth_type == ethertype::kIpv4 && has_protocol(net::ip_proto::kIcmp);
     case Prereq::Icmpv6:

@@ -2,6 +2,8 @@
 // prints.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "field/match_text.h"
 #include "tests/differential/match_generator.h"
 #include "tests/differential/ovs_tool.h"
@@ -15,7 +17,8 @@ std::string match_of(const std::string& line) {
   const std::size_t begin = line.find(kBegin);
   if (begin == std::string::npos || !line.ends_with(kEnd)) return "not a flow: " + line;
   std::string match = line.substr(begin + kBegin.size(), line.size() - begin - kBegin.size() - kEnd.size());
-  if (match.starts_with("priority=0,")) match.erase(0, 11);
+  constexpr std::string_view kTable = "table:255";
+  if (match.starts_with(kTable)) match.erase(0, std::min(match.size(), kTable.size() + 1));
   if (!match.empty() && match.back() == ' ') match.pop_back();
   return match;
 }
@@ -27,8 +30,7 @@ std::vector<std::string> flow_lines(const std::vector<std::string>& output) {
   return flows;
 }
 
-void compare(const std::string& format, std::uint64_t seed, unsigned count) {
-  MatchGenerator generate(seed);
+void compare(const std::string& format, MatchGenerator generate, unsigned count) {
   std::vector<std::string> texts, lines;
   for (unsigned i = 0; i < count; ++i) {
     texts.push_back(generate.text());
@@ -60,10 +62,10 @@ class FieldMatchText : public ::testing::Test {
 };
 
 TEST_F(FieldMatchText, GeneratedMatchesPrintAsOvsPrintsThemThroughNxm) {
-  compare("-F NXM+table_id", 1, 4000);
+  compare("-F NXM+table_id", MatchGenerator(1), 4000);
 }
 TEST_F(FieldMatchText, GeneratedMatchesPrintAsOvsPrintsThemThroughOxm) {
-  compare("-O OpenFlow15 -F OXM-OpenFlow15", 2, 4000);
+  compare("-O OpenFlow15 -F OXM-OpenFlow15", MatchGenerator(2, {.vlan_tci = false}), 4000);
 }
 
 }  // namespace
