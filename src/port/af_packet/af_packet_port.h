@@ -41,6 +41,8 @@ class AfPacketPort final : public Port {
  private:
   struct Impl;
   AfPacketPort(std::string name, std::unique_ptr<Impl> impl);
+  /// @param error  0 or the errno of what the kernel refused.
+  void count_sent(int error, std::uint32_t bytes);
 
   std::unique_ptr<Impl> impl_;
 };

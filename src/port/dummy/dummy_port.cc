@@ -1,0 +1,82 @@
+#include "port/dummy/dummy_port.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "port/software_offload.h"
+
+namespace sluice::port {
+
+DummyPort::DummyPort(std::string name, DummyOptions options)
+    : Port(std::move(name)), options_(options), event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+DummyPort::~DummyPort() {
+  if (event_fd_ >= 0) close(event_fd_);
+}
+
+bool DummyPort::inject(Bytes frame, const packet::Offload& offload) {
+  const std::lock_guard lock(mutex_);
+  if (received_.size() >= options_.max_received) return false;
+  received_.push_back({{frame.begin(), frame.end()}, offload});
+  if (received_.size() == 1) eventfd_write(event_fd_, 1);
+  return true;
+}
+
+void DummyPort::receive(packet::PacketBatch& batch, packet::PacketPool& pool) {
+  const std::lock_guard lock(mutex_);
+  while (!batch.full() && !received_.empty()) {
+    const Waiting& next = received_.front();
+    packet::Packet* const packet = pool.take(static_cast<std::uint32_t>(next.bytes.size()));
+    const bool fits = next.bytes.size() <= packet::PacketPool::kLargeBytes;
+    if (packet == nullptr && fits) return;  // the pool is exhausted: later
+    if (packet != nullptr && packet->assign(next.bytes)) {
+      packet->meta.offload = next.offload;
+      PortCounters::add(counters_.rx_packets, 1);
+      PortCounters::add(counters_.rx_bytes, packet->size());
+      batch.push(packet);
+    } else {
+      PortCounters::add(counters_.rx_errors, 1);  // longer than any packet
+      if (packet != nullptr) pool.give(packet);
+    }
+    received_.pop_front();
+  }
+  eventfd_t ignored;
+  if (received_.empty()) eventfd_read(event_fd_, &ignored);
+}
+
+void DummyPort::send(const packet::Packet& packet) {
+  if (options_.offloads) return keep(packet.bytes(), packet.meta.offload);
+  SoftwareOffload software;
+  if (!software.run(packet.bytes(), packet.meta.offload, [this](Bytes frame) { keep(frame, {}); }))
+    PortCounters::add(counters_.tx_errors, 1);
+}
+
+void DummyPort::keep(Bytes frame, const packet::Offload& offload) {
+  const std::lock_guard lock(mutex_);
+  if (options_.max_sent > 0 && sent_.size() >= options_.max_sent) {
+    PortCounters::add(counters_.tx_dropped, 1);
+    return;
+  }
+  PortCounters::add(counters_.tx_packets, 1);
+  PortCounters::add(counters_.tx_bytes, frame.size());
+  if (options_.max_sent > 0) sent_.push_back({{frame.begin(), frame.end()}, offload});
+}
+
+std::optional<DummyPort::Sent> DummyPort::take_sent() {
+  const std::lock_guard lock(mutex_);
+  if (sent_.empty()) return std::nullopt;
+  std::optional<Sent> oldest(std::move(sent_.front()));
+  sent_.pop_front();
+  return oldest;
+}
+
+std::size_t DummyPort::sent_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return sent_.size();
+}
+
+void DummyPort::set_link(bool up) {
+  link_up_.store(up, std::memory_order_relaxed);
+}
+
+}  // namespace sluice::port

@@ -1,0 +1,30 @@
+// The work that a packet's offload left to hardware, done in software: for targets that do not take it
+// (files, the dummy port, interfaces that refuse).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "packet/packet.h"
+
+namespace sluice::port {
+
+/// SCTP's partial checksum stands for a CRC32c over the packet, which virtio can't tell from an Internet
+/// checksum: its place in the header gives it away (TCP: 16, UDP: 6, SCTP: 8).
+inline bool is_sctp_checksum(const packet::Offload& offload) {
+  return offload.checksum_partial && offload.checksum_offset == 8;
+}
+
+/// Owned by a port, used by its worker; keeps its memory from packet to packet.
+class SoftwareOffload {
+ public:
+  /// Calls `emit` with each frame that leaves: the one given if nothing is left to do, a copy with its
+  /// checksum completed, or its segments. False if the offload makes no sense for the frame; then nothing was
+  /// emitted.
+  bool run(Bytes frame, const packet::Offload& offload, const std::function<void(Bytes)>& emit);
+
+ private:
+  std::vector<std::uint8_t> frame_;  ///< the copy that is emitted
+};
+
+}  // namespace sluice::port
