@@ -1,0 +1,278 @@
+#include "conntrack/classify.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "conntrack/proto/icmp.h"
+#include "conntrack/proto/sctp.h"
+#include "conntrack/proto/tcp.h"
+#include "net/address.h"
+#include "net/protocol.h"
+#include "wire/checksum_verify.h"
+#include "wire/icmp.h"
+#include "wire/ipv4.h"
+#include "wire/ipv6.h"
+#include "wire/sctp.h"
+#include "wire/tcp.h"
+#include "wire/udp.h"
+#include "wire/walk.h"
+
+namespace sluice::conntrack {
+namespace {
+
+using wire::Layout;
+namespace ip_proto = net::ip_proto;
+
+std::uint32_t load32(const std::uint8_t* at) {
+  std::uint32_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+std::uint64_t load64(const std::uint8_t* at) {
+  std::uint64_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+std::uint32_t swap_ports(std::uint32_t ports) {
+  return ports << 16 | ports >> 16;
+}
+/// Either port 0.
+bool has_zero_port(std::uint32_t ports) {
+  return (ports & 0xffff) == 0 || ports >> 16 == 0;
+}
+/// id, type, code as they follow each other in Entry::ports.
+std::uint32_t icmp_ports(be16 id, std::uint8_t type, std::uint8_t code) {
+  const std::uint8_t bytes[4] = {0, 0, type, code};
+  std::uint32_t ports = load32(bytes);
+  const std::uint16_t raw = id.raw();
+  std::memcpy(&ports, &raw, sizeof raw);
+  return ports;
+}
+
+/// Adds ports (or what stands for them) of the transport header at layout.l4; the headers lie in `data`.
+void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bool is_ipv6) {
+  const std::uint8_t* l4 = data + layout.l4;
+  switch (layout.ip_proto) {
+    case ip_proto::kTcp:
+    case ip_proto::kUdp:
+    case ip_proto::kSctp:
+      if (!layout.has_l4()) [[unlikely]] {
+        probe.reason =
+            layout.fault == wire::ParseFault::UdpBadLength ? Reason::BadTransportLength : Reason::NoTransport;
+        return;
+      }
+      probe.ports = load32(l4);
+      probe.reverse_ports = swap_ports(probe.ports);
+      if (has_zero_port(probe.ports)) [[unlikely]]
+        probe.reason = Reason::ZeroPort;
+      return;
+    case ip_proto::kIcmp:
+    case ip_proto::kIcmpv6: {
+      if ((layout.ip_proto == ip_proto::kIcmpv6) != is_ipv6) return;  // the other family's: by number
+      // Some ICMPv6 messages are shorter than a query; a query has eight bytes.
+      if (!layout.has_l4() || layout.l3_end < layout.l4 + 8u) {
+        probe.reason = Reason::NoTransport;
+        return;
+      }
+      const wire::IcmpHeader header(l4);
+      const std::uint8_t counterpart = icmp_counterpart(header.type(), is_ipv6);
+      if (counterpart == 255) {
+        probe.reason = Reason::IcmpUnsupportedType;
+        return;
+      }
+      if (header.code() != 0) {
+        probe.reason = Reason::IcmpBadCode;
+        return;
+      }
+      probe.ports = icmp_ports(header.id(), header.type(), 0);
+      probe.reverse_ports = icmp_ports(header.id(), counterpart, 0);
+      if (!icmp_is_query(header.type(), is_ipv6)) probe.cannot_open = Reason::ReplyWithoutConnection;
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void read_addresses(Probe& probe, const std::uint8_t* l3, bool is_ipv6, const Secret& secret) {
+  if (is_ipv6) {
+    probe.ipv6 = l3 + 8;
+    probe.src = secret.fold_ipv6(l3 + 8);
+    probe.dst = secret.fold_ipv6(l3 + 24);
+  } else {
+    probe.src = load32(l3 + 12);
+    probe.dst = load32(l3 + 16);
+  }
+}
+
+/// Whether the quoted packet was sent by the one to whom the error is addressed.
+bool quotes_receiver(const std::uint8_t* outer_l3, const std::uint8_t* inner_l3, bool is_ipv6) {
+  return is_ipv6 ? std::memcmp(outer_l3 + 24, inner_l3 + 8, 16) == 0
+                 : load32(outer_l3 + 16) == load32(inner_l3 + 12);
+}
+
+/// An ICMP error: the key becomes that of the packet it quotes.
+void read_quoted(Probe& probe, const std::uint8_t* data, const Layout& layout, bool is_ipv6,
+                 const Secret& secret) {
+  const std::uint8_t* inner = data + layout.l4 + 8;
+  const Bytes quoted(inner, static_cast<std::size_t>(layout.l3_end - layout.l4 - 8));
+  const Layout found = wire::walk_ip(quoted, layout.eth_type, true);
+  if (!found.has_l3() || (found.fragment & Layout::kLaterFragment) != 0) {
+    probe.reason = Reason::IcmpErrorTruncated;
+    return;
+  }
+  probe.related = true;
+  probe.proto = found.ip_proto;
+  read_ports(probe, inner, found, is_ipv6);
+  if (probe.reason != Reason::None) {
+    probe.reason = Reason::IcmpErrorTruncated;
+    return;
+  }
+  probe.cannot_open = Reason::IcmpErrorNoConnection;
+  if (!quotes_receiver(data + layout.l3, inner + found.l3, is_ipv6)) {
+    probe.reason = Reason::IcmpErrorNoConnection;
+    return;
+  }
+  read_addresses(probe, inner + found.l3, is_ipv6, secret);
+}
+
+bool ipv4_header_sums_up(const std::uint8_t* header) {
+  const unsigned words = header[0] & 0xfu;
+  std::uint64_t sum = 0;
+  for (unsigned i = 0; i < words; ++i) sum += load32(header + i * 4);
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
+}  // namespace
+
+Secret::Secret(std::uint64_t seed) {
+  Rng rng(seed);
+  tuple = rng.next();
+  address_hi = rng.next();
+  address_lo = rng.next();
+}
+
+std::uint32_t Secret::fold_ipv6(const std::uint8_t* address) const {
+  return static_cast<std::uint32_t>(
+      hash_mix(hash_mix(tuple, load64(address) ^ address_hi), load64(address + 8) ^ address_lo));
+}
+
+std::uint64_t Secret::hash(std::uint32_t src, std::uint32_t dst, std::uint32_t ports, std::uint8_t proto,
+                           bool is_icmp, std::uint16_t zone) const {
+  // Ports lie in memory order: the first two bytes are the source's. ICMP: the id stands for both.
+  std::uint16_t first, second;
+  std::memcpy(&first, &ports, 2);
+  std::memcpy(&second, reinterpret_cast<const std::uint8_t*>(&ports) + 2, 2);
+  if (is_icmp) second = first;
+  const std::uint64_t a = std::uint64_t{src} << 16 | first;
+  const std::uint64_t b = std::uint64_t{dst} << 16 | second;
+  const std::uint64_t what = std::uint64_t{zone} << 48;
+  return hash_mix(hash_mix(tuple, std::min(a, b) ^ what),
+                  std::max(a, b) ^ (std::uint64_t{proto} << 48) ^ address_hi);
+}
+
+bool Probe::is_icmp() const {
+  return proto == (is_ipv6() ? ip_proto::kIcmpv6 : ip_proto::kIcmp);
+}
+
+void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t zone, Probe& probe) {
+  probe = Probe{};
+  const Layout& layout = packet.layout;
+  const std::uint8_t* data = packet.data();
+  const bool is_ipv4 = layout.eth_type == be16{net::ethertype::kIpv4};
+  const bool is_ipv6 = layout.eth_type == be16{net::ethertype::kIpv6};
+  if (!layout.has_l3() || !(is_ipv4 || is_ipv6)) [[unlikely]] {
+    probe.reason = Reason::NotIp;
+    return;
+  }
+  const std::uint8_t* l3 = data + layout.l3;
+  if (is_ipv4 && !ipv4_header_sums_up(l3)) [[unlikely]] {
+    probe.reason = Reason::BadIpChecksum;
+    return;
+  }
+  if (layout.fragment != 0) [[unlikely]] {
+    probe.reason = Reason::Fragment;
+    return;
+  }
+
+  if (layout.fault == wire::ParseFault::Ipv6BadExtension) [[unlikely]] {
+    probe.reason = Reason::NoTransport;
+    return;
+  }
+  probe.proto = layout.ip_proto;
+  const auto icmp_proto = is_ipv6 ? ip_proto::kIcmpv6 : ip_proto::kIcmp;
+  if (layout.ip_proto == icmp_proto && layout.has_l4()) {
+    switch (icmp::kind_of(data[layout.l4], is_ipv6)) {
+      case icmp::Kind::NeighborDiscovery:
+        probe.reason = Reason::NeighborDiscovery;
+        return;
+      case icmp::Kind::Error:
+        if (layout.l3_end < layout.l4 + 8u)
+          probe.reason = Reason::NoTransport;
+        else
+          read_quoted(probe, data, layout, is_ipv6, secret);
+        break;
+      default:
+        read_ports(probe, data, layout, is_ipv6);
+    }
+  } else {
+    read_ports(probe, data, layout, is_ipv6);
+  }
+  if (probe.reason != Reason::None) [[unlikely]]
+    return;
+
+  const packet::Offload& offload = packet.meta.offload;
+  if (!offload.checksum_partial && !offload.checksum_valid && !wire::l4_checksum_ok(packet.bytes(), layout))
+      [[unlikely]] {
+    probe.reason = Reason::BadTransportChecksum;
+    return;
+  }
+
+  if (!probe.related) {
+    read_addresses(probe, l3, is_ipv6, secret);
+    if (layout.ip_proto == ip_proto::kTcp) {
+      probe.cannot_open =
+          tcp::may_open(tcp::Segment{.flags = wire::TcpHeader(data + layout.l4).flags().host()});
+    } else if (layout.ip_proto == ip_proto::kSctp) {
+      if (layout.l3_end < layout.l4 + 16u) {
+        probe.reason = Reason::SctpBadChunk;
+        return;
+      }
+      probe.cannot_open =
+          sctp::may_open(data[layout.l4 + 12], wire::SctpHeader(data + layout.l4).verification_tag().host());
+    }
+  }
+  probe.hash = secret.hash(probe.src, probe.dst, probe.ports, probe.proto, probe.is_icmp(), zone);
+  return;
+}
+
+packet::CtTuple tuple_of(const packet::Packet& packet, const Probe& probe) {
+  packet::CtTuple tuple;
+  tuple.is_ipv6 = probe.is_ipv6();
+  if (tuple.is_ipv6) {
+    std::memcpy(&tuple.src, probe.ipv6, 16);
+    std::memcpy(&tuple.dst, probe.ipv6 + 16, 16);
+  } else {
+    tuple.src = net::v4_mapped(be32::from_raw(probe.src));
+    tuple.dst = net::v4_mapped(be32::from_raw(probe.dst));
+  }
+  tuple.proto = probe.proto;
+  if (probe.is_icmp()) {
+    const std::uint8_t* icmp = packet.data() + packet.layout.l4;
+    tuple.src_port = be16{icmp[0]};
+    tuple.dst_port = be16{icmp[1]};
+  } else {
+    std::uint16_t ports[2];
+    std::memcpy(ports, &probe.ports, sizeof ports);
+    tuple.src_port = be16::from_raw(ports[0]);
+    tuple.dst_port = be16::from_raw(ports[1]);
+  }
+  return tuple;
+}
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,250 @@
+#include "conntrack/proto/tcp.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "net/protocol.h"
+#include "wire/tcp.h"
+
+namespace sluice::conntrack::tcp {
+namespace {
+
+using namespace net::tcp_flag;
+
+/// The largest reordering or acknowledgement lag that is forgiven where windows are not known: a window
+/// without scaling and a segment.
+constexpr std::int32_t kMaxAckWindow = 0xffff + 1500;
+constexpr std::uint8_t kMaxScale = 14;  // RFC 7323 section 2.3
+
+/// a is at or after b on the sequence circle.
+bool at_or_after(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::int32_t>(a - b) >= 0;
+}
+bool after(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::int32_t>(a - b) > 0;
+}
+
+/// Rounds a window up to units of 2^scale: the window of a SYN is not scaled, those kept in the entry are.
+std::uint16_t scaled_down(std::uint16_t window, std::uint8_t scale) {
+  return static_cast<std::uint16_t>((window + (1u << scale) - 1) >> scale);
+}
+
+unsigned shift_of(std::uint8_t scale) {
+  return scale == Entry::kNoScale ? 0 : scale;
+}
+
+std::uint32_t end_of(const Segment& s) {
+  return s.seq + s.payload + ((s.flags & kSyn) != 0) + ((s.flags & kFin) != 0);
+}
+
+/// One end of a connection, by reference.
+struct End {
+  End(Entry& entry, Direction d)
+      : low(entry.seq_low[static_cast<unsigned>(d)]),
+        high(entry.seq_high[static_cast<unsigned>(d)]),
+        window(entry.max_window[static_cast<unsigned>(d)]) {}
+  std::uint32_t& low;
+  std::uint32_t& high;
+  std::uint16_t& window;
+};
+
+/// What a segment that turns out to be invalid may have changed.
+struct Before {
+  explicit Before(const Entry& entry) : states(entry.states), scales(entry.scales) {
+    std::memcpy(low, entry.seq_low, sizeof low);
+    std::memcpy(high, entry.seq_high, sizeof high);
+    std::memcpy(window, entry.max_window, sizeof window);
+  }
+  void restore(Entry& entry) const {
+    entry.states = states;
+    entry.scales = scales;
+    std::memcpy(entry.seq_low, low, sizeof low);
+    std::memcpy(entry.seq_high, high, sizeof high);
+    std::memcpy(entry.max_window, window, sizeof window);
+  }
+  std::uint8_t states, scales;
+  std::uint32_t low[2], high[2];
+  std::uint16_t window[2];
+};
+
+/// The first segment that an end other than the opener sends.
+void meet(Entry& entry, Direction from, const Segment& segment, std::uint16_t& window) {
+  End source(entry, from), target(entry, opposite(from));
+  unsigned target_shift = 0;
+  if ((segment.flags & kSyn) != 0) {
+    const std::uint8_t offered = entry.scale(opposite(from));
+    if (offered != Entry::kNoScale && segment.scale != Entry::kNoScale) {
+      entry.set_scale(from, segment.scale);
+      window = scaled_down(window, segment.scale);
+      target_shift = offered;
+    } else {  // scaling takes both ends: the opener's window was meant as it stood
+      if (offered != Entry::kNoScale)
+        target.window = static_cast<std::uint16_t>(
+            std::min<std::uint32_t>(std::uint32_t{target.window} << offered, 0xffff));
+      entry.set_scale(from, Entry::kNoScale);
+      entry.set_scale(opposite(from), Entry::kNoScale);
+    }
+  } else if (entry.scale(from) != Entry::kNoScale) {
+    target_shift = shift_of(entry.scale(opposite(from)));
+  }
+  source.low = segment.seq;
+  entry.set_tcp_state(from, TcpState::SynSent);
+  const std::uint32_t high = end_of(segment) + std::max(1u, std::uint32_t{target.window} << target_shift);
+  // 1 = nothing known yet.
+  if (source.high == 1 || at_or_after(high, source.high)) source.high = high;
+  source.window = std::max(source.window, window);
+}
+
+void advance_states(Entry& entry, Direction from, const Segment& segment) {
+  const Direction to = opposite(from);
+  if ((segment.flags & kFin) != 0 && entry.tcp_state(from) < TcpState::Closing)
+    entry.set_tcp_state(from, TcpState::Closing);
+  if ((segment.flags & kAck) != 0) {
+    if (entry.tcp_state(to) == TcpState::SynSent)
+      entry.set_tcp_state(to, TcpState::Established);
+    else if (entry.tcp_state(to) == TcpState::Closing &&
+             at_or_after(segment.ack, entry.seq_low[static_cast<unsigned>(to)]))
+      entry.set_tcp_state(to, TcpState::FinWait2);  // its FIN is acknowledged
+  }
+  if ((segment.flags & kRst) != 0) {
+    entry.set_tcp_state(from, TcpState::TimeWait);
+    entry.set_tcp_state(to, TcpState::TimeWait);
+  }
+}
+
+}  // namespace
+
+Segment read(const std::uint8_t* bytes, std::uint32_t payload_bytes) {
+  const wire::TcpHeader header(bytes);
+  Segment segment{.seq = header.seq().host(),
+                  .ack = header.ack().host(),
+                  .payload = payload_bytes,
+                  .window = header.window().host(),
+                  .flags = header.flags().host()};
+  if ((segment.flags & kSyn) != 0 && header.header_bytes() > wire::TcpHeader<const std::uint8_t>::kBytes)
+      [[unlikely]] {
+    const auto option = wire::tcp_option::find(header.options(), wire::tcp_option::kWindowScale);
+    if (option && option->size() == 1) segment.scale = std::min((*option)[0], kMaxScale);
+  }
+  return segment;
+}
+
+bool flags_possible(std::uint16_t flags) {
+  if ((flags & kSyn) != 0) {
+    if ((flags & (kRst | kFin)) != 0) return false;
+  } else if ((flags & (kAck | kRst)) == 0) {
+    return false;
+  }
+  return (flags & kAck) != 0 || (flags & (kFin | kPsh | kUrg)) == 0;
+}
+
+Reason may_open(const Segment& segment) {
+  if (!flags_possible(segment.flags)) return Reason::TcpBadFlags;
+  if ((segment.flags & (kSyn | kAck)) == (kSyn | kAck)) return Reason::TcpSynAckWithoutConnection;
+  return Reason::None;
+}
+
+void open(Entry& entry, const Segment& segment) {
+  End opener(entry, Direction::Original), other(entry, Direction::Reply);
+  opener.low = segment.seq;
+  opener.high = end_of(segment) + 1;
+  opener.window = std::max<std::uint16_t>(segment.window, 1);
+  if ((segment.flags & kSyn) != 0) {
+    entry.set_scale(Direction::Original, segment.scale);
+    entry.set_scale(Direction::Reply, Entry::kNoScale);
+    if (segment.scale != Entry::kNoScale) opener.window = scaled_down(opener.window, segment.scale);
+  } else {
+    entry.set_scale(Direction::Original, Entry::kUnknownScale);
+    entry.set_scale(Direction::Reply, Entry::kUnknownScale);
+  }
+  other.low = 0;
+  other.high = 1;
+  other.window = 1;
+  entry.set_tcp_state(Direction::Original, TcpState::SynSent);
+  entry.set_tcp_state(Direction::Reply, TcpState::Closed);
+}
+
+Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_sequence) {
+  const Direction to = opposite(from);
+  const std::uint16_t flags = segment.flags;
+  if (!flags_possible(flags)) [[unlikely]]
+    return {Outcome::Invalid, Reason::TcpBadFlags};
+
+  TcpState from_state = entry.tcp_state(from);
+  const TcpState to_state = entry.tcp_state(to);
+  const bool opens = (flags & (kSyn | kAck)) == kSyn;
+  if (opens) [[unlikely]] {
+    if (from_state >= TcpState::FinWait2 && to_state >= TcpState::FinWait2) return {Outcome::Reopen};
+    if (from == Direction::Original && to_state == TcpState::Closed) {
+      open(entry, segment);  // retransmitted, or given up and tried anew with another sequence number
+      return {Outcome::New};
+    }
+  }
+  if ((flags & (kSyn | kAck)) == (kSyn | kAck) && to_state == TcpState::SynSent && check_sequence &&
+      entry.scale(to) != Entry::kUnknownScale) [[unlikely]] {
+    // RFC 9293 section 3.10.7.3: the handshake must acknowledge something of this SYN.
+    const End opener(entry, to);
+    if (!after(segment.ack, opener.low) || after(segment.ack, opener.high))
+      return {Outcome::Invalid, Reason::TcpBadAck};
+  }
+
+  std::uint16_t window = segment.window;
+  std::optional<Before> before;
+  if (from_state < TcpState::SynSent) [[unlikely]] {
+    before.emplace(entry);
+    meet(entry, from, segment, window);
+    from_state = TcpState::SynSent;
+  }
+  End source(entry, from), target(entry, to);
+
+  // RFC 7323: windows are scaled except in SYNs, and only where both ends offered it.
+  const bool scaled =
+      (flags & kSyn) == 0 && entry.scale(from) != Entry::kNoScale && entry.scale(to) != Entry::kNoScale;
+  const unsigned from_shift = scaled ? shift_of(entry.scale(from)) : 0;
+  const unsigned to_shift = scaled ? shift_of(entry.scale(to)) : 0;
+
+  std::uint32_t seq = segment.seq;
+  std::uint32_t end = end_of(segment);
+  std::uint32_t ack = segment.ack;
+  if ((flags & kAck) == 0 || (ack == 0 && (flags & kRst) != 0)) ack = target.low;  // nothing to check
+  if (seq == end) {  // a segment without data may come late or early
+    seq = source.low;
+    end = seq;
+  }
+
+  if (check_sequence) {
+    const auto ack_lag = static_cast<std::int32_t>(target.low - ack);
+    const bool window_ok = at_or_after(source.high, end) &&
+                           at_or_after(seq, source.low - (std::uint32_t{target.window} << to_shift));
+    const bool ack_ok = ack_lag >= -kMaxAckWindow &&
+                        static_cast<std::int64_t>(ack_lag) <= static_cast<std::int64_t>(kMaxAckWindow)
+                                                                  << from_shift;
+    const bool reset_ok = (flags & kRst) == 0 || static_cast<std::uint32_t>(segment.seq - source.low + 1) <=
+                                                     2;  // one off is forgiven
+    if (!(window_ok && ack_ok && reset_ok)) [[unlikely]] {
+      // Where one end is unknown, or both are about to close, nearness is enough.
+      const bool loose =
+          to_state < TcpState::SynSent || to_state >= TcpState::FinWait2 || from_state >= TcpState::FinWait2;
+      if (!loose || !at_or_after(source.high + kMaxAckWindow, end) ||
+          !at_or_after(seq, source.low - kMaxAckWindow)) {
+        if (before) before->restore(entry);
+        if (opens) return {Outcome::Invalid, Reason::TcpSynOnEstablished};
+        if ((flags & kRst) != 0) return {Outcome::Invalid, Reason::TcpRstOutOfWindow};
+        return {Outcome::Invalid, window_ok ? Reason::TcpBadAck : Reason::TcpOutOfWindow};
+      }
+    }
+  }
+
+  if (opens && from_state >= TcpState::Established) [[unlikely]]
+    return {Outcome::Established};  // RFC 5961 section 4: passed, so that the end can challenge it; nothing
+                                    // changes
+
+  source.window = std::max(source.window, window);
+  if (after(end, source.low)) source.low = end;
+  const std::uint32_t allowed = std::uint32_t{window} << from_shift;
+  if (at_or_after(ack + allowed, target.high)) target.high = ack + std::max(allowed, 1u);
+  advance_states(entry, from, segment);
+  return {opens ? Outcome::New : Outcome::Established};
+}
+
+}  // namespace sluice::conntrack::tcp

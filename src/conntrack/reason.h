@@ -1,0 +1,40 @@
+// Why a packet got +inv, or why no connection was created.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::conntrack {
+
+/// Each has a sentence (reason_text) and a counter (TrackerCounters::by_reason).
+enum class Reason : std::uint8_t {
+  None,
+  NotIp,        ///< neither IPv4 nor IPv6, or the network header could not be parsed
+  NoTransport,  ///< transport header absent or truncated
+  BadIpChecksum,
+  BadTransportChecksum,
+  BadTransportLength,
+  ZeroPort,
+  TcpBadFlags,
+  TcpSynAckWithoutConnection,
+  TcpOutOfWindow,
+  TcpBadAck,
+  TcpRstOutOfWindow,
+  TcpSynOnEstablished,
+  IcmpUnsupportedType,
+  IcmpBadCode,
+  IcmpErrorTruncated,      ///< the quoted packet cannot be parsed
+  IcmpErrorNoConnection,   ///< the quoted packet belongs to no connection
+  NeighborDiscovery,       ///< ICMPv6 ND and MLD are never tracked
+  Fragment,                ///< an unassembled fragment
+  TableFull,               ///< not created: maximum of connections
+  ZoneFull,                ///< not created: the zone's limit
+  ReplyWithoutConnection,  ///< an echo reply or the like that can't open a connection
+  SctpBadChunk,            ///< the first chunk is absent, or one that may not open a connection
+};
+inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::SctpBadChunk) + 1;
+
+std::string_view reason_name(Reason reason);  ///< "tcp_out_of_window"
+std::string_view reason_text(Reason reason);  ///< one sentence
+
+}  // namespace sluice::conntrack
