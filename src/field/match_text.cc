@@ -324,6 +324,18 @@ bool is_ct_tuple(FieldId id) {
   return id >= FieldId::CtNwProto && id <= FieldId::CtIpv6Dst;
 }
 
+/// Addresses of the connection's original direction can only be those of the packet's own IP version.
+Status check_ct_family(const Match& match) {
+  const std::uint16_t eth_type = fixed_eth_type(match);
+  for (const FieldId id : {FieldId::CtNwSrc, FieldId::CtNwDst, FieldId::CtIpv6Src, FieldId::CtIpv6Dst}) {
+    const FieldSpec& f = spec(id);
+    const std::uint16_t wanted = f.needs == Prereq::CtTrackedIpv4 ? ethertype::kIpv4 : ethertype::kIpv6;
+    if (get(match, id).mask != 0 && eth_type != wanted)
+      return fail(fmt::format("{} needs {}", f.name, prereq_words(f.needs)), OfError::BacMatchInconsistent);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<bool> parse_match_word(Match& match, std::string_view name, std::string_view value, bool has_value,
@@ -352,13 +364,17 @@ Result<bool> parse_match_word(Match& match, std::string_view name, std::string_v
 }
 
 Result<std::string> settle_match(Match& match) {
+  const auto holds = [&](const FieldSpec& f) {
+    if (f.needs == Prereq::CtTrackedPorts && match.value.ct_nw_proto == 0) return false;
+    return prerequisites_met(f.needs, match);
+  };
   flow::Mask met, unmet;
   std::string dropped;
   for (const FieldSpec& f : all_fields()) {
-    if (prerequisites_met(f.needs, match)) met.unite(footprint(f.id));
+    if (holds(f)) met.unite(footprint(f.id));
   }
   for (const FieldSpec& f : all_fields()) {
-    if (prerequisites_met(f.needs, match)) continue;
+    if (holds(f)) continue;
     const flow::Mask mask = footprint(f.id);
     bool loses = false;
     for (std::size_t i = 0; i < flow::kKeyWords; ++i)
@@ -380,6 +396,7 @@ Result<std::string> settle_match(Match& match) {
     }
     unmet.unite(mask);
   }
+  SLUICE_TRY(check_ct_family(match));
   for (std::size_t i = 0; i < flow::kKeyWords; ++i) {
     const std::uint64_t keep = ~flow::word_at(unmet.bits, i) | flow::word_at(met.bits, i);
     flow::set_word(match.mask.bits, i, flow::word_at(match.mask.bits, i) & keep);

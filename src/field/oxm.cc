@@ -153,7 +153,7 @@ Status check_bits(const FieldSpec& f, const ValueMask& v, bool masked, std::size
   if (f.id == FieldId::ArpOp && v.value > 0xff)
     return bad_match(at, fmt::format("{}: operations above 255 cannot be matched", f.name),
                      OfError::BmcBadValue);
-  if (f.id == FieldId::InPortOxm && v.value >= 0xff00 && v.value < 0xffffff00)
+  if (f.format == Format::Port && f.bits == 32 && v.value >= 0xff00 && v.value < 0xffffff00)
     return bad_match(at, fmt::format("{}: no such port: {}", f.name, format_hex(v.value)),
                      OfError::BmcBadValue);
   if (!masked) return {};
@@ -350,8 +350,9 @@ void encode_match(const Match& match, OfVersion version, ByteWriter& bytes) {
   out.fields({ArpOp, ArpSpa, ArpTpa, ArpSha, ArpTha});
   out.fields({TunId, TunFlags, TunSrc, TunDst, TunIpv6Src, TunIpv6Dst, TunGbpId, TunGbpFlags});
   out.registers();
-  out.fields({PktMark, CtState, CtZone, CtMark, CtLabel, CtNwSrc, CtNwDst, CtIpv6Src, CtIpv6Dst, CtNwProto,
-              CtTpSrc, CtTpDst, Metadata});
+  out.fields({PktMark, CtState, CtZone, CtMark, CtLabel, CtNwSrc, CtNwDst, CtIpv6Src, CtIpv6Dst, CtNwProto});
+  if (match.value.ct_nw_proto != 0) out.fields({CtTpSrc, CtTpDst});
+  out.field(Metadata);
 }
 
 Result<Match> decode_match(Bytes bytes, OfVersion version, bool strict) {

@@ -676,13 +676,12 @@ bool prerequisites_met(Prereq needs, const flow::Match& match) {
     case Prereq::NdAdvert:
       return nd(net::icmpv6::kNeighborAdvert);
     case Prereq::CtTracked:
-      return tracked();
     case Prereq::CtTrackedIpv4:
-      return tracked() && eth_type == ethertype::kIpv4;
     case Prereq::CtTrackedIpv6:
-      return tracked() && eth_type == ethertype::kIpv6;
     case Prereq::CtTrackedPorts:
-      return tracked() && match.value.ct_nw_proto != 0;
+      // The packet's own IP version is not looked at here: that is a matter of the whole match
+      // (settle_match).
+      return tracked();
   }
   SLUICE_UNREACHABLE();
 }

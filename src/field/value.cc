@@ -185,9 +185,12 @@ constexpr FragWord kFragWords[] = {
 std::string format_frag(FieldValue value, FieldValue mask) {
   const bool any = (value & 1) != 0, later = (value & 2) != 0;
   switch (static_cast<unsigned>(mask & 3)) {
-    case 1: return any ? "yes" : "no";
-    case 2: return later ? "later" : "not_later";
-    default: return any ? (later ? "later" : "first") : (later ? "<error>" : "no");
+    case 1:
+      return any ? "yes" : "no";
+    case 2:
+      return later ? "later" : "not_later";
+    default:
+      return any ? (later ? "later" : "first") : (later ? "<error>" : "no");
   }
 }
 
@@ -444,7 +447,8 @@ std::string format_value(const FieldSpec& spec, FieldValue value, FieldValue mas
       if (spec.bits == 16 && port >= 0xff00) port |= 0xffff0000;
       return format_port(port, names);
     }
-    case Format::Frag: return format_frag(value, mask);
+    case Format::Frag:
+      return format_frag(value, mask);
     case Format::PacketType:
       return fmt::format("({},{})", small_number(static_cast<unsigned>(value >> 16)),
                          small_number(static_cast<unsigned>(value & 0xffff)));

@@ -128,6 +128,10 @@ class MatchGenerator {
     if (!wanted(f) || !field::prerequisites_met(f.needs, match_)) return;
     // Fields that others rest upon are fixed first or not at all; a later word would replace them.
     if (f.id == FieldId::EthType || f.id == FieldId::IpProto || f.id == FieldId::CtNwProto) return;
+    const std::uint16_t eth_type = field::fixed_eth_type(match_);
+    if (f.needs == field::Prereq::CtTrackedIpv4 && eth_type != net::ethertype::kIpv4) return;
+    if (f.needs == field::Prereq::CtTrackedIpv6 && eth_type != net::ethertype::kIpv6) return;
+    if (f.needs == field::Prereq::CtTrackedPorts && match_.value.ct_nw_proto == 0) return;
     if (f.id == FieldId::CtState && field::get(match_, f.id).mask != 0) return;
     if (overlaps_earlier(f)) return;
     // A lone "eth" leaves a trace in ovs-ofctl's output only beside recirc_id; Sluice never stores it.
