@@ -3,8 +3,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "port/software_offload.h"
-
 namespace sluice::port {
 
 DummyPort::DummyPort(std::string name, DummyOptions options)
@@ -46,8 +44,7 @@ void DummyPort::receive(packet::PacketBatch& batch, packet::PacketPool& pool) {
 
 void DummyPort::send(const packet::Packet& packet) {
   if (options_.offloads) return keep(packet.bytes(), packet.meta.offload);
-  SoftwareOffload software;
-  if (!software.run(packet.bytes(), packet.meta.offload, [this](Bytes frame) { keep(frame, {}); }))
+  if (!software_.run(packet.bytes(), packet.meta.offload, [this](Bytes frame) { keep(frame, {}); }))
     PortCounters::add(counters_.tx_errors, 1);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "port/port.h"
+#include "port/software_offload.h"
 
 namespace sluice::port {
 
@@ -58,6 +59,7 @@ class DummyPort final : public Port {
   void keep(Bytes frame, const packet::Offload& offload);
 
   DummyOptions options_;
+  SoftwareOffload software_;
   int event_fd_;
   std::atomic<bool> link_up_{true};
   mutable std::mutex mutex_;

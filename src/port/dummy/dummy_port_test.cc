@@ -131,6 +131,67 @@ TEST(DummyPort, CompletesPartialChecksumsUnlessToldToKeepThem) {
   }
 }
 
+/// Ethernet, IPv4 and TCP headers in front of `payload` bytes.
+std::vector<std::uint8_t> tcp_frame(std::size_t payload) {
+  std::vector<std::uint8_t> f = {2, 0, 0, 0,    0, 2,  2, 0, 0, 0,  0, 1, 8, 0,  0x45, 0, 0,
+                                 0, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0,    0, 2};
+  const std::uint8_t tcp[] = {0x10, 0, 0x20, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 1, 0, 0, 0, 0, 0};
+  f.insert(f.end(), std::begin(tcp), std::end(tcp));
+  for (std::size_t i = 0; i < payload; ++i) f.push_back(static_cast<std::uint8_t>(i * 7));
+  be16(static_cast<std::uint16_t>(f.size() - 14)).store(&f[16]);
+  net::checksum(Bytes(f).subspan(14, 20)).store(&f[24]);
+  return f;
+}
+
+/// The one's-complement sum over TCP's pseudo header and the segment: zero if the checksum is right.
+std::uint16_t tcp_sum(Bytes frame) {
+  net::ChecksumSum sum;
+  sum.add(frame.subspan(26, 8));
+  sum.add16(be16(6));
+  sum.add16(be16(static_cast<std::uint16_t>(frame.size() - 34)));
+  sum.add(frame.subspan(34));
+  return sum.finish().host();
+}
+
+TEST(DummyPort, CutsGsoPacketsIntoSegments) {
+  PacketPool pool(4);
+  DummyPort port("p1");
+  packet::Offload offload;
+  offload.checksum_partial = true;
+  offload.checksum_start = 34;
+  offload.checksum_offset = 16;
+  offload.gso = packet::Offload::kTcp4;
+  offload.gso_size = 1448;
+  const auto whole = tcp_frame(60000);
+  port.inject(whole, offload);
+  PacketBatch batch;
+  port.receive(batch, pool);
+  ASSERT_EQ(batch.size(), 1u);
+  port.send(*batch[0]);
+  pool.give(batch);
+  std::size_t at = 54;
+  unsigned segments = 0;
+  while (const auto sent = port.take_sent()) {
+    ++segments;
+    ASSERT_LE(sent->bytes.size(), 54u + 1448);
+    EXPECT_EQ(sent->offload.gso, packet::Offload::kNoGso);
+    EXPECT_EQ(tcp_sum(sent->bytes), 0) << segments;
+    EXPECT_EQ(be32::load(&sent->bytes[38]).host(), 1 + at - 54) << "sequence number";
+    EXPECT_TRUE(
+        std::equal(sent->bytes.begin() + 54, sent->bytes.end(), whole.begin() + static_cast<long>(at)));
+    at += sent->bytes.size() - 54;
+  }
+  EXPECT_EQ(at, whole.size());
+  EXPECT_EQ(segments, 42u);
+
+  offload.gso_size = 0;
+  port.inject(whole, offload);
+  port.receive(batch, pool);
+  port.send(*batch[0]);
+  pool.give(batch);
+  EXPECT_EQ(port.counters().tx_errors, 1u) << "segments of nothing";
+}
+
 TEST(DummyPort, LinkCanGoDown) {
   DummyPort port("p1");
   EXPECT_TRUE(port.link_up());

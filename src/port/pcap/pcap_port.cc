@@ -1,7 +1,5 @@
 #include "port/pcap/pcap_port.h"
 
-#include "port/software_offload.h"
-
 namespace sluice::port {
 
 Result<std::unique_ptr<PcapPort>> PcapPort::open(std::string name, const PcapOptions& options) {
@@ -64,8 +62,7 @@ void PcapPort::receive(packet::PacketBatch& batch, packet::PacketPool& pool) {
 }
 
 void PcapPort::send(const packet::Packet& packet) {
-  SoftwareOffload software;
-  const bool sound = software.run(packet.bytes(), packet.meta.offload, [this](Bytes frame) {
+  const bool sound = software_.run(packet.bytes(), packet.meta.offload, [this](Bytes frame) {
     if (writer_) {
       if (Status written = writer_->write(now_ns_, frame); !written) {
         status_ = std::move(written);

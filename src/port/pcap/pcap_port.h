@@ -8,6 +8,7 @@
 
 #include "port/pcap/capture_file.h"
 #include "port/port.h"
+#include "port/software_offload.h"
 
 namespace sluice::port {
 
@@ -60,6 +61,7 @@ class PcapPort final : public Port {
   std::int64_t now_ns_ = 0;
   std::uint64_t frames_ = 0, cut_ = 0;
   Status status_;
+  SoftwareOffload software_;
 };
 
 }  // namespace sluice::port
