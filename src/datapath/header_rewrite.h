@@ -15,7 +15,7 @@ bool pop_vlan(packet::Packet& packet);
 bool push_mpls(packet::Packet& packet, const dp_action::PushMpls& action);
 bool pop_mpls(packet::Packet& packet, const dp_action::PopMpls& action);
 
-/// Hash of the 5-tuple, the same in both builds and in each direction of its own.
+/// Hash of the 5-tuple; the same on every machine and run.
 std::uint32_t hash_l4(const flow::FlowKey& key, std::uint32_t basis);
 
 }  // namespace sluice::datapath
