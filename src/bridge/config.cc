@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -72,6 +73,13 @@ Status check_config(const SwitchConfig& config) {
   std::set<std::string> used_names;
   for (const auto& bridge : config.bridges) SLUICE_TRY(check_bridge(bridge, used_names));
   return {};
+}
+
+std::string resolve_run_dir(const std::string& option, const std::string& configured) {
+  if (!option.empty()) return option;
+  for (const char* name : {"SLUICE_RUNDIR", "OVS_RUNDIR"})
+    if (const char* value = std::getenv(name); value && *value) return value;
+  return configured.empty() ? "/var/run/sluice" : configured;
 }
 
 Result<std::string> read_file(const std::string& path) {

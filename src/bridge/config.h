@@ -81,6 +81,10 @@ Result<SwitchConfig> parse_config(std::string_view text, const std::string& path
 /// Reads the file, then as parse_config().
 Result<SwitchConfig> load_config(const std::string& path);
 
+/// Where pidfile and control socket are: `option` if not empty, else SLUICE_RUNDIR, else OVS_RUNDIR, else
+/// `configured`, else /var/run/sluice.
+std::string resolve_run_dir(const std::string& option, const std::string& configured);
+
 /// The whole file; the error names path and reason.
 Result<std::string> read_file(const std::string& path);
 

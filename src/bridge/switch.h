@@ -84,9 +84,11 @@ class Switch {
 
   Instant now() const { return clock_.now(); }
   conntrack::Tracker& tracker() { return *tracker_; }
+  const conntrack::Tracker& tracker() const { return *tracker_; }
   datapath::Datapath& datapath() { return *datapath_; }
   const datapath::Datapath& datapath() const { return *datapath_; }
   ofproto::Upcalls& upcalls() { return *upcalls_; }
+  const ofproto::Upcalls& upcalls() const { return *upcalls_; }
   const SwitchConfig& config() const { return config_; }
 
  private:

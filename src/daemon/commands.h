@@ -1,0 +1,34 @@
+// The commands of the control socket: ovs-vswitchd's, with its formats and errors, and our own under sluice/,
+// which answer JSON. Each family has a file; this is the list of families.
+//
+// Everything is registered for the main thread. The switch and the registry outlive each other's use: the
+// daemon owns both.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "bridge/switch.h"
+#include "unixctl/command.h"
+
+namespace sluice::daemon {
+
+class Coverage;
+class SlicedWork;
+
+/// ofproto/list, ofproto/trace, bridge/dump-flows, fdb/…
+void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+/// dpif/…, dpctl/show, dpctl/dump-dps, dpctl/dump-flows, dpctl/del-flows, revalidator/…, upcall/show
+void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+/// dpctl/dump-conntrack, dpctl/flush-conntrack, dpctl/ct-…
+void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work);
+/// coverage/…, memory/show
+void add_stats_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, Coverage& coverage);
+/// sluice/…: JSON. @param started  when the daemon came up, for the uptime.
+void add_sluice_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work,
+                         Instant started);
+
+}  // namespace sluice::daemon

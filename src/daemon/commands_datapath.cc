@@ -1,0 +1,251 @@
+// The datapath: its ports, its megaflows. Formats: what ovs-vswitchd prints.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "daemon/commands.h"
+#include "daemon/dpctl_arguments.h"
+#include "field/match_text.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+using datapath::Counter;
+using datapath::FlowSnapshot;
+using unixctl::Args;
+
+/// A TAP device of ours has type tap in the datapath, whatever the configuration calls it.
+std::string_view dp_type(std::string_view type) {
+  return type == "internal" ? "tap" : type;
+}
+
+std::string hits_and_misses(const datapath::DatapathStats& stats) {
+  return fmt::format("hit:{} missed:{}", stats[Counter::Hits], stats[Counter::Upcalls]);
+}
+
+std::string show_bridges(bridge::Switch& device) {
+  std::string text = fmt::format("{}: {}\n", kDatapathName, hits_and_misses(device.datapath().stats()));
+  auto ports = device.ports();
+  std::sort(ports.begin(), ports.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (const auto* bridge : device.bridges()) {
+    text += fmt::format("  {}:\n", bridge->name());
+    for (const auto& port : ports) {
+      if (port.bridge != bridge->name() || !port.number || !port.datapath) continue;
+      const std::uint32_t number = *port.number == action::of_port::kLocal ? 65534 : *port.number;
+      text +=
+          fmt::format("    {} {}/{}: ({})\n", port.name, number, port.datapath->number, dp_type(port.type));
+    }
+  }
+  return text;
+}
+
+std::string show_datapath(bridge::Switch& device, bool statistics) {
+  const auto stats = device.datapath().stats();
+  std::string text =
+      fmt::format("{}:\n  lookups: {} lost:{}\n  flows: {}\n", kDatapathName, hits_and_misses(stats),
+                  stats[packet::DropReason::NoHandler], stats.megaflows);
+  const auto one = [&](std::uint32_t number, std::string_view name, std::string_view type,
+                       const datapath::PortInfo* info) {
+    text += fmt::format("  port {}: {}", number, name);
+    if (type != "system") text += fmt::format(" ({})", dp_type(type));
+    text += "\n";
+    if (!statistics) return;
+    const datapath::PortInfo none{};
+    const auto& c = info ? *info : none;
+    text += fmt::format(
+        "    RX packets:{} errors:{} dropped:{} overruns:? frame:?\n"
+        "    TX packets:{} errors:{} dropped:{} aborted:? carrier:?\n"
+        "    collisions:?\n"
+        "    RX bytes:{}  TX bytes:{}\n",
+        c.rx_packets, c.rx_errors, c.rx_dropped, c.tx_packets, c.tx_errors, c.tx_dropped, c.rx_bytes,
+        c.tx_bytes);
+  };
+  one(datapath::kOwnPort, "ovs-netdev", "tap", nullptr);
+  for (const auto& port : device.datapath().ports())
+    if (port.number != datapath::kOwnPort) one(port.number, port.name, port.type, &port);
+  return text;
+}
+
+/// A name for a megaflow that stays the same as long as it is the same match: for people to compare dumps
+/// with.
+std::string unique_id(const flow::Match& match) {
+  std::uint64_t a = 1, b = 2;
+  for (std::size_t i = 0; i < flow::kDatapathWords; ++i) {
+    a = hash_mix(a, flow::word_at(match.value, i) ^ ~flow::word_at(match.mask.bits, i));
+    b = hash_mix(b, flow::word_at(match.mask.bits, i) + flow::word_at(match.value, i));
+  }
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48,
+                     b & 0xffffffffffff);
+}
+
+struct DumpOptions {
+  bool verbose = false, names = false, headings = true, none = false;
+  std::optional<flow::Match> filter;
+  const ofproto::Ofproto* bridge = nullptr;  ///< only flows of its ports
+};
+
+std::string dump_megaflows(bridge::Switch& device, const DumpOptions& options) {
+  std::string text;
+  if (options.none) return text;
+  const field::NameResolver* names =
+      options.names || options.verbose ? &device.datapath().port_names() : nullptr;
+  std::optional<unsigned> heading;
+  device.datapath().dump_flows([&](const FlowSnapshot& flow) {
+    if (options.bridge && device.upcalls().place(flow.match.value.in_port.host()).bridge != options.bridge)
+      return;
+    if (options.filter) {  // shown unless a bit that both look at differs
+      flow::Mask common = options.filter->mask;
+      common.bits = flow::masked(common.bits, flow.match.mask);
+      if (!flow::equal_under(options.filter->value, flow.match.value, common)) return;
+    }
+    if (options.headings && heading != flow.worker) {
+      heading = flow.worker;
+      text += device.datapath().workers() == 1
+                  ? std::string("flow-dump from the main thread:\n")
+                  : fmt::format("flow-dump from pmd on cpu core: {}\n", flow.worker);
+    }
+    if (options.verbose) text += fmt::format("ufid:{}, ", unique_id(flow.match));
+    text += datapath::format_flow(flow, names) + "\n";
+  });
+  return text;
+}
+
+Result<std::string> dpctl_dump_flows(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  DumpOptions options;
+  options.verbose = parsed.more;
+  options.names = parsed.names;
+  std::vector<std::string> words;
+  for (const auto& word : parsed.words) {
+    if (word.starts_with("filter=")) {
+      auto match = field::parse_match(word.substr(7));
+      if (!match) {
+        const std::string what = word.substr(7);
+        return fail(
+            fmt::format("ovs-vswitchd: Failed to parse filter ({}: {})\n", what, match.error().message));
+      }
+      options.filter = *match;
+    } else if (word.starts_with("type=")) {
+      const auto type = word.substr(5);
+      if (type == "offloaded" || type == "tc" || type == "dpdk" || type == "partially-offloaded")
+        options.none = true;
+      else if (type != "ovs" && type != "all" && type != "non-offloaded")
+        return dpctl_error(fmt::format("Failed to parse type ({})", type));
+    } else if (!word.starts_with("pmd=")) {
+      words.push_back(word);
+    }
+  }
+  SLUICE_TRY(take_datapath(words, 0));
+  return dump_megaflows(device, options);
+}
+
+Result<std::string> dpif_dump_flows(bridge::Switch& device, Args args) {
+  DumpOptions options;
+  options.headings = false;
+  for (const auto& word : args.first(args.size() - 1)) {
+    if (word == "-m")
+      options.verbose = true;
+    else if (word == "--names")
+      options.names = true;
+  }
+  options.bridge = device.find_bridge(args.back());
+  if (!options.bridge) return fail("no such bridge");
+  return dump_megaflows(device, options);
+}
+
+Result<std::string> dpctl_show(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(const auto parsed, parse_dpctl(args));
+  std::string errors;
+  for (const auto& word : parsed.words)
+    if (!is_datapath(word))
+      errors +=
+          fmt::format("ovs-vswitchd: opening datapath {} failed ({})\n", word, std::strerror(EAFNOSUPPORT));
+  if (!errors.empty()) return fail(std::move(errors));
+  return show_datapath(device, parsed.statistics);
+}
+
+Result<std::string> dpctl_del_flows(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  SLUICE_TRY(take_datapath(parsed.words, 0));
+  device.datapath().flush_flows();
+  return "";
+}
+
+/// What dpif/show-dp-features lists, true only where it works.
+constexpr std::string_view kFeatures =
+    "Masked set action: Yes\n"
+    "Tunnel push pop: No\n"
+    "Ufid: Yes\n"
+    "Truncate action: Yes\n"
+    "Clone action: Yes\n"
+    "Sample nesting: 10\n"
+    "Conntrack eventmask: No\n"
+    "Conntrack clear: Yes\n"
+    "Max dp_hash algorithm: 0\n"
+    "Check pkt length action: Yes\n"
+    "Conntrack timeout policy: No\n"
+    "Explicit Drop action: Yes\n"
+    "Optimized Balance TCP mode: No\n"
+    "Conntrack all-zero IP SNAT: No\n"
+    "MPLS Label add: No\n"
+    "Max VLAN headers: 2\n"
+    "Max MPLS depth: 3\n"
+    "Recirc: Yes\n"
+    "CT state: Yes\n"
+    "CT zone: Yes\n"
+    "CT mark: Yes\n"
+    "CT label: Yes\n"
+    "CT state NAT: No\n"
+    "CT orig tuple: Yes\n"
+    "CT orig tuple for IPv6: Yes\n"
+    "IPv6 ND Extension: No\n";
+
+}  // namespace
+
+void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& device) {
+  commands.add("dpif/show", "", 0, 0,
+               [&device](Args) -> Result<std::string> { return show_bridges(device); });
+  commands.add("dpif/dump-dps", "", 0, 0, [&device](Args) -> Result<std::string> {
+    std::string text;
+    for (const auto* bridge : device.bridges()) text += fmt::format("netdev@{}\n", bridge->name());
+    return text;
+  });
+  commands.add("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3,
+               [&device](Args args) { return dpif_dump_flows(device, args); });
+  commands.add("dpif/show-dp-features", "bridge", 1, 1, [&device](Args args) -> Result<std::string> {
+    if (!device.find_bridge(args[0])) return fail("no such bridge");
+    return std::string(kFeatures);
+  });
+  commands.add("dpctl/show", "[-s] [dp...]", 0, unixctl::CommandRegistry::kAnyArgs,
+               [&device](Args args) { return dpctl_show(device, args); });
+  commands.add("dpctl/dump-dps", "", 0, 0,
+               [](Args) -> Result<std::string> { return std::string(kDatapathName) + "\n"; });
+  commands.add("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6,
+               [&device](Args args) { return dpctl_dump_flows(device, args); });
+  commands.add("dpctl/del-flows", "[dp] [file]", 0, 2,
+               [&device](Args args) { return dpctl_del_flows(device, args); });
+
+  const auto purge = [&device](Args) -> Result<std::string> {
+    device.datapath().flush_flows();
+    return "";
+  };
+  const auto settle = [&device](Args) -> Result<std::string> {
+    device.datapath().revalidate();
+    return "";
+  };
+  commands.add("revalidator/purge", "", 0, 0, purge);
+  commands.add("revalidator/wait", "", 0, 0, settle);
+  commands.add("upcall/show", "", 0, 0, [&device](Args) -> Result<std::string> {
+    const auto stats = device.datapath().stats();
+    std::string text = fmt::format(
+        "{}:\n  flows         : (current {}) (limit {})\n  ufid enabled : true\n\n", kDatapathName,
+        stats.megaflows, datapath::DatapathOptions{}.max_megaflows * device.datapath().workers());
+    for (unsigned i = 0; i < device.datapath().workers(); ++i)
+      text += fmt::format("  {}: (keys {})\n", i, device.datapath().worker_stats(i).megaflows);
+    return text;
+  });
+}
+
+}  // namespace sluice::daemon

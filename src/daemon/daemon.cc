@@ -1,0 +1,176 @@
+#include "daemon/daemon.h"
+
+#include <fmt/core.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/log.h"
+#include "bridge/switch.h"
+#include "daemon/commands.h"
+#include "daemon/coverage.h"
+#include "daemon/sliced_work.h"
+#include "daemon/version.h"
+#include "io/clock.h"
+#include "io/event_loop.h"
+#include "io/pidfile.h"
+#include "unixctl/server.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+/// How often flows are looked at for timeouts: half the resolution of OpenFlow's timeouts.
+constexpr Duration kTick = Duration::milliseconds(500);
+
+Status make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return {};
+  return fail(fmt::format("the run directory {} can't be made: {}", path, std::strerror(errno)));
+}
+
+Result<std::uint64_t> random_secret() {
+  std::uint64_t secret;
+  if (::getrandom(&secret, sizeof secret, 0) != sizeof secret)
+    return fail(fmt::format("the kernel gives no random numbers: {}", std::strerror(errno)));
+  return secret;
+}
+
+}  // namespace
+
+struct Daemon::Impl {
+  Impl(Options o, const std::string& program)
+      : options(std::move(o)),
+        log(program, io::wall_clock_ns),
+        logger(log.logger("sluiced")),
+        work(loop),
+        tick(loop),
+        sampling(loop),
+        leaving(loop),
+        commands(program, kVersion) {}
+
+  Options options;
+  io::MonotonicClock clock;
+  log::Log log;
+  log::Logger logger;
+  io::EventLoop loop;
+  std::unique_ptr<io::PidFile> pidfile;
+  std::unique_ptr<bridge::Switch> device;
+  std::unique_ptr<Coverage> coverage;
+  SlicedWork work;
+  io::Timer tick, sampling, leaving;
+  unixctl::CommandRegistry commands;
+  std::unique_ptr<unixctl::Server> server;
+
+  Status open_log(const std::string& program) {
+    if (options.verbose) SLUICE_TRY(log.set("console:info"));
+    for (const auto& spec : options.verbosity) SLUICE_TRY(log.set(spec, true));
+    return log.open_file(options.log_file.empty() ? fmt::format("{}/{}.log", options.run_dir, program)
+                                                  : options.log_file);
+  }
+
+  /// Makes the switch what the options say; the sentences of what failed, one a line.
+  Status configure() {
+    const auto report = device->reconcile(options.config);
+    for (const auto& warning : report.warnings) logger.warn("{}", warning);
+    if (report.ok()) return {};
+    std::string text;
+    for (const auto& error : report.errors) text += (text.empty() ? "" : "\n") + error;
+    return fail(std::move(text));
+  }
+
+  /// Reads the configuration again. What is wrong is logged, and leaves as much as possible running.
+  void reload() {
+    if (!options.config_file.empty()) {
+      auto config = bridge::load_config(options.config_file);
+      if (!config) {
+        logger.err("not reloaded: {}", config.error().message);
+        return;
+      }
+      options.config = std::move(*config);
+    }
+    if (auto status = configure(); !status)
+      logger.err("reloaded with errors: {}", status.error().message);
+    else
+      logger.info("configuration reloaded");
+  }
+
+  void add_commands() {
+    add_ofproto_commands(commands, *device);
+    add_datapath_commands(commands, *device);
+    add_conntrack_commands(commands, *device, work);
+    add_stats_commands(commands, *device, *coverage);
+    add_sluice_commands(commands, *device, work, clock.now());
+    unixctl::add_log_commands(commands, log);
+    commands.add("sluice/reload", "", 0, 0, [this](unixctl::Args) -> Result<std::string> {
+      reload();
+      return "";
+    });
+    commands.add("exit", "[--cleanup]", 0, 1, [this](unixctl::Args) -> Result<std::string> {
+      leave_when_answered();
+      return "";
+    });
+  }
+
+  /// The answer to `exit` reaches its client before the process goes.
+  void leave_when_answered() {
+    leaving.start(Duration::milliseconds(5), [this] {
+      if (server->idle())
+        loop.stop();
+      else
+        leave_when_answered();
+    });
+  }
+};
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Daemon::~Daemon() {
+  impl_->logger.info("exiting");
+  impl_->server.reset();
+  impl_->device->stop();
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string& program) {
+  auto impl = std::make_unique<Impl>(std::move(options), program);
+  SLUICE_TRY(make_directory(impl->options.run_dir));
+  SLUICE_ASSIGN(impl->pidfile, io::PidFile::create(fmt::format("{}/{}.pid", impl->options.run_dir, program)));
+  SLUICE_TRY(impl->open_log(program));
+
+  bridge::SwitchOptions switch_options;
+  SLUICE_ASSIGN(switch_options.secret, random_secret());
+  impl->device =
+      std::make_unique<bridge::Switch>(impl->clock, std::move(switch_options), impl->options.config);
+  impl->coverage = std::make_unique<Coverage>([device = impl->device.get()] { return read_events(*device); });
+  SLUICE_TRY(impl->configure());
+
+  impl->add_commands();
+  const auto& control = impl->options.config.control;
+  const auto socket = control.empty() ? unixctl::default_socket_path(impl->options.run_dir, program,
+                                                                     static_cast<int>(::getpid()))
+                                      : control;
+  SLUICE_ASSIGN(impl->server, unixctl::Server::open(impl->loop, socket, impl->commands));
+
+  std::signal(SIGPIPE, SIG_IGN);
+  SLUICE_TRY(impl->loop.on_signal({SIGTERM, SIGINT}, [i = impl.get()](int) { i->loop.stop(); }));
+  SLUICE_TRY(impl->loop.on_signal({SIGHUP}, [i = impl.get()](int) { i->reload(); }));
+  impl->tick.start_periodic(kTick, [i = impl.get()] {
+    i->device->run();
+    i->device->upcalls().packet_ins().take();  // no controller is connected
+  });
+  impl->sampling.start_periodic(Duration::seconds(Coverage::kSampleSeconds),
+                                [i = impl.get()] { i->coverage->sample(); });
+  impl->device->start();
+  impl->logger.info("{} {} is forwarding, {} workers, control socket {}", program, kVersion,
+                    impl->device->datapath().workers(), socket);
+  return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
+}
+
+void Daemon::run() {
+  impl_->loop.run();
+}
+
+}  // namespace sluice::daemon

@@ -1,0 +1,29 @@
+// The daemon: a switch, its control socket and its log, on an event loop. Builds every object, hands out
+// references, takes all of it down again.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "daemon/options.h"
+
+namespace sluice::daemon {
+
+class Daemon {
+ public:
+  /// Everything up and forwarding, or one sentence on what is wrong. `program` names pidfile, log and control
+  /// socket.
+  static Result<std::unique_ptr<Daemon>> start(Options options, const std::string& program);
+  ~Daemon();
+
+  /// Until SIGTERM, SIGINT or the command `exit`.
+  void run();
+
+ private:
+  struct Impl;
+  explicit Daemon(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::daemon
