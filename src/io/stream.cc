@@ -80,7 +80,7 @@ struct Stream::State : Holdable {
   std::array<std::uint8_t, 65536> input;
   std::string writing, waiting;  ///< in the kernel's hands, and behind it
   std::size_t max_queued = kDefaultMaxQueued;
-  bool write_pending = false, finishing = false, closed = false;
+  bool write_pending = false, finishing = false, overflown = false, closed = false;
 
   void read() {
     socket.async_read_some(asio::buffer(input),
@@ -106,7 +106,7 @@ struct Stream::State : Holdable {
   void written(const asio::error_code& error) {
     write_pending = false;
     writing.clear();
-    if (closed) return;
+    if (closed || overflown) return;
     if (error == asio::error::broken_pipe || error == asio::error::connection_reset) return close({});
     if (error) return close(fail(fmt::format("{}: send error: {}", name, error.message())));
     if (!waiting.empty())
@@ -157,7 +157,7 @@ void Stream::send(std::string bytes) {
     state_->waiting += bytes;
   if (queued() > state_->max_queued) {
     state_->waiting.clear();
-    state_->finishing = true;
+    state_->finishing = state_->overflown = true;
     state_->close_soon(fail(fmt::format("{}: the peer does not read what it is sent", state_->name)));
   } else if (!state_->write_pending) {
     state_->write();
