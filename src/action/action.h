@@ -52,6 +52,8 @@ class ActionList {
   std::size_t size() const;
   const Action* begin() const;
   const Action* end() const;
+  Action* begin();
+  Action* end();
   const Action& operator[](std::size_t i) const;
   void push_back(Action action);
   void append(ActionList other);
@@ -129,8 +131,12 @@ struct CheckOptions {
   std::uint8_t table = 0;  ///< the flow's own: goto_table must lead further
   std::uint32_t max_ports = of_port::kMax;
   OfVersion version =
-      OfVersion::k15;  ///< 1.0 lets actions through that don't fit the match; later ones refuse
+      OfVersion::k10;  ///< 1.0 lets actions through that don't fit the match; later ones refuse
 };
+/// Records in the actions what their form on the wire takes from the match: set_vlan_vid whether it has to
+/// push a tag, mod_tp_src which protocol's port it is. To be called once for a flow, after parsing or
+/// decoding it.
+void settle(ActionList& actions, const flow::Match& match);
 /// Whether the actions make sense for what the match lets through: prerequisites, writable fields, tables,
 /// ports.
 Status check(const ActionList& actions, const flow::Match& match, const CheckOptions& options = {});

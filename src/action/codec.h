@@ -20,9 +20,10 @@ inline constexpr std::uint32_t kOnfVendor = 0x4f4e4600;
 /// Where an action stands, which decides what may stand there.
 enum class Place : std::uint8_t { List, Set, CtExec, Clone };
 
-/// One "name", "name:argument" or "name(argument)" of action text.
+/// One "name", "name:argument" or "name(argument)" of action text; `tail` is what follows "->" behind a
+/// parenthesis.
 struct Word {
-  std::string_view name, argument;
+  std::string_view name, argument, tail;
 };
 
 struct ParseContext {
@@ -34,6 +35,7 @@ struct ParseContext {
 struct CheckContext {
   flow::Match match;  ///< what the packet is known to be here: earlier actions may have changed it
   CheckOptions options;
+  Protocols usable;  ///< what remains after soft inconsistencies
   Place place = Place::List;
   unsigned depth = 0;
 };
@@ -99,11 +101,12 @@ concept ActionType = requires(const T action, const Word& word, const ParseConte
 // --- Text
 // -----------------------------------------------------------------------------------------------------------
 
-/// The next top-level item of "a,b(c,d),e=[f,g]", without the separator; moves `text` behind it.
-std::string_view next_item(std::string_view& text);
-/// Splits "name(argument)", "name:argument", "name=argument" or "name".
-Word split_word(std::string_view item);
+/// The next word of "a:1,b(c,d),e=[f,g]"; commas and blanks separate. Moves `text` behind it; nothing at the
+/// end.
+std::optional<Word> next_word(std::string_view& text);
 std::string_view trim(std::string_view text);
+/// The next comma-separated item, blanks around it cut off, possibly empty; nothing at the end of the text.
+std::optional<std::string_view> next_item(std::string_view& text);
 
 /// Decimal or 0x hex up to `max`; the error says `invalid WHAT "text"` and the range.
 Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t max, std::string_view what);
@@ -121,8 +124,6 @@ std::optional<std::uint8_t> parse_table(std::string_view text, const Names& name
 std::string format_table(std::uint8_t table, const Names& names);
 /// "VALUE->FIELD": the two sides. The error is ovs-ofctl's: "TEXT: missing `->'".
 Result<std::pair<std::string_view, std::string_view>> split_arrow(std::string_view text);
-/// A subfield that is the destination of a write or the source of a read.
-Result<field::Subfield> parse_destination(std::string_view text);
 
 // --- Wire
 // -----------------------------------------------------------------------------------------------------------
@@ -148,12 +149,23 @@ constexpr std::uint32_t port_from_16(std::uint16_t port) {
 // --- Checks
 // ---------------------------------------------------------------------------------------------------------
 
-/// OFPBAC_BAD_SET_TYPE/BAD_SET_ARGUMENT if the field can't be written here, OFPBAC_MATCH_INCONSISTENT if the
-/// match lacks its prerequisites.
-Status check_writable(const CheckContext& context, const field::Subfield& sub);
-Status check_readable(const CheckContext& context, const field::Subfield& sub);
-Status check_prerequisite(const CheckContext& context, field::Prereq needs, std::string_view action);
+/// OFPBAC_BAD_SET_ARGUMENT if the field can't be written here, OFPBAC_MATCH_INCONSISTENT if the match lacks
+/// its prerequisites.
+Status check_writable(const CheckContext& context, const field::Subfield& sub, std::string_view action);
+Status check_readable(const CheckContext& context, const field::Subfield& sub, std::string_view action);
+/// What OpenFlow 1.0 lets pass and later versions refuse: an action on a header that the match doesn't
+/// promise. Takes those later versions from context.usable, and is an error where they are what is checked
+/// for.
+Status require_softly(CheckContext& context, bool met, std::string_view action, std::string_view needs);
+bool matches_vlan(const flow::Match& match);
+/// From here on the packet surely has this value.
+void set_known(flow::Match& match, field::FieldId id, field::FieldValue value);
+std::optional<std::uint16_t> known_eth_type(const flow::Match& match);
+std::optional<std::uint8_t> known_ip_proto(const flow::Match& match);
 Status check_list(const ActionList& actions, CheckContext& context);
+
+/// Nested lists deeper than this are refused.
+inline constexpr unsigned kMaxDepth = 16;
 
 Status parse_list(std::string_view text, const ParseContext& context, ActionList& out);
 void format_list(const ActionList& actions, std::string& out, const Names& names);
