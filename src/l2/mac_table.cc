@@ -88,8 +88,8 @@ struct MacTable::Impl {
     while (table.cell[i].key.load(std::memory_order_relaxed) > kTombstone) i = (i + 1) & table.mask;
     Cell& cell = table.cell[i];
     if (cell.key.load(std::memory_order_relaxed) == kEmpty) ++used;
-    cell.port.store(port, std::memory_order_relaxed);
-    cell.last_seen.store(seen, std::memory_order_relaxed);
+    cell.port.store(port, std::memory_order_release);
+    cell.last_seen.store(seen, std::memory_order_release);
     cell.order = next_order++;
     cell.key.store(key, std::memory_order_release);
     size.fetch_add(1, std::memory_order_relaxed);
@@ -161,7 +161,6 @@ std::optional<std::uint32_t> MacTable::lookup(const net::Mac& mac, std::uint16_t
   const std::uint64_t before = cell->key.load(std::memory_order_acquire);
   const std::uint32_t port = cell->port.load(std::memory_order_acquire);
   if (impl_->aged(*cell, before, now)) return std::nullopt;
-  std::atomic_thread_fence(std::memory_order_acquire);
   // The cell was given to another address meanwhile: this one had just been removed.
   if ((before & kKeyBits) != key || cell->key.load(std::memory_order_relaxed) != before) return std::nullopt;
   return port;

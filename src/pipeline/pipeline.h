@@ -28,89 +28,13 @@
 #include "l2/vlan.h"
 #include "packet/drop_reason.h"
 #include "pipeline/credits.h"
+#include "pipeline/explain.h"
 #include "pipeline/frozen_state.h"
+#include "pipeline/port_table.h"
 #include "pipeline/rule.h"
+#include "pipeline/table.h"
 
 namespace sluice::pipeline {
-
-inline constexpr unsigned kTables = 255;
-
-/// What the pipeline must know of an OpenFlow port. Keyed by OpenFlow port number (action::of_port::kLocal
-/// included).
-struct PortInfo {
-  std::uint32_t dp_port = 0;
-  std::string name;
-  bool forward = true;    ///< false: OFPPC_NO_FWD, or the link is down
-  bool receive = true;    ///< false: OFPPC_NO_RECV
-  bool flood = true;      ///< false: OFPPC_NO_FLOOD
-  bool packet_in = true;  ///< false: OFPPC_NO_PACKET_IN
-  l2::VlanConfig vlan;    ///< for NORMAL
-
-  bool operator==(const PortInfo&) const = default;
-};
-
-/// What a table does with a packet that none of its flows match.
-enum class TableMiss : std::uint8_t {
-  Default,  ///< as BridgeConfig::default_miss says
-  Controller,
-  Continue,
-  Drop,
-};
-
-struct BridgeConfig {
-  std::string name = "br0";
-  TableMiss default_miss =
-      TableMiss::Drop;  ///< Controller: as OpenFlow 1.0 to 1.2 have it; Drop: 1.3 and later
-  /// Forward packets to 01:80:c2:00:00:0x with NORMAL (other_config:forward-bpdu).
-  bool forward_bpdu = false;
-  /// Datapath actions say "drop" explicitly instead of being empty.
-  bool explicit_drop = false;
-  bool operator==(const BridgeConfig&) const = default;
-};
-
-struct TableConfig {
-  std::string name;
-  std::uint32_t max_flows = 1'000'000;
-  TableMiss miss = TableMiss::Default;
-};
-struct TableStats {
-  std::uint8_t table = 0;
-  std::uint32_t active = 0;
-  std::uint32_t max_flows = 0;
-  std::uint64_t lookups = 0, matches = 0;
-  std::string name;
-};
-
-struct FlowModResult {
-  std::vector<RemovedFlow> removed;  ///< for flow-removed messages and monitors
-  unsigned added = 0, modified = 0;
-};
-
-/// Which flows a dump, aggregate or delete is about.
-struct FlowFilter {
-  std::uint8_t table = action::kNoTable;  ///< kNoTable: all
-  flow::Match match;                      ///< flows whose match is at least as specific
-  std::uint64_t cookie = 0, cookie_mask = 0;
-  std::uint32_t out_port = action::of_port::kNone, out_group = 0xffffffff;
-};
-
-struct AggregateStats {
-  std::uint64_t packets = 0, bytes = 0;
-  std::uint32_t flows = 0;
-};
-
-/// Flows of one moment, handed out one at a time: by table, then priority (highest first), then age. Main
-/// only. Holds references, not copies: counters are read when a flow is handed out.
-class FlowCursor {
- public:
-  bool next(FlowInfo& info);
-  std::size_t remaining() const { return rules_.size() - position_; }
-
- private:
-  friend class Pipeline;
-  std::vector<RuleRef> rules_;
-  std::size_t position_ = 0;
-};
 
 /// What translate() found out. Reuse one per worker: it keeps its buffers.
 struct TranslationResult {
@@ -122,27 +46,6 @@ struct TranslationResult {
   bool cacheable = true;
 
   void clear();
-};
-
-/// What a connection tracker would say, for explain().
-struct CtOutcome {
-  std::uint32_t state = conntrack::ct_state::kTracked | conntrack::ct_state::kNew;
-  std::uint32_t mark = 0;
-  be128 label;
-  /// The packet as ct() leaves it (NAT, original tuple); unset: unchanged.
-  std::optional<flow::FlowKey> packet;
-  /// Heads the section of the trace: "resume conntrack with SENTENCE". Empty: as ovs-appctl says for its
-  /// default.
-  std::string sentence;
-};
-/// `key` is the packet at that point, in_port an OpenFlow port.
-using CtHook = std::function<CtOutcome(const conntrack::CtRequest&, const flow::FlowKey& key)>;
-
-struct ExplainResult {
-  std::string text;  ///< as ofproto/trace prints it
-  flow::Mask mask;   ///< of the first pass
-  dp_action::Program program;
-  std::optional<packet::DropReason> drop;
 };
 
 class Pipeline {
@@ -183,6 +86,8 @@ class Pipeline {
   FlowCursor dump(const FlowFilter& filter = {}) const;
   AggregateStats aggregate(const FlowFilter& filter) const;
   std::size_t flow_count() const;
+  /// Of rules and their indexes; actions are not counted.
+  std::size_t memory_bytes() const;
   TableStats table_stats(std::uint8_t table) const;
   Status configure_table(std::uint8_t table, TableConfig config);
   const TableConfig& table_config(std::uint8_t table) const;

@@ -142,6 +142,7 @@ class Rule {
   RuleStats& stats() const { return *stats_; }
   const Ref<RuleStats>& stats_ref() const { return stats_; }
   const MaskShape& shape() const { return *shape_; }
+  const Ref<MaskShape>& shape_ref() const { return shape_; }
   std::uint64_t value(unsigned i) const { return values()[i]; }
   flow::Match match() const;
   FlowInfo info() const;
@@ -164,6 +165,9 @@ class Rule {
   }
   void set_added(std::uint64_t version) { added_.store(version, std::memory_order_relaxed); }
   void set_removed(std::uint64_t version) { removed_.store(version, std::memory_order_relaxed); }
+  /// Order of creation among all rules of the pipeline; a modified rule keeps it.
+  std::uint32_t sequence() const { return sequence_; }
+  void set_sequence(std::uint32_t sequence) { sequence_ = sequence; }
   bool is_removed() const { return removed_.load(std::memory_order_relaxed) != kForever; }
 
   void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
@@ -193,6 +197,7 @@ class Rule {
   RuleAttributes attributes_;
   std::atomic<std::uint64_t> added_{0}, removed_{kForever};
   std::atomic<std::uint32_t> references_{1};
+  std::uint32_t sequence_ = 0;
   std::uint16_t priority_;
   std::uint8_t table_;
 };

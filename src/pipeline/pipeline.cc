@@ -1,0 +1,224 @@
+#include "pipeline/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/rcu.h"
+#include "pipeline/translator.h"
+
+namespace sluice::pipeline {
+
+using packet::DropReason;
+
+void TranslationResult::clear() {
+  mask = {};
+  program.clear();
+  credits.clear();
+  drop.reset();
+  cacheable = true;
+}
+
+struct Pipeline::Impl {
+  Impl(std::uint64_t secret, BridgeConfig config)
+      : tables(secret), frozen(secret ^ 0x9e3779b97f4a7c15), macs(secret ^ 0x2545f4914f6cdd1d) {
+    auto first = std::make_unique<PortTable>();
+    first->config = std::move(config);
+    ports.publish(std::move(first));
+  }
+
+  TranslationInput input(Instant now) {
+    return {.tables = tables, .ports = *ports.get(), .frozen = frozen, .macs = macs, .now = now};
+  }
+  /// Publishes a changed copy of the ports and settings.
+  template <typename Change>
+  void change_ports(const Change& change) {
+    auto next = std::make_unique<PortTable>(*ports.get());
+    change(*next);
+    next->index();
+    ports.publish(std::move(next));
+  }
+
+  FlowTables tables;
+  FrozenStore frozen;
+  l2::MacTable macs;
+  rcu::Published<PortTable> ports;
+};
+
+Pipeline::Pipeline(std::uint64_t secret, BridgeConfig config)
+    : impl_(std::make_unique<Impl>(secret, std::move(config))) {}
+Pipeline::~Pipeline() = default;
+
+// --- Workers
+// --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+void conclude(const Translator& translator, const BridgeConfig& config, TranslationResult& result) {
+  result.drop = translator.drop();
+  const auto error = translator.error();
+  // These pass: the next packet may fare better.
+  if (error == DropReason::RecirculationLost || error == DropReason::RecirculationExhausted)
+    result.cacheable = false;
+  if (config.explicit_drop && result.program.empty() && result.drop)
+    result.program.push_back(dp_action::Drop{static_cast<std::uint32_t>(*result.drop)});
+}
+
+}  // namespace
+
+void Pipeline::translate(const flow::FlowKey& key, bool may_learn, Instant now, TranslationResult& result) {
+  result.clear();
+  TranslationInput input = impl_->input(now);
+  input.may_learn = may_learn;
+  Translator translator(input, key, result.mask, result.program, result.credits);
+  translator.run();
+  conclude(translator, input.ports.config, result);
+  if (translator.learned()) bump_epoch();
+}
+
+void Pipeline::translate_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
+                                 TranslationResult& result) {
+  result.clear();
+  const TranslationInput input = impl_->input(now);
+  Translator translator(input, key, result.mask, result.program, result.credits);
+  translator.run_actions(actions);
+  conclude(translator, input.ports.config, result);
+}
+
+FrozenRef Pipeline::frozen_state(std::uint32_t recirc_id) const {
+  return impl_->frozen.find(recirc_id);
+}
+
+std::optional<std::uint32_t> Pipeline::of_port_of(std::uint32_t dp_port) const {
+  const PortTable& ports = *impl_->ports.get();
+  const auto it = ports.by_dp_port.find(dp_port);
+  if (it == ports.by_dp_port.end()) return std::nullopt;
+  return ports.ports[it->second].of_port;
+}
+
+std::optional<std::uint32_t> Pipeline::dp_port_of(std::uint32_t of_port) const {
+  const PortInfo* info = impl_->ports.get()->find(of_port);
+  return info ? std::optional(info->dp_port) : std::nullopt;
+}
+
+// --- Flows
+// ----------------------------------------------------------------------------------------------------------
+
+Result<FlowModResult> Pipeline::apply(const action::FlowSpec& flow, Instant now) {
+  return apply(std::span(&flow, 1), now);
+}
+
+Result<FlowModResult> Pipeline::apply(std::span<const action::FlowSpec> flows, Instant now,
+                                      std::size_t* failed) {
+  Result<FlowModResult> result = impl_->tables.apply(flows, now, failed);
+  if (result && (result->added || result->modified || !result->removed.empty())) bump_epoch();
+  return result;
+}
+
+std::size_t Pipeline::clear_flows() {
+  action::FlowSpec all;
+  all.command = action::FlowCommand::Delete;
+  const auto result = apply(all, Instant{});
+  return result ? result->removed.size() : 0;
+}
+
+std::vector<RemovedFlow> Pipeline::expire(Instant now, std::size_t limit) {
+  std::vector<RemovedFlow> removed = impl_->tables.expire(now, limit);
+  if (!removed.empty()) bump_epoch();
+  return removed;
+}
+
+FlowCursor Pipeline::dump(const FlowFilter& filter) const {
+  return impl_->tables.dump(filter);
+}
+AggregateStats Pipeline::aggregate(const FlowFilter& filter) const {
+  return impl_->tables.aggregate(filter);
+}
+std::size_t Pipeline::flow_count() const {
+  return impl_->tables.size();
+}
+std::size_t Pipeline::memory_bytes() const {
+  return impl_->tables.memory_bytes();
+}
+TableStats Pipeline::table_stats(std::uint8_t table) const {
+  return impl_->tables.stats(table);
+}
+const TableConfig& Pipeline::table_config(std::uint8_t table) const {
+  return impl_->tables.config(table);
+}
+
+Status Pipeline::configure_table(std::uint8_t table, TableConfig config) {
+  if (table >= kTables)
+    return fail(fmt::format("table {} does not exist: expected 0 to {}", table, kTables - 1));
+  impl_->tables.configure(table, std::move(config));
+  bump_epoch();
+  return {};
+}
+
+// --- Ports, bridge, MAC table
+// ---------------------------------------------------------------------------------------
+
+void Pipeline::set_port(std::uint32_t of_port, PortInfo info) {
+  impl_->change_ports([&](PortTable& table) {
+    for (PortTable::Port& port : table.ports) {
+      if (port.of_port != of_port) continue;
+      port.info = std::move(info);
+      return;
+    }
+    table.ports.push_back({of_port, std::move(info)});
+  });
+  bump_epoch();
+}
+
+void Pipeline::remove_port(std::uint32_t of_port) {
+  impl_->change_ports([&](PortTable& table) {
+    std::erase_if(table.ports, [&](const PortTable::Port& port) { return port.of_port == of_port; });
+  });
+  impl_->macs.flush_port(of_port);
+  bump_epoch();
+}
+
+std::optional<PortInfo> Pipeline::port(std::uint32_t of_port) const {
+  const PortInfo* info = impl_->ports.get()->find(of_port);
+  return info ? std::optional(*info) : std::nullopt;
+}
+
+std::vector<std::uint32_t> Pipeline::ports() const {
+  std::vector<std::uint32_t> result;
+  for (const PortTable::Port& port : impl_->ports.get()->ports) result.push_back(port.of_port);
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+void Pipeline::configure(BridgeConfig config) {
+  impl_->change_ports([&](PortTable& table) { table.config = std::move(config); });
+  bump_epoch();
+}
+
+const BridgeConfig& Pipeline::config() const {
+  return impl_->ports.get()->config;
+}
+l2::MacTable& Pipeline::mac_table() {
+  return impl_->macs;
+}
+
+void Pipeline::run(Instant now) {
+  if (impl_->macs.expire(now) != 0) bump_epoch();
+  impl_->frozen.sweep(now);
+  impl_->tables.collect_garbage();
+}
+
+// --- Trace
+// ----------------------------------------------------------------------------------------------------------
+
+ExplainResult Pipeline::explain(const flow::FlowKey& key, Instant now, const CtHook& hook,
+                                const action::Names& names) {
+  return explain_packet(impl_->input(now), key, nullptr, hook, names);
+}
+
+ExplainResult Pipeline::explain_actions(const flow::FlowKey& key, const action::ActionList& actions,
+                                        Instant now, const CtHook& hook, const action::Names& names) {
+  return explain_packet(impl_->input(now), key, &actions, hook, names);
+}
+
+}  // namespace sluice::pipeline

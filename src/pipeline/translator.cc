@@ -1,0 +1,1039 @@
+#include "pipeline/translator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "action/all_actions.h"
+#include "base/check.h"
+#include "field/match_text.h"
+#include "net/protocol.h"
+
+namespace sluice::pipeline {
+namespace {
+
+using dp_action::Program;
+using field::FieldId;
+using flow::FlowKey;
+using packet::DropReason;
+using Kind = Trace::Kind;
+namespace of_port = action::of_port;
+namespace eth = net::ethertype;
+namespace proto = net::ip_proto;
+
+/// OFPR_*: why a controller gets a packet.
+constexpr std::uint8_t kReasonNoMatch = 0, kReasonInvalidTtl = 2;
+constexpr std::uint32_t kMplsBottom = 0x100;
+/// resubmit's own spelling of IN_PORT has 16 bits.
+constexpr std::uint32_t kInPort16 = 0xfff8;
+
+constexpr be32 kOnes32{0xffffffff};
+constexpr be16 kOnes16{0xffff};
+
+bool is_mpls(be16 eth_type) {
+  return eth_type.host() == eth::kMpls || eth_type.host() == eth::kMplsMulticast;
+}
+
+unsigned vlan_count(const FlowKey& key) {
+  unsigned n = 0;
+  while (n < flow::kMaxVlans && (key.vlan[n].tci.host() & flow::kVlanPresent)) ++n;
+  return n;
+}
+
+void clear_conntrack(FlowKey& key) {
+  key.ct_state = key.ct_mark = {};
+  key.ct_label = {};
+  key.ct_zone = key.ct_tp_src = key.ct_tp_dst = {};
+  key.ct_nw_proto = 0;
+  key.ct_nw_src = key.ct_nw_dst = {};
+  key.ct_ipv6_src = key.ct_ipv6_dst = {};
+}
+
+/// IEEE 802.1D-2004 section 7.12.6: never forwarded by a bridge.
+bool is_reserved_multicast(const net::Mac& mac) {
+  return (mac.value() & ~std::uint64_t{0xf}) == 0x0180c2000000;
+}
+
+template <typename A>
+constexpr bool kIs(const action::Action& action) {
+  return action::as<A>(action) != nullptr;
+}
+
+/// Whether the action works on a packet whose last MPLS label has just been popped without knowing what is
+/// below it.
+bool works_without_layer3(const action::Action& a) {
+  if (const auto* output = action::as<action::Output>(a))
+    return output->port != of_port::kNormal && output->port != of_port::kTable;
+  return kIs<action::OutputTruncated>(a) || kIs<action::Controller>(a) || kIs<action::Note>(a) ||
+         kIs<action::StripVlan>(a) || kIs<action::PushVlan>(a) || kIs<action::SetVlanVid>(a) ||
+         kIs<action::SetVlanPcp>(a) || kIs<action::SetEthSrc>(a) || kIs<action::SetEthDst>(a) ||
+         kIs<action::SetQueue>(a) || kIs<action::PopQueue>(a) || kIs<action::WriteMetadata>(a) ||
+         kIs<action::WriteActions>(a) || kIs<action::ClearActions>(a) || kIs<action::Exit>(a);
+}
+
+/// Whether the effects of a clone's actions are undone by putting the key back: else the datapath must clone
+/// too.
+bool reversible(const action::ActionList& actions) {
+  return std::none_of(actions.begin(), actions.end(), [](const action::Action& a) {
+    return kIs<action::CtAction>(a) || kIs<action::CtClear>(a) || kIs<action::OutputTruncated>(a) ||
+           kIs<action::Meter>(a);
+  });
+}
+
+/// The look-up key of resubmit(,,ct): the connection's original tuple in the place of addresses and ports.
+void swap_tuple(FlowKey& key) {
+  const bool ipv6 = key.eth_type.host() == eth::kIpv6;
+  std::swap(key.nw_proto, key.ct_nw_proto);
+  std::swap(key.tp_src, key.ct_tp_src);
+  std::swap(key.tp_dst, key.ct_tp_dst);
+  if (ipv6) {
+    std::swap(key.ipv6_src, key.ct_ipv6_src);
+    std::swap(key.ipv6_dst, key.ct_ipv6_dst);
+  } else {
+    std::swap(key.nw_src, key.ct_nw_src);
+    std::swap(key.nw_dst, key.ct_nw_dst);
+  }
+}
+
+std::string format_one(const action::Action& a, const action::Names& names) {
+  std::string text;
+  std::visit([&](const auto& it) { it.format(text, names); }, a.variant());
+  return text;
+}
+
+}  // namespace
+
+Translator::Translator(const TranslationInput& input, const FlowKey& key, flow::Mask& mask, Program& program,
+                       Credits& credits)
+    : input_(input),
+      version_(input.tables.version()),
+      flow_(key),
+      base_(key),
+      original_(key),
+      mask_(mask),
+      program_(&program),
+      credits_(credits) {}
+
+// --- The whole
+// ------------------------------------------------------------------------------------------------------
+
+void Translator::begin() {
+  mask_.bits.in_port = mask_.bits.recirc_id = mask_.bits.packet_type = kOnes32;
+  mask_.bits.eth_type = kOnes16;
+  if (is_ip()) mask_.bits.nw_frag = flow::kFragAny | flow::kFragLater;
+}
+
+void Translator::run() {
+  begin();
+  std::uint8_t table = 0;
+  if (flow_.recirc_id.raw() != 0) {
+    if (!thaw()) return finish();
+    table = thawed_->data.table;
+  }
+  if (const PortInfo* port = input_.ports.find(flow_.in_port.host()); port && !port->receive) {
+    hint(DropReason::PortNotReceiving);
+    note(Kind::Error, "dropping packet: the input port does not receive");
+    return finish();
+  }
+  if (thawed_ && !thawed_->data.remaining.empty()) {
+    run_list(thawed_->data.remaining);
+    if (next_table_) table = *next_table_;
+  }
+  outermost_ = true;
+  if (table != action::kNoTable && !stopped())
+    table_action(flow_.in_port.host(), table, OnMiss::AsConfigured, false);
+  finish();
+}
+
+void Translator::run_actions(const action::ActionList& actions) {
+  begin();
+  run_list(actions);
+  if (next_table_ && !stopped())
+    table_action(flow_.in_port.host(), *next_table_, OnMiss::AsConfigured, false);
+  finish();
+}
+
+bool Translator::thaw() {
+  if (tracing()) input_.trace->open(Kind::Thaw, "thaw");
+  thawed_ = input_.frozen.find(flow_.recirc_id.host());
+  if (!thawed_) {
+    fail(DropReason::RecirculationLost,
+         fmt::format("Recirculation context not found for recirc_id 0x{:x}", flow_.recirc_id.host()));
+    if (tracing()) input_.trace->close();
+    return false;
+  }
+  credits_.add_state(thawed_);
+  const FrozenData& data = thawed_->data;
+  flow_.in_port = be32{data.in_port};
+  flow_.metadata = data.metadata;
+  flow_.regs = data.regs;
+  stack_ = data.stack;
+  action_set_ = data.action_set;
+  table_ = data.rule_table;
+  conntracked_ = data.conntracked;
+  if (!conntracked_) clear_conntrack(flow_);
+  base_ = flow_;
+  if (tracing()) {
+    if (data.table != action::kNoTable) note(Kind::Note, fmt::format("Resuming from table {}", data.table));
+    input_.trace->close();
+  }
+  return true;
+}
+
+void Translator::finish() {
+  if (!error_ && freezing_) {
+    commit();
+    FrozenData data = snapshot(action::kNoTable);
+    data.remaining = std::move(frozen_rest_);
+    data.conntracked = conntracked_;
+    if (const std::uint32_t id = freeze(std::move(data))) {
+      emit(dp_action::Recirc{id});
+      delivered_ = true;
+      if (tracing()) {
+        flow::FlowKey key = flow_;
+        key.recirc_id = be32{id};
+        forks_.push_back({id, std::nullopt, key});
+      }
+    }
+  } else if (!error_ && !action_set_.empty()) {
+    exit_ = false;
+    run_action_set();
+  }
+  if (tracing())
+    for (; open_traces_ > 0; --open_traces_) input_.trace->close();
+  if (error_) program_->clear();
+  // Only the datapath's part of the key exists outside; whether there is a VLAN tag decides where headers
+  // are.
+  mask_.bits.vlan[0].tci = mask_.bits.vlan[0].tci | be16{flow::kVlanPresent};
+  mask_.bits.metadata = {};
+  mask_.bits.regs = {};
+  mask_.bits.actset_output = mask_.bits.conj_id = {};
+}
+
+std::optional<DropReason> Translator::drop() const {
+  if (error_) return error_;
+  if (delivered_) return std::nullopt;
+  if (hint_) return hint_;
+  if (missed_) return DropReason::TableMiss;
+  return empty_rule_ ? DropReason::ExplicitDrop : DropReason::NoOutput;
+}
+
+void Translator::fail(DropReason reason, std::string text) {
+  if (!error_) error_ = reason;
+  note(Kind::Error, std::move(text));
+}
+
+bool Translator::resources_left() {
+  if (depth_ >= kMaxResubmitDepth)
+    fail(DropReason::ResubmitDepth, fmt::format("over max translation depth {}", kMaxResubmitDepth));
+  else if (resubmits_ >= kMaxResubmits)
+    fail(DropReason::ResubmitLimit, fmt::format("over {} resubmit actions", kMaxResubmits));
+  else if (program_->size() > kMaxActions)
+    fail(DropReason::TranslationTooLarge, "resubmits yielded too many datapath actions");
+  else if (stack_.size() >= kMaxStack)
+    fail(DropReason::TranslationTooLarge, "resubmits yielded too deep a stack");
+  else
+    return true;
+  return false;
+}
+
+// --- Tables
+// ---------------------------------------------------------------------------------------------------------
+
+Rule* Translator::look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_miss, bool with_ct_tuple,
+                          TableMiss& miss) {
+  const be32 own_port = flow_.in_port;
+  flow_.in_port = be32{in_port};
+  flow::Mask swapped{};
+  if (with_ct_tuple) {
+    swap_tuple(flow_);
+    mask_.bits.ct_nw_proto = 0xff;
+  }
+  Rule* rule = nullptr;
+  miss = TableMiss::Drop;
+  for (;;) {
+    rule = input_.tables.lookup(table, flow_, version_, with_ct_tuple ? &swapped : &mask_);
+    credits_.add_table(&input_.tables.counters(table), rule != nullptr);
+    if (rule || on_miss == OnMiss::Ignore) break;
+    miss = input_.tables.miss(table);
+    if (miss == TableMiss::Default) miss = input_.ports.config.default_miss;
+    if (miss != TableMiss::Continue || table + 1u >= kTables) break;
+    ++table;
+  }
+  if (with_ct_tuple) {
+    swap_tuple(flow_);
+    swap_tuple(swapped.bits);
+    // swap_tuple() chose the address family by an EtherType, which a mask does not hold.
+    if (flow_.eth_type.host() == eth::kIpv6) {
+      std::swap(swapped.bits.ipv6_src, swapped.bits.ct_ipv6_src);
+      std::swap(swapped.bits.ipv6_dst, swapped.bits.ct_ipv6_dst);
+      std::swap(swapped.bits.nw_src, swapped.bits.ct_nw_src);
+      std::swap(swapped.bits.nw_dst, swapped.bits.ct_nw_dst);
+    }
+    mask_.unite(swapped);
+  }
+  flow_.in_port = own_port;
+  return rule;
+}
+
+void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss on_miss, bool with_ct_tuple) {
+  if (!resources_left()) return;
+  const std::uint8_t own_table = table_;
+  Rule* const own_rule = rule_;
+  const bool outermost = std::exchange(outermost_, false);
+  unsigned opened = 0;
+  ++depth_;
+  for (;;) {
+    table_ = table;
+    TableMiss miss{};
+    Rule* rule = look_up(in_port, table_, on_miss, with_ct_tuple, miss);
+    with_ct_tuple = false;
+    next_table_.reset();
+    if (!rule) {
+      missed_ = true;
+      if (tracing()) input_.trace->open(Kind::Table, fmt::format("{:2}. No match.", table_));
+      if (miss == TableMiss::Controller) {
+        const PortInfo* port = input_.ports.find(flow_.in_port.host());
+        if (!port || port->packet_in) {
+          rule_ = nullptr;
+          note(Kind::Action, "CONTROLLER:65535");
+          controller(0xffff, 0, kReasonNoMatch);
+        }
+      } else {
+        note(Kind::Action, "drop");
+      }
+      if (tracing()) input_.trace->close();
+      break;
+    }
+    ++resubmits_;
+    rule_ = rule;
+    credits_.add_rule(rule);
+    if (tracing()) {
+      const std::string& name = input_.tables.config(table_).name;
+      std::string text =
+          name.empty() ? fmt::format("{:2}. ", table_) : fmt::format("{:2}({}). ", table_, name);
+      const std::string match = field::format_match(rule->match(), input_.names.ports);
+      if (!match.empty()) text += match + ", ";
+      text += fmt::format("priority {}", rule->priority());
+      if (rule->cookie()) text += fmt::format(", cookie 0x{:x}", rule->cookie());
+      input_.trace->open(Kind::Table, std::move(text));
+    }
+    ++opened;
+    run_list(rule->actions());
+    if (!next_table_ || stopped()) break;
+    table = *next_table_;
+    on_miss = OnMiss::AsConfigured;
+  }
+  next_table_.reset();
+  // What follows the tables (the action set) is told as part of them.
+  if (outermost)
+    open_traces_ = opened;
+  else if (tracing())
+    for (; opened > 0; --opened) input_.trace->close();
+  --depth_;
+  rule_ = own_rule;
+  table_ = own_table;
+}
+
+void Translator::resubmit(std::uint32_t in_port, std::uint8_t table, bool with_ct_tuple) {
+  if (in_port == of_port::kInPort || in_port == kInPort16) in_port = flow_.in_port.host();
+  if (table == action::kNoTable) table = table_;
+  if (with_ct_tuple && (flow_.ct_nw_proto == 0 || !is_ip())) {
+    mask_.bits.ct_nw_proto = 0xff;
+    note(Kind::Error, "resubmit(ct) with non-tracked or non-IP packet!");
+    return;
+  }
+  const std::optional<std::uint8_t> own_next = next_table_;
+  table_action(in_port, table, OnMiss::Ignore, with_ct_tuple);
+  next_table_ = own_next;
+}
+
+// --- Action lists
+// ---------------------------------------------------------------------------------------------------
+
+void Translator::run_list(const action::ActionList& actions, std::size_t first) {
+  if (actions.empty()) {
+    empty_rule_ = true;
+    note(Kind::Action, "drop");
+  }
+  for (std::size_t i = first; i < actions.size() && !stopped(); ++i) {
+    const action::Action& action = actions[i];
+    if (was_mpls_ && !works_without_layer3(action)) {
+      // The datapath must look below the popped label first: the rest waits for the packet to come back.
+      freezing_ = true;
+      was_mpls_ = false;
+      for (std::size_t j = i; j < actions.size(); ++j) frozen_rest_.push_back(actions[j]);
+      return;
+    }
+    if (tracing()) note(Kind::Action, format_one(action, input_.names));
+    if (const auto* check = action::as<action::CheckPktLarger>(action))
+      return branch_on_size(check->size, check->destination, actions, i + 1);
+    if (!run_one(action)) return;
+    if (freezing_)
+      for (std::size_t j = i + 1; j < actions.size(); ++j) frozen_rest_.push_back(actions[j]);
+  }
+}
+
+bool Translator::run_one(const action::Action& action) {
+  return std::visit(
+      [this](const auto& it) {
+        if constexpr (std::is_same_v<decltype(it.translate(*this)), bool>) {
+          return it.translate(*this);
+        } else {
+          it.translate(*this);
+          return true;
+        }
+      },
+      action.variant());
+}
+
+void Translator::clone(const action::ActionList& actions) {
+  const FlowKey own_flow = flow_;
+  std::vector<StackItem> own_stack = stack_;
+  action::ActionList own_set = std::move(action_set_);
+  action_set_ = {};
+  const bool own_conntracked = conntracked_, own_was_mpls = was_mpls_;
+  Program* const own_program = program_;
+  FlowKey own_base = base_;
+  Program inner;
+  const bool nested = !reversible(actions);
+  if (nested) {
+    commit();
+    own_base = base_;
+    program_ = &inner;
+  }
+  run_list(actions);
+  if (freezing_) {
+    // The rest of the clone waits for its own recirculation; the original goes on.
+    commit();
+    FrozenData data = snapshot(action::kNoTable);
+    data.remaining = std::move(frozen_rest_);
+    data.conntracked = conntracked_;
+    frozen_rest_ = {};
+    freezing_ = false;
+    if (const std::uint32_t id = freeze(std::move(data))) {
+      emit(dp_action::Recirc{id});
+      delivered_ = true;
+    }
+  } else if (!action_set_.empty() && !error_) {
+    run_action_set();
+  }
+  if (nested) {
+    program_ = own_program;
+    if (!inner.empty()) emit(dp_action::Clone{std::move(inner)});
+    base_ = own_base;
+  }
+  flow_ = own_flow;
+  stack_ = std::move(own_stack);
+  action_set_ = std::move(own_set);
+  conntracked_ = own_conntracked;
+  was_mpls_ = own_was_mpls;
+  exit_ = false;
+}
+
+void Translator::check_pkt_larger(std::uint16_t size, const field::Subfield& target) {
+  branch_on_size(size, target, {}, 0);
+}
+
+void Translator::branch_on_size(std::uint16_t size, const field::Subfield& target,
+                                const action::ActionList& rest, std::size_t first) {
+  // Both ways are translated with the same rest of the list; the datapath chooses.
+  commit();
+  const FlowKey own_flow = flow_, own_base = base_;
+  const std::vector<StackItem> own_stack = stack_;
+  const action::ActionList own_set = action_set_;
+  const std::optional<std::uint8_t> own_next = next_table_;
+  const bool own_exit = exit_, own_conntracked = conntracked_, own_was_mpls = was_mpls_;
+  Program* const own_program = program_;
+  Program branches[2];
+  for (const bool larger : {true, false}) {
+    program_ = &branches[larger ? 0 : 1];
+    write(target, larger ? 1 : 0);
+    if (first < rest.size()) run_list(rest, first);
+    if (next_table_ && !stopped())
+      table_action(flow_.in_port.host(), *next_table_, OnMiss::AsConfigured, false);
+    if (freezing_ && !error_) {
+      commit();
+      FrozenData data = snapshot(action::kNoTable);
+      data.remaining = std::move(frozen_rest_);
+      data.conntracked = conntracked_;
+      if (const std::uint32_t id = freeze(std::move(data))) {
+        emit(dp_action::Recirc{id});
+        delivered_ = true;
+      }
+    }
+    flow_ = own_flow;
+    base_ = own_base;
+    stack_ = own_stack;
+    action_set_ = own_set;
+    next_table_ = own_next;
+    exit_ = own_exit;
+    freezing_ = false;
+    frozen_rest_ = {};
+    conntracked_ = own_conntracked;
+    was_mpls_ = own_was_mpls;
+    if (error_) break;
+  }
+  program_ = own_program;
+  if (!branches[0].empty() || !branches[1].empty())
+    emit(dp_action::CheckPktLen{size, std::move(branches[0]), std::move(branches[1])});
+}
+
+void Translator::write_actions(const action::ActionList& actions) {
+  action_set_.append(actions);
+  if (tracing()) note(Kind::Detail, "action set is: " + action::format_actions(action_set_, input_.names));
+}
+
+void Translator::run_action_set() {
+  // OpenFlow 1.5.1 section 5.6: the order of execution; of each kind the last one written counts.
+  const auto last = [this](const auto& predicate) -> const action::Action* {
+    const action::Action* found = nullptr;
+    for (const action::Action& a : action_set_)
+      if (predicate(a)) found = &a;
+    return found;
+  };
+  action::ActionList ordered;
+  const auto add_last = [&](const auto& predicate) {
+    if (const action::Action* a = last(predicate)) {
+      ordered.push_back(*a);
+      return true;
+    }
+    return false;
+  };
+  add_last([](const auto& a) { return kIs<action::StripVlan>(a); });
+  add_last([](const auto& a) { return kIs<action::PopMpls>(a); });
+  add_last([](const auto& a) { return kIs<action::PushMpls>(a); });
+  add_last([](const auto& a) { return kIs<action::PushVlan>(a); });
+  add_last([](const auto& a) { return kIs<action::DecTtl>(a); });
+  add_last([](const auto& a) { return kIs<action::DecMplsTtl>(a); });
+  for (const action::Action& a : action_set_) {
+    const bool sets = kIs<action::SetField>(a) || kIs<action::Load>(a) || kIs<action::Move>(a) ||
+                      kIs<action::SetEthSrc>(a) || kIs<action::SetEthDst>(a) || kIs<action::SetIpv4Src>(a) ||
+                      kIs<action::SetIpv4Dst>(a) || kIs<action::SetIpDscp>(a) || kIs<action::SetIpEcn>(a) ||
+                      kIs<action::SetIpTtl>(a) || kIs<action::SetL4Src>(a) || kIs<action::SetL4Dst>(a) ||
+                      kIs<action::SetVlanVid>(a) || kIs<action::SetVlanPcp>(a) ||
+                      kIs<action::SetMplsLabel>(a) || kIs<action::SetMplsTc>(a) ||
+                      kIs<action::SetMplsTtl>(a) || kIs<action::SetTunnel>(a);
+    if (sets) ordered.push_back(a);
+  }
+  add_last([](const auto& a) { return kIs<action::SetQueue>(a); });
+  // A group takes the place of an output; with none of them the packet is dropped.
+  const bool leaves =
+      add_last([](const auto& a) { return kIs<action::Group>(a); }) || add_last([](const auto& a) {
+        return kIs<action::Output>(a) || kIs<action::OutputTruncated>(a) || kIs<action::Controller>(a);
+      }) ||
+      add_last([](const auto& a) { return kIs<action::Resubmit>(a); });
+  action_set_ = {};
+  if (!leaves) ordered = {};
+  if (tracing()) input_.trace->open(Kind::Table, "--. Executing action set:");
+  if (!ordered.empty() || tracing()) run_list(ordered);
+  if (tracing()) input_.trace->close();
+}
+
+// --- Fields
+// ---------------------------------------------------------------------------------------------------------
+
+bool Translator::is_ipv4() const {
+  return flow_.eth_type.host() == eth::kIpv4;
+}
+bool Translator::is_ip() const {
+  return is_ipv4() || flow_.eth_type.host() == eth::kIpv6;
+}
+
+unsigned Translator::mpls_labels() const {
+  if (!is_mpls(flow_.eth_type)) return 0;
+  for (unsigned n = 0; n < flow::kMaxMplsLabels; ++n)
+    if (flow_.mpls[n].host() & kMplsBottom) return n + 1;
+  return flow::kMaxMplsLabels;
+}
+
+bool Translator::present(field::Prereq needs) {
+  using field::Prereq;
+  const std::uint16_t type = flow_.eth_type.host();
+  const auto transport = [&](std::uint8_t protocol) {
+    if (!is_ip()) return false;
+    mask_.bits.nw_proto = 0xff;
+    return flow_.nw_proto == protocol && !(flow_.nw_frag & flow::kFragLater);
+  };
+  const auto neighbor = [&](std::uint8_t first, std::uint8_t second) {
+    if (type != eth::kIpv6 || !transport(proto::kIcmpv6)) return false;
+    mask_.bits.tp_src = mask_.bits.tp_dst = kOnes16;
+    return (flow_.tp_src.host() == first || flow_.tp_src.host() == second) && flow_.tp_dst.host() == 0;
+  };
+  switch (needs) {
+    case Prereq::None:
+    case Prereq::Ethernet:
+      return true;
+    case Prereq::Arp:
+      return type == eth::kArp || type == eth::kRarp;
+    case Prereq::Vlan:
+      mask_.bits.vlan[0].tci = mask_.bits.vlan[0].tci | be16{flow::kVlanPresent};
+      return (flow_.vlan[0].tci.host() & flow::kVlanPresent) != 0;
+    case Prereq::Ipv4:
+      return is_ipv4();
+    case Prereq::Ipv6:
+      return type == eth::kIpv6;
+    case Prereq::Ip:
+      return is_ip();
+    case Prereq::Mpls:
+      return is_mpls(flow_.eth_type);
+    case Prereq::Tcp:
+      return transport(proto::kTcp);
+    case Prereq::Udp:
+      return transport(proto::kUdp);
+    case Prereq::Sctp:
+      return transport(proto::kSctp);
+    case Prereq::Icmpv4:
+      return is_ipv4() && transport(proto::kIcmp);
+    case Prereq::Icmpv6:
+      return type == eth::kIpv6 && transport(proto::kIcmpv6);
+    case Prereq::Nd:
+      return neighbor(net::icmpv6::kNeighborSolicit, net::icmpv6::kNeighborAdvert);
+    case Prereq::NdSolicit:
+      return neighbor(net::icmpv6::kNeighborSolicit, net::icmpv6::kNeighborSolicit);
+    case Prereq::NdAdvert:
+      return neighbor(net::icmpv6::kNeighborAdvert, net::icmpv6::kNeighborAdvert);
+    case Prereq::CtTracked:
+    case Prereq::CtTrackedIpv4:
+    case Prereq::CtTrackedIpv6:
+    case Prereq::CtTrackedPorts:
+      return true;  // zero where there is none
+  }
+  return true;
+}
+
+bool Translator::has(FieldId id) {
+  if (id == FieldId::VlanVid) return present(field::Prereq::Vlan);
+  return present(field::spec(id).needs);
+}
+
+field::FieldValue Translator::read(const field::Subfield& sub) {
+  field::unwildcard(mask_, sub);
+  return field::get(flow_, sub);
+}
+
+void Translator::write(const field::Subfield& sub, field::FieldValue value) {
+  if (!has(sub.field)) return;
+  field::unwildcard(mask_, sub);
+  const bool was_tagged = (flow_.vlan[0].tci.host() & flow::kVlanPresent) != 0;
+  field::set(flow_, sub, value);
+  if (sub.field != FieldId::DlVlan && sub.field != FieldId::DlVlanPcp && sub.field != FieldId::VlanTci)
+    return;
+  // These give an untagged packet a tag; vlan_tci without the bit that says "present" takes it away.
+  flow::VlanTag& tag = flow_.vlan[0];
+  if (tag.tci.host() & flow::kVlanPresent) {
+    if (!was_tagged) tag.tpid = be16{eth::kVlan};
+  } else if (was_tagged) {
+    tag.tci = tag.tci | be16{flow::kVlanPresent};
+    pop_vlan();
+  } else {
+    tag = {};
+  }
+}
+
+void Translator::write_metadata(std::uint64_t value, std::uint64_t mask) {
+  flow_.metadata = be64{(flow_.metadata.host() & ~mask) | (value & mask)};
+}
+
+void Translator::push(const field::Subfield& source) {
+  if (stack_.size() >= kMaxStack) return fail(DropReason::TranslationTooLarge, "the stack is too deep");
+  stack_.push_back(read(source));
+}
+
+void Translator::pop(const field::Subfield& target) {
+  if (stack_.empty()) {
+    note(Kind::Error, "Stack underflow.");
+    return;
+  }
+  const field::FieldValue value = stack_.back() & field::ones(target.width);
+  stack_.pop_back();
+  write(target, value);
+  if (tracing()) {
+    const auto text = value <= 9 ? fmt::format("{}", static_cast<unsigned>(value))
+                                 : fmt::format("0x{:x}", static_cast<std::uint64_t>(value));
+    note(Kind::Detail, fmt::format("{} is now {}", field::format_subfield(target), text));
+  }
+}
+
+// --- Output
+// ---------------------------------------------------------------------------------------------------------
+
+void Translator::output(std::uint32_t port, std::uint16_t max_len) {
+  switch (port) {
+    case of_port::kInPort:
+      return compose_output(flow_.in_port.host());
+    case of_port::kTable:
+      return table_action(flow_.in_port.host(), 0, OnMiss::AsConfigured, false);
+    case of_port::kNormal:
+      return normal();
+    case of_port::kFlood:
+      return flood(false);
+    case of_port::kAll:
+      return flood(true);
+    case of_port::kController:
+      return controller(max_len, 0, 1);
+    case of_port::kNone:
+      return;
+    default:
+      return output_port(port);
+  }
+}
+
+void Translator::output_truncated(std::uint32_t port, std::uint32_t max_len) {
+  switch (port) {
+    case of_port::kInPort:
+      port = flow_.in_port.host();
+      break;
+    case of_port::kNone:
+    case of_port::kTable:
+    case of_port::kNormal:
+    case of_port::kFlood:
+    case of_port::kAll:
+    case of_port::kController:
+      note(Kind::Error,
+           fmt::format("output_trunc does not support port: {}", action::format_port(port, input_.names)));
+      return;
+    default:
+      if (port == flow_.in_port.host()) return output_port(port);
+      break;
+  }
+  const PortInfo* info = input_.ports.find(port);
+  if (info && info->forward) {
+    commit();
+    emit(dp_action::Truncate{max_len});
+  }
+  compose_output(port);
+}
+
+void Translator::output_port(std::uint32_t port) {
+  if (port == flow_.in_port.host()) {
+    hint(DropReason::InputPortOnly);
+    note(Kind::Warning, "skipping output to input port");
+    return;
+  }
+  compose_output(port);
+}
+
+void Translator::compose_output(std::uint32_t port) {
+  const PortInfo* info = input_.ports.find(port);
+  if (!info) {
+    hint(DropReason::NoPort);
+    note(Kind::Warning, "Nonexistent output port");
+    return;
+  }
+  if (!info->forward) {
+    hint(DropReason::PortNotForwarding);
+    note(Kind::Warning, "OFPPC_NO_FWD set, skipping output");
+    return;
+  }
+  commit();
+  emit(dp_action::Output{info->dp_port});
+  delivered_ = true;
+}
+
+void Translator::flood(bool all) {
+  bool any = false;
+  for (const PortTable::Port& port : input_.ports.ports) {
+    if (port.of_port == flow_.in_port.host() || (!all && !port.info.flood)) continue;
+    compose_output(port.of_port);
+    any = true;
+  }
+  if (!any) hint(DropReason::InputPortOnly);
+}
+
+void Translator::controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) {
+  commit();
+  FrozenData data = snapshot(action::kNoTable);
+  data.conntracked = conntracked_;
+  const std::uint32_t id = freeze(std::move(data));
+  if (id == 0) return;
+  emit(dp_action::Userspace{.reason = reason,
+                            .max_len = max_len,
+                            .controller_id = controller_id,
+                            .recirc_id = id,
+                            .rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0}});
+  delivered_ = true;
+}
+
+bool Translator::decrement_ttl() {
+  constexpr std::uint16_t kDefaultController[] = {0};
+  return decrement_ttl_of(kDefaultController);
+}
+
+bool Translator::decrement_ttl_for(std::span<const std::uint16_t> controllers) {
+  return controllers.empty() ? decrement_ttl() : decrement_ttl_of(controllers);
+}
+
+bool Translator::decrement_ttl_of(std::span<const std::uint16_t> controllers) {
+  if (!is_ip()) return true;
+  mask_.bits.nw_ttl = 0xff;
+  if (flow_.nw_ttl > 1) {
+    --flow_.nw_ttl;
+    return true;
+  }
+  hint(DropReason::TtlExpired);
+  for (const std::uint16_t id : controllers) controller(0xffff, id, kReasonInvalidTtl);
+  return false;
+}
+
+bool Translator::decrement_mpls_ttl() {
+  if (!is_mpls(flow_.eth_type)) return true;
+  const std::uint32_t entry = flow_.mpls[0].host();
+  mask_.bits.mpls[0] = mask_.bits.mpls[0] | be32{0xff};
+  if ((entry & 0xff) > 1) {
+    flow_.mpls[0] = be32{entry - 1};
+    return true;
+  }
+  hint(DropReason::TtlExpired);
+  controller(0xffff, 0, kReasonInvalidTtl);
+  return false;
+}
+
+void Translator::set_queue(std::uint32_t queue) {
+  flow_.skb_priority = be32{queue};
+  mask_.bits.skb_priority = kOnes32;
+}
+void Translator::pop_queue() {
+  flow_.skb_priority = original_.skb_priority;
+  mask_.bits.skb_priority = kOnes32;
+}
+
+void Translator::group(std::uint32_t id) {
+  hint(DropReason::UnsupportedAction);
+  note(Kind::Error, fmt::format("group {} does not exist", id));
+}
+
+// --- VLAN, MPLS
+// -----------------------------------------------------------------------------------------------------
+
+void Translator::push_vlan(be16 tpid) {
+  const unsigned tags = vlan_count(flow_);
+  for (unsigned i = 0; i < tags; ++i) mask_.bits.vlan[i] = {kOnes16, kOnes16};
+  const flow::VlanTag pushed{tpid, be16{flow::kVlanPresent}};
+  if (tags == flow::kMaxVlans) {
+    // The innermost tag leaves our sight: the push can't be put off, or it would be lost.
+    commit();
+    emit(dp_action::PushVlan{pushed.tpid, pushed.tci});
+  }
+  for (unsigned i = flow::kMaxVlans - 1; i > 0; --i) flow_.vlan[i] = flow_.vlan[i - 1];
+  flow_.vlan[0] = pushed;
+  if (tags == flow::kMaxVlans) base_.vlan = flow_.vlan;
+}
+
+void Translator::pop_vlan() {
+  mask_.bits.vlan[0].tci = mask_.bits.vlan[0].tci | be16{flow::kVlanPresent};
+  const unsigned tags = vlan_count(flow_);
+  if (tags == 0) return;
+  for (unsigned i = 1; i < tags; ++i) mask_.bits.vlan[i] = {kOnes16, kOnes16};
+  for (unsigned i = 0; i + 1 < flow::kMaxVlans; ++i) flow_.vlan[i] = flow_.vlan[i + 1];
+  flow_.vlan[flow::kMaxVlans - 1] = {};
+}
+
+void Translator::push_mpls(be16 eth_type) {
+  const unsigned labels = mpls_labels();
+  if (labels >= flow::kMaxMplsLabels)
+    return fail(
+        DropReason::MplsDepth,
+        fmt::format(
+            "dropping packet on which an MPLS push action can't be performed as it would have more MPLS "
+            "LSEs than the {} supported.",
+            flow::kMaxMplsLabels));
+  if (labels == 0) commit();  // below a label nothing can be rewritten
+  for (unsigned i = 0; i < labels; ++i) mask_.bits.mpls[i] = kOnes32;
+  std::uint32_t entry = 0;
+  if (labels != 0) {
+    entry = flow_.mpls[0].host() & ~kMplsBottom;
+  } else {
+    // RFC 3032 section 2.1: explicit null of IPv4 or IPv6; class and TTL come from the packet.
+    std::uint8_t ttl = 64, traffic_class = 0;
+    std::uint32_t label = 0;
+    if (is_ip()) {
+      mask_.bits.nw_tos |= 0xfc;
+      mask_.bits.nw_ttl = 0xff;
+      traffic_class = (flow_.nw_tos & 0xfc) >> 2;
+      if (flow_.nw_ttl) ttl = flow_.nw_ttl;
+      label = is_ipv4() ? 0 : 2;
+    }
+    entry = label << 12 | (traffic_class & 7u) << 9 | kMplsBottom | ttl;
+  }
+  for (unsigned i = flow::kMaxMplsLabels - 1; i > 0; --i) flow_.mpls[i] = flow_.mpls[i - 1];
+  flow_.mpls[0] = be32{entry};
+  flow_.eth_type = eth_type;
+  was_mpls_ = false;
+  if (labels != 0) return;
+  flow_.nw_src = flow_.nw_dst = flow_.ipv6_label = {};
+  flow_.ipv6_src = flow_.ipv6_dst = flow_.nd_target = {};
+  flow_.nw_proto = flow_.nw_tos = flow_.nw_ttl = flow_.nw_frag = 0;
+  flow_.arp_sha = flow_.arp_tha = {};
+  flow_.nd_reserved = {};
+  flow_.nd_options_type = 0;
+  flow_.tp_src = flow_.tp_dst = flow_.tcp_flags = {};
+}
+
+void Translator::pop_mpls(be16 eth_type) {
+  const unsigned labels = mpls_labels();
+  if (labels == 0) return;
+  for (unsigned i = 0; i < labels; ++i) mask_.bits.mpls[i] = kOnes32;
+  if (labels == flow::kMaxMplsLabels && !(flow_.mpls[labels - 1].host() & kMplsBottom))
+    return fail(
+        DropReason::MplsDepth,
+        fmt::format("dropping packet on which an MPLS pop action can't be performed as it has more MPLS LSEs "
+                    "than the {} supported.",
+                    flow::kMaxMplsLabels));
+  for (unsigned i = 0; i + 1 < flow::kMaxMplsLabels; ++i) flow_.mpls[i] = flow_.mpls[i + 1];
+  flow_.mpls[flow::kMaxMplsLabels - 1] = {};
+  flow_.eth_type = eth_type;
+  if (!is_mpls(eth_type)) was_mpls_ = true;
+}
+
+// --- Connection tracking
+// --------------------------------------------------------------------------------------------
+
+FrozenData Translator::snapshot(std::uint8_t table) const {
+  FrozenData data;
+  data.in_port = flow_.in_port.host();
+  data.metadata = flow_.metadata;
+  data.regs = flow_.regs;
+  data.stack = stack_;
+  data.action_set = action_set_;
+  data.table = table;
+  data.rule_table = table_;
+  data.rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0};
+  data.from_rule = rule_ != nullptr;
+  return data;
+}
+
+std::uint32_t Translator::freeze(FrozenData data) {
+  FrozenRef state = input_.frozen.intern(std::move(data));
+  if (!state) {
+    fail(DropReason::RecirculationExhausted, "Failed to allocate recirculation id");
+    return 0;
+  }
+  const std::uint32_t id = state->id();
+  credits_.add_state(std::move(state));
+  return id;
+}
+
+void Translator::ct(const action::CtAction& action) {
+  commit();
+  conntrack::CtRequest request = action.resolve(*this);
+  request.cookie = rule_ ? rule_->cookie() : 0;
+  if (tracing()) {
+    if (action.nested.empty()) note(Kind::Action, "drop");
+    for (const action::Action& nested : action.nested) note(Kind::Action, format_one(nested, input_.names));
+  }
+  emit(dp_action::Ct{request});
+  conntracked_ = action.table != action::kNoTable;
+  if (conntracked_) {
+    FrozenData data = snapshot(action.table);
+    data.conntracked = true;
+    data.zone = request.zone;
+    // The state is of the packet, not of the rule: equal ones of different rules are one.
+    data.rule_cookie = 0;
+    data.from_rule = false;
+    data.rule_table = action.table;
+    const std::uint32_t id = freeze(std::move(data));
+    if (id == 0) return;
+    emit(dp_action::Recirc{id});
+    delivered_ = true;
+    if (tracing()) {
+      FlowKey key = flow_;
+      key.recirc_id = be32{id};
+      forks_.push_back({id, request, key});
+      note(Kind::Detail, fmt::format("A clone of the packet is forked to recirculate. The forked pipeline "
+                                     "will be resumed at table {}.",
+                                     action.table));
+    }
+  }
+  hide_conntrack();
+}
+
+void Translator::hide_conntrack() {
+  clear_conntrack(flow_);
+  clear_conntrack(base_);
+  note(Kind::Detail, "Sets the packet to an untracked state, and clears all the conntrack fields.");
+}
+
+void Translator::ct_clear() {
+  // What the datapath does not know as tracked need not be cleared there.
+  if (conntracked_) emit(dp_action::CtClear{});
+  conntracked_ = false;
+  clear_conntrack(flow_);
+  clear_conntrack(base_);
+}
+
+// --- NORMAL
+// ---------------------------------------------------------------------------------------------------------
+
+void Translator::normal() {
+  const std::uint32_t in_port = flow_.in_port.host();
+  const net::Mac every_bit = net::Mac::from_value(0xffffffffffff);
+  mask_.bits.eth_src = mask_.bits.eth_dst = every_bit;
+  mask_.bits.vlan[0].tci = mask_.bits.vlan[0].tci | be16{flow::kVlanPresent | flow::kVlanVidMask};
+  const PortInfo* input = input_.ports.find(in_port);
+  if (!input) {
+    hint(DropReason::UnknownInputPort);
+    note(Kind::Warning, "no input bundle, dropping");
+    return;
+  }
+  if (is_reserved_multicast(flow_.eth_dst) && !input_.ports.config.forward_bpdu) {
+    hint(DropReason::ReservedMulticast);
+    note(Kind::Warning, "dropping packet destined to a reserved multicast address");
+    return;
+  }
+  const std::optional<std::uint16_t> vlan = l2::input_vlan(input->vlan, flow_.vlan[0].tci);
+  if (!vlan) {
+    hint(DropReason::VlanNotAllowed);
+    note(Kind::Warning, std::string(l2::describe_refusal(input->vlan, flow_.vlan[0].tci)));
+    return;
+  }
+  if (!flow_.eth_src.is_multicast()) {
+    if (input_.may_learn) learned_ |= input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now);
+    credits_.add_mac({&input_.macs, flow_.eth_src, *vlan, in_port});
+  }
+  if (!flow_.eth_dst.is_multicast()) {
+    if (const auto port = input_.macs.lookup(flow_.eth_dst, *vlan, input_.now)) {
+      const PortInfo* out = input_.ports.find(*port);
+      if (*port == in_port) {
+        hint(DropReason::InputPortOnly);
+        note(Kind::Warning, "learned port is input port, dropping");
+        return;
+      }
+      if (out && out->vlan.carries(*vlan)) {
+        note(Kind::Detail, "forwarding to learned port");
+        return output_normal(*port, *out, *vlan);
+      }
+    }
+  }
+  note(Kind::Detail, "no learned MAC for destination, flooding");
+  bool any = false;
+  for (const PortTable::Port& port : input_.ports.ports) {
+    if (port.of_port == in_port || !port.info.flood || !port.info.vlan.carries(*vlan)) continue;
+    output_normal(port.of_port, port.info, *vlan);
+    any = true;
+  }
+  if (!any) hint(DropReason::InputPortOnly);
+}
+
+void Translator::output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan) {
+  const auto own = flow_.vlan;
+  const be16 tci = flow_.vlan[0].tci;
+  const bool tagged = (tci.host() & flow::kVlanPresent) != 0;
+  // A tag of VLAN 0 only says a priority.
+  const bool native = (tci.host() & flow::kVlanVidMask) == vlan;
+  be16 wanted = l2::output_tci(info.vlan, vlan, tci.host() >> 13);
+  const bool untouched = native && tagged == ((wanted.host() & flow::kVlanPresent) != 0);
+  if (!untouched) {
+    if (tagged) pop_vlan();
+    if (wanted.host() & flow::kVlanPresent) {
+      mask_.bits.vlan[0].tci = kOnes16;
+      push_vlan(tagged ? own[0].tpid : be16{eth::kVlan});
+      flow_.vlan[0].tci = wanted;
+    }
+  }
+  compose_output(port);
+  flow_.vlan = own;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,180 @@
+// One translation: runs a packet's key through the tables and makes of it datapath actions and the mask that
+// they depend on. Implements what actions may do (action::Translation).
+//
+// The idea: `flow_` is the packet as OpenFlow sees it at this point, `base_` as the datapath actions so far
+// have made it. Headers are rewritten only when someone looks (output, ct, controller): commit() emits the
+// difference. Whatever is read or written is un-wildcarded, so that all packets of the megaflow have the same
+// difference.
+//
+// Lives for one translation, on one thread, inside an RCU read section.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "action/translation.h"
+#include "base/clock.h"
+#include "dp_action/program.h"
+#include "l2/mac_table.h"
+#include "packet/drop_reason.h"
+#include "pipeline/credits.h"
+#include "pipeline/frozen_state.h"
+#include "pipeline/port_table.h"
+#include "pipeline/table.h"
+#include "pipeline/trace.h"
+
+namespace sluice::pipeline {
+
+/// As Open vSwitch has them: flow tables that go beyond are wrong.
+inline constexpr unsigned kMaxResubmitDepth = 64;
+inline constexpr unsigned kMaxResubmits = 4096;
+/// Datapath actions of one translation; items on its stack.
+inline constexpr std::size_t kMaxActions = 4096;
+inline constexpr std::size_t kMaxStack = 4096;
+
+/// What a translation works on; all of it outlives the translation.
+struct TranslationInput {
+  const FlowTables& tables;
+  const PortTable& ports;
+  FrozenStore& frozen;
+  l2::MacTable& macs;
+  Instant now;
+  bool may_learn = false;
+  /// Set: narrate. Unset: only translate.
+  Trace* trace = nullptr;
+  action::Names names{};
+};
+
+/// A recirculation that a ct() of the translation makes: what the trace follows.
+struct Fork {
+  std::uint32_t recirc_id;
+  std::optional<conntrack::CtRequest> request;  ///< unset: not because of ct()
+  flow::FlowKey key;                            ///< the packet there
+};
+
+class Translator final : public action::Translation {
+ public:
+  /// `mask`, `program` and `credits` are empty and belong to the caller.
+  Translator(const TranslationInput& input, const flow::FlowKey& key, flow::Mask& mask,
+             dp_action::Program& program, Credits& credits);
+
+  /// From table 0, or where a recirculated packet left off.
+  void run();
+  /// Given actions instead of table 0.
+  void run_actions(const action::ActionList& actions);
+
+  std::optional<packet::DropReason> drop() const;
+  bool learned() const { return learned_; }
+  std::optional<packet::DropReason> error() const { return error_; }
+  const std::vector<Fork>& forks() const { return forks_; }
+
+  // action::Translation
+  const flow::FlowKey& key() const override { return flow_; }
+  field::FieldValue read(const field::Subfield& sub) override;
+  void write(const field::Subfield& sub, field::FieldValue value) override;
+  bool has(field::FieldId id) override;
+  void unwildcard(field::FieldId id) override { field::unwildcard(mask_, id); }
+  void output(std::uint32_t port, std::uint16_t max_len) override;
+  void output_truncated(std::uint32_t port, std::uint32_t max_len) override;
+  void controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) override;
+  void push_vlan(be16 tpid) override;
+  void pop_vlan() override;
+  void push_mpls(be16 eth_type) override;
+  void pop_mpls(be16 eth_type) override;
+  bool decrement_ttl() override;
+  bool decrement_mpls_ttl() override;
+  bool decrement_ttl_for(std::span<const std::uint16_t> controllers) override;
+  void resubmit(std::uint32_t in_port, std::uint8_t table, bool with_ct_tuple) override;
+  void goto_table(std::uint8_t table) override { next_table_ = table; }
+  void ct(const action::CtAction& action) override;
+  void ct_clear() override;
+  void push(const field::Subfield& source) override;
+  void pop(const field::Subfield& target) override;
+  void clone(const action::ActionList& actions) override;
+  void write_actions(const action::ActionList& actions) override;
+  void clear_actions() override { action_set_ = {}; }
+  void write_metadata(std::uint64_t value, std::uint64_t mask) override;
+  void check_pkt_larger(std::uint16_t size, const field::Subfield& target) override;
+  void sample(std::uint16_t, std::uint32_t, std::uint32_t, std::uint32_t) override {}  // no collectors yet
+  void group(std::uint32_t id) override;
+  void meter(std::uint32_t) override {}
+  void set_queue(std::uint32_t queue) override;
+  void pop_queue() override;
+  void exit() override { exit_ = true; }
+  bool stopped() const override { return exit_ || freezing_ || error_.has_value(); }
+
+ private:
+  enum class OnMiss : std::uint8_t { Ignore, AsConfigured };
+
+  void begin();
+  bool thaw();
+  void finish();
+  void table_action(std::uint32_t in_port, std::uint8_t table, OnMiss on_miss, bool with_ct_tuple);
+  Rule* look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_miss, bool with_ct_tuple,
+                TableMiss& miss);
+  void run_list(const action::ActionList& actions, std::size_t first = 0);
+  /// One action; false: the rest of its list is not run.
+  bool run_one(const action::Action& action);
+  void branch_on_size(std::uint16_t size, const field::Subfield& target, const action::ActionList& rest,
+                      std::size_t first);
+  void run_action_set();
+  bool resources_left();
+  void fail(packet::DropReason reason, std::string text);
+  void hint(packet::DropReason reason) {
+    if (!hint_) hint_ = reason;
+  }
+
+  bool present(field::Prereq needs);
+  bool is_ipv4() const;
+  bool is_ip() const;
+  unsigned mpls_labels() const;
+
+  void emit(dp_action::DpAction action) { program_->push_back(std::move(action)); }
+  void output_port(std::uint32_t port);
+  void compose_output(std::uint32_t port);
+  void flood(bool all);
+  void normal();
+  void output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan);
+  bool decrement_ttl_of(std::span<const std::uint16_t> controllers);
+  std::uint32_t freeze(FrozenData data);
+  FrozenData snapshot(std::uint8_t table) const;
+  void hide_conntrack();
+
+  // commit.cc
+  void commit();
+  void commit_header(dp_action::SetHeader::Header header);
+  void commit_mpls();
+  void commit_vlans();
+
+  bool tracing() const { return input_.trace != nullptr; }
+  void note(Trace::Kind kind, std::string text) {
+    if (input_.trace) input_.trace->line(kind, std::move(text));
+  }
+
+  const TranslationInput& input_;
+  const std::uint64_t version_;
+  flow::FlowKey flow_, base_;
+  const flow::FlowKey& original_;
+  flow::Mask& mask_;
+  dp_action::Program* program_;
+  Credits& credits_;
+
+  std::vector<StackItem> stack_;
+  action::ActionList action_set_;
+  FrozenRef thawed_;
+  std::vector<Fork> forks_;
+  action::ActionList frozen_rest_;
+  Rule* rule_ = nullptr;
+  std::optional<std::uint8_t> next_table_;
+  std::uint8_t table_ = 0;
+  unsigned depth_ = 0, resubmits_ = 0, open_traces_ = 0;
+  bool outermost_ = false;  ///< the next table_action() is that of run()
+  bool exit_ = false, freezing_ = false, was_mpls_ = false;
+  bool conntracked_ = false;
+  bool delivered_ = false, learned_ = false, missed_ = false, empty_rule_ = false;
+  std::optional<packet::DropReason> error_, hint_;
+};
+
+}  // namespace sluice::pipeline
