@@ -336,6 +336,18 @@ Status check_ct_family(const Match& match) {
   return {};
 }
 
+/// An ICMP type or code written as a port (tp_src=…) must be one.
+Status check_icmp(const Match& match) {
+  if (!prerequisites_met(Prereq::Icmpv4, match) && !prerequisites_met(Prereq::Icmpv6, match)) return {};
+  const auto check = [](std::string_view name, be16 value, be16 mask) -> Status {
+    if (mask.raw() == 0 || (mask.raw() == 0xffff && value.host() <= 0xff)) return {};
+    return fail(fmt::format("{}: of an ICMP packet it is matched as a whole and is at most 255", name),
+                OfError::BmcBadValue);
+  };
+  SLUICE_TRY(check("icmp_type (tp_src)", match.value.tp_src, match.mask.bits.tp_src));
+  return check("icmp_code (tp_dst)", match.value.tp_dst, match.mask.bits.tp_dst);
+}
+
 }  // namespace
 
 Result<bool> parse_match_word(Match& match, std::string_view name, std::string_view value, bool has_value,
@@ -381,7 +393,7 @@ Result<std::string> settle_match(Match& match) {
       loses = loses || (flow::word_at(mask.bits, i) & flow::word_at(match.mask.bits, i) &
                         ~flow::word_at(met.bits, i)) != 0;
     if (!loses) continue;
-    if (is_ct_tuple(f.id))
+    if (is_ct_tuple(f.id) || f.needs == Prereq::Ethernet)
       return fail(fmt::format("{} needs {}", f.name, prereq_words(f.needs)), OfError::BmcBadPrereq);
     if (is_port(f.needs) && (match.value.nw_frag & flow::kFragLater) != 0)
       return fail(
@@ -397,6 +409,7 @@ Result<std::string> settle_match(Match& match) {
     unmet.unite(mask);
   }
   SLUICE_TRY(check_ct_family(match));
+  SLUICE_TRY(check_icmp(match));
   for (std::size_t i = 0; i < flow::kKeyWords; ++i) {
     const std::uint64_t keep = ~flow::word_at(unmet.bits, i) | flow::word_at(met.bits, i);
     flow::set_word(match.mask.bits, i, flow::word_at(match.mask.bits, i) & keep);

@@ -114,6 +114,12 @@ TEST(MatchText, RefusesWithASentence) {
       {"ct_state=+trk-inv,ipv6,ct_nw_src=1.2.3.4",
        "ct_nw_src needs ip and a valid tracked state, as in ip,ct_state=+trk-inv"},
       {"ct_state=+trk,ct_nw_proto=6", "ct_nw_proto needs a valid tracked state, as in ct_state=+trk-inv"},
+      {"packet_type=(1,0x800),dl_src=1:2:3:4:5:6", "eth_src needs packet_type=(0,0)"},
+      {"packet_type=(2,5),tcp", "eth_type needs packet_type=(0,0)"},
+      {"icmp,tp_src=300",
+       "icmp_type (tp_src): of an ICMP packet it is matched as a whole and is at most 255"},
+      {"icmp6,tp_dst=5/0xf",
+       "icmp_code (tp_dst): of an ICMP packet it is matched as a whole and is at most 255"},
       {"tcp,nw_frag=later,tp_dst=80",
        "tp_dst cannot be matched with nw_frag=later: a later fragment has no transport header"},
   };

@@ -322,20 +322,14 @@ constexpr bool names_unique() {
 static_assert(names_unique(), "names and aliases name one field each");
 
 constexpr bool oxm_ids_unique() {
-  const auto ids = [](const FieldSpec& f) { return std::array{f.nxm, f.oxm, f.onf}; };
-  for (std::size_t i = 0; i < kFields.size(); ++i) {
-    for (std::size_t j = i; j < kFields.size(); ++j) {
-      const auto first = ids(kFields[i]), second = ids(kFields[j]);
-      for (std::size_t a = 0; a < 3; ++a)
-        for (std::size_t b = i == j ? a + 1 : 0; b < 3; ++b)
-          if (first[a].exists() && second[b].exists() &&
-              (first[a].name == second[b].name ||
-               (first[a].oxm_class == second[b].oxm_class && first[a].oxm_field == second[b].oxm_field &&
-                first[a].experimenter == second[b].experimenter)))
-            return false;
-    }
-  }
-  return true;
+  std::array<std::uint64_t, 3 * kFieldCount> ids{};
+  std::size_t n = 0;
+  for (const FieldSpec& f : kFields)
+    for (const OxmId* id : {&f.nxm, &f.oxm, &f.onf})
+      if (id->exists())
+        ids[n++] = std::uint64_t{id->experimenter} << 32 | std::uint32_t{id->oxm_class} << 8 | id->oxm_field;
+  std::sort(ids.begin(), ids.begin() + n);
+  return std::adjacent_find(ids.begin(), ids.begin() + n) == ids.begin() + n;
 }
 static_assert(oxm_ids_unique(), "an OXM identifier names one field");
 
@@ -480,7 +474,6 @@ void store(FlowKey& key, const FieldSpec& f, FieldValue value) {
 }
 
 // OpenFlow 1.0 numbers its reserved ports 0xff00 up; the key holds their 32-bit forms.
-constexpr std::uint32_t kReservedPorts = 0xffffff00;
 constexpr std::uint32_t widen_port(std::uint32_t port) {
   return port >= 0xff00 && port <= 0xffff ? port | 0xffff0000 : port;
 }
