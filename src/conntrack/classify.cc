@@ -30,17 +30,11 @@ std::uint32_t load32(const std::uint8_t* at) {
   std::memcpy(&value, at, sizeof value);
   return value;
 }
-std::uint64_t load64(const std::uint8_t* at) {
-  std::uint64_t value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-std::uint32_t swap_ports(std::uint32_t ports) {
-  return ports << 16 | ports >> 16;
-}
-/// Either port 0.
-bool has_zero_port(std::uint32_t ports) {
-  return (ports & 0xffff) == 0 || ports >> 16 == 0;
+void set_ports(Probe& probe, std::uint32_t ports) {
+  probe.ports = ports;
+  probe.reverse_ports = ports << 16 | ports >> 16;
+  if ((ports & 0xffff) == 0 || ports >> 16 == 0) [[unlikely]]
+    probe.reason = Reason::ZeroPort;
 }
 /// id, type, code as they follow each other in Entry::ports.
 std::uint32_t icmp_ports(be16 id, std::uint8_t type, std::uint8_t code) {
@@ -53,7 +47,7 @@ std::uint32_t icmp_ports(be16 id, std::uint8_t type, std::uint8_t code) {
 
 /// Adds ports (or what stands for them) of the transport header at layout.l4; the headers lie in `data`.
 void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bool is_ipv6) {
-  const std::uint8_t* l4 = data + layout.l4;
+  const std::uint8_t* const l4 = data + layout.l4;
   switch (layout.ip_proto) {
     case ip_proto::kTcp:
     case ip_proto::kUdp:
@@ -63,14 +57,14 @@ void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bo
             layout.fault == wire::ParseFault::UdpBadLength ? Reason::BadTransportLength : Reason::NoTransport;
         return;
       }
-      probe.ports = load32(l4);
-      probe.reverse_ports = swap_ports(probe.ports);
-      if (has_zero_port(probe.ports)) [[unlikely]]
-        probe.reason = Reason::ZeroPort;
+      set_ports(probe, load32(l4));
       return;
     case ip_proto::kIcmp:
     case ip_proto::kIcmpv6: {
-      if ((layout.ip_proto == ip_proto::kIcmpv6) != is_ipv6) return;  // the other family's: by number
+      if ((layout.ip_proto == ip_proto::kIcmpv6) != is_ipv6) {  // the other family's: by number
+        probe.ports = probe.reverse_ports = 0;
+        return;
+      }
       // Some ICMPv6 messages are shorter than a query; a query has eight bytes.
       if (!layout.has_l4() || layout.l3_end < layout.l4 + 8u) {
         probe.reason = Reason::NoTransport;
@@ -138,14 +132,41 @@ void read_quoted(Probe& probe, const std::uint8_t* data, const Layout& layout, b
   read_addresses(probe, inner + found.l3, is_ipv6, secret);
 }
 
-bool ipv4_header_sums_up(const std::uint8_t* header) {
-  const unsigned words = header[0] & 0xfu;
-  std::uint64_t sum = 0;
-  for (unsigned i = 0; i < words; ++i) sum += load32(header + i * 4);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (sum & 0xffff) + (sum >> 16) == 0xffff;
+/// Everything but a whole TCP or UDP header.
+[[gnu::noinline]] void read_other(Probe& probe, const std::uint8_t* data, const Layout& layout, bool is_ipv6,
+                                  const Secret& secret) {
+  if (layout.fault == wire::ParseFault::Ipv6BadExtension) {
+    probe.reason = Reason::NoTransport;
+    return;
+  }
+  if (layout.has_l4() && layout.ip_proto == (is_ipv6 ? ip_proto::kIcmpv6 : ip_proto::kIcmp)) {
+    const icmp::Kind kind = icmp::kind_of(data[layout.l4], is_ipv6);
+    if (kind == icmp::Kind::NeighborDiscovery) {
+      probe.reason = Reason::NeighborDiscovery;
+      return;
+    }
+    if (kind == icmp::Kind::Error && layout.l3_end >= layout.l4 + 8u) {
+      read_quoted(probe, data, layout, is_ipv6, secret);
+      return;
+    }
+  }
+  read_ports(probe, data, layout, is_ipv6);
+  if (probe.reason != Reason::None || layout.ip_proto != ip_proto::kSctp) return;
+  if (layout.l3_end < layout.l4 + 16u)
+    probe.reason = Reason::SctpBadChunk;
+  else
+    probe.cannot_open =
+        sctp::may_open(data[layout.l4 + 12], wire::SctpHeader(data + layout.l4).verification_tag().host());
+}
+
+[[gnu::always_inline]] inline bool ipv4_header_sums_up(const std::uint8_t* header) {
+  // 20 bytes unrolled: the compiler would make a vector loop of it.
+  std::uint64_t sum = std::uint64_t{load32(header)} + load32(header + 4) + load32(header + 8) +
+                      load32(header + 12) + load32(header + 16);
+  if ((header[0] & 0xf) != 5) [[unlikely]]
+    for (unsigned i = 5; i < (header[0] & 0xfu); ++i) sum += load32(header + i * 4);
+  // Folded: a right header sums to all ones, that is to a multiple of 0xffff that is not 0.
+  return sum % 0xffff == 0 && sum != 0;
 }
 
 }  // namespace
@@ -157,41 +178,19 @@ Secret::Secret(std::uint64_t seed) {
   address_lo = rng.next();
 }
 
-std::uint32_t Secret::fold_ipv6(const std::uint8_t* address) const {
-  return static_cast<std::uint32_t>(
-      hash_mix(hash_mix(tuple, load64(address) ^ address_hi), load64(address + 8) ^ address_lo));
-}
-
-std::uint64_t Secret::hash(std::uint32_t src, std::uint32_t dst, std::uint32_t ports, std::uint8_t proto,
-                           bool is_icmp, std::uint16_t zone) const {
-  // Ports lie in memory order: the first two bytes are the source's. ICMP: the id stands for both.
-  std::uint16_t first, second;
-  std::memcpy(&first, &ports, 2);
-  std::memcpy(&second, reinterpret_cast<const std::uint8_t*>(&ports) + 2, 2);
-  if (is_icmp) second = first;
-  const std::uint64_t a = std::uint64_t{src} << 16 | first;
-  const std::uint64_t b = std::uint64_t{dst} << 16 | second;
-  const std::uint64_t what = std::uint64_t{zone} << 48;
-  return hash_mix(hash_mix(tuple, std::min(a, b) ^ what),
-                  std::max(a, b) ^ (std::uint64_t{proto} << 48) ^ address_hi);
-}
-
-bool Probe::is_icmp() const {
-  return proto == (is_ipv6() ? ip_proto::kIcmpv6 : ip_proto::kIcmp);
-}
-
 void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t zone, Probe& probe) {
-  probe = Probe{};
   const Layout& layout = packet.layout;
   const std::uint8_t* data = packet.data();
-  const bool is_ipv4 = layout.eth_type == be16{net::ethertype::kIpv4};
   const bool is_ipv6 = layout.eth_type == be16{net::ethertype::kIpv6};
-  if (!layout.has_l3() || !(is_ipv4 || is_ipv6)) [[unlikely]] {
+  probe.ipv6 = nullptr;
+  probe.related = false;
+  probe.cannot_open = Reason::None;
+  if (!layout.has_l3() || !(is_ipv6 || layout.eth_type == be16{net::ethertype::kIpv4})) [[unlikely]] {
     probe.reason = Reason::NotIp;
     return;
   }
   const std::uint8_t* l3 = data + layout.l3;
-  if (is_ipv4 && !ipv4_header_sums_up(l3)) [[unlikely]] {
+  if (!is_ipv6 && !ipv4_header_sums_up(l3)) [[unlikely]] {
     probe.reason = Reason::BadIpChecksum;
     return;
   }
@@ -200,28 +199,15 @@ void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t 
     return;
   }
 
-  if (layout.fault == wire::ParseFault::Ipv6BadExtension) [[unlikely]] {
-    probe.reason = Reason::NoTransport;
-    return;
-  }
-  probe.proto = layout.ip_proto;
-  const auto icmp_proto = is_ipv6 ? ip_proto::kIcmpv6 : ip_proto::kIcmp;
-  if (layout.ip_proto == icmp_proto && layout.has_l4()) {
-    switch (icmp::kind_of(data[layout.l4], is_ipv6)) {
-      case icmp::Kind::NeighborDiscovery:
-        probe.reason = Reason::NeighborDiscovery;
-        return;
-      case icmp::Kind::Error:
-        if (layout.l3_end < layout.l4 + 8u)
-          probe.reason = Reason::NoTransport;
-        else
-          read_quoted(probe, data, layout, is_ipv6, secret);
-        break;
-      default:
-        read_ports(probe, data, layout, is_ipv6);
-    }
+  probe.reason = Reason::None;
+  const std::uint8_t proto = layout.ip_proto;
+  probe.proto = proto;
+  if (layout.has_l4() && (proto == ip_proto::kTcp || proto == ip_proto::kUdp)) [[likely]] {
+    set_ports(probe, load32(data + layout.l4));
+    if (proto == ip_proto::kTcp)
+      probe.cannot_open = tcp::may_open(wire::TcpHeader(data + layout.l4).flags().host());
   } else {
-    read_ports(probe, data, layout, is_ipv6);
+    read_other(probe, data, layout, is_ipv6, secret);
   }
   if (probe.reason != Reason::None) [[unlikely]]
     return;
@@ -232,23 +218,8 @@ void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t 
     probe.reason = Reason::BadTransportChecksum;
     return;
   }
-
-  if (!probe.related) {
-    read_addresses(probe, l3, is_ipv6, secret);
-    if (layout.ip_proto == ip_proto::kTcp) {
-      probe.cannot_open =
-          tcp::may_open(tcp::Segment{.flags = wire::TcpHeader(data + layout.l4).flags().host()});
-    } else if (layout.ip_proto == ip_proto::kSctp) {
-      if (layout.l3_end < layout.l4 + 16u) {
-        probe.reason = Reason::SctpBadChunk;
-        return;
-      }
-      probe.cannot_open =
-          sctp::may_open(data[layout.l4 + 12], wire::SctpHeader(data + layout.l4).verification_tag().host());
-    }
-  }
+  if (!probe.related) read_addresses(probe, l3, is_ipv6, secret);
   probe.hash = secret.hash(probe.src, probe.dst, probe.ports, probe.proto, probe.is_icmp(), zone);
-  return;
 }
 
 packet::CtTuple tuple_of(const packet::Packet& packet, const Probe& probe) {

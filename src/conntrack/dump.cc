@@ -45,10 +45,15 @@ void append(std::string& out, std::string_view key, std::uint64_t value) {
   out += std::to_string(value);
 }
 
+void append(std::string& out, std::string_view key, std::string_view value) {
+  out += key;
+  out += value;
+}
+
 void append_tuple(std::string& out, const Tuple& tuple, const std::uint64_t* packets,
                   const std::uint64_t* bytes) {
-  out += "src=" + format_address(tuple.src, tuple.is_ipv6);
-  out += ",dst=" + format_address(tuple.dst, tuple.is_ipv6);
+  append(out, "src=", format_address(tuple.src, tuple.is_ipv6));
+  append(out, ",dst=", format_address(tuple.dst, tuple.is_ipv6));
   if (is_icmp(tuple)) {
     append(out, ",id=", tuple.src_port.host());
     append(out, ",type=", tuple.icmp_type);
@@ -97,17 +102,18 @@ void append_protoinfo(std::string& out, const ConnectionSnapshot& c, bool verbos
   if (c.original.proto != ip_proto::kTcp) return;
   out += ",protoinfo=(state";
   if (!verbose) {
-    out += "=" + tcp_state_name(merged_state(c)) + ")";
+    append(out, "=", tcp_state_name(merged_state(c)));
+    out += ")";
     return;
   }
-  out += "_orig=" + tcp_state_name(static_cast<TcpState>(c.state[0]));
-  out += ",state_reply=" + tcp_state_name(static_cast<TcpState>(c.state[1]));
+  append(out, "_orig=", tcp_state_name(static_cast<TcpState>(c.state[0])));
+  append(out, ",state_reply=", tcp_state_name(static_cast<TcpState>(c.state[1])));
   if (c.window_scale[0] != 0 || c.window_scale[1] != 0) {
     append(out, ",wscale_orig=", c.window_scale[0]);
     append(out, ",wscale_reply=", c.window_scale[1]);
   }
-  out += ",flags_orig=" + tcp_flags(c.tcp_flags[0]);
-  out += ",flags_reply=" + tcp_flags(c.tcp_flags[1]);
+  append(out, ",flags_orig=", tcp_flags(c.tcp_flags[0]));
+  append(out, ",flags_reply=", tcp_flags(c.tcp_flags[1]));
   out += ")";
 }
 
@@ -142,12 +148,12 @@ std::string format_connection(const ConnectionSnapshot& c, DumpFormat format) {
   out += ")";
   if (format.verbose) append(out, ",id=", c.id);
   if (c.zone != 0) append(out, ",zone=", c.zone);
-  if (format.verbose) out += ",status=" + status_of(c);
+  if (format.verbose) append(out, ",status=", status_of(c));
   if (format.statistics)
     append(out, ",timeout=",
            static_cast<std::uint64_t>(std::max<std::int64_t>(c.expires_in_ns, 0) / 1'000'000'000));
   if (c.mark != 0) append(out, ",mark=", c.mark);
-  if (!c.label.is_zero()) out += ",labels=" + format_label(c.label);
+  if (!c.label.is_zero()) append(out, ",labels=", format_label(c.label));
   append_protoinfo(out, c, format.verbose);
   if (c.helper != 0) out += c.helper == 21 ? ",helper=ftp" : ",helper=tftp";
   return out;
@@ -171,7 +177,9 @@ void ConnectionStats::add(const ConnectionSnapshot& connection) {
 }
 
 std::string ConnectionStats::format(bool verbose) const {
-  std::string out = "Connections Stats:\n    Total: " + std::to_string(total) + "\n";
+  std::string out = "Connections Stats:\n";
+  append(out, "    Total: ", total);
+  out += "\n";
   std::uint64_t named = 0;
   for (const NamedProtocol& p : kProtocols) {
     const std::uint64_t n = by_protocol[p.number];
@@ -191,7 +199,10 @@ std::string ConnectionStats::format(bool verbose) const {
       out += "\n";
     }
   }
-  if (total > named) out += "  Other: " + std::to_string(total - named) + "\n";
+  if (total > named) {
+    append(out, "  Other: ", total - named);
+    out += "\n";
+  }
   return out;
 }
 

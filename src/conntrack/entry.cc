@@ -11,21 +11,19 @@
 namespace sluice::conntrack {
 namespace {
 
-/// Indexed by Entry::states: TCP asks for its timeout twice a packet.
 constexpr std::array<Timeout, 256> tcp_timeouts() {
   std::array<Timeout, 256> table{};
   for (unsigned pair = 0; pair < 256; ++pair)
     table[pair] = tcp::timeout_of(static_cast<TcpState>(pair & 0xf), static_cast<TcpState>(pair >> 4));
   return table;
 }
-constexpr std::array<Timeout, 256> kTcpTimeouts = tcp_timeouts();
 
 }  // namespace
 
-Timeout timeout_class(const Entry& entry) {
+constinit const std::array<Timeout, 256> kTcpTimeouts = tcp_timeouts();
+
+Timeout timeout_class_of_other(const Entry& entry) {
   switch (entry.proto) {
-    case net::ip_proto::kTcp:
-      return kTcpTimeouts[entry.states];
     case net::ip_proto::kUdp:
       return udp::timeout_of(entry.simple_state());
     case net::ip_proto::kSctp:

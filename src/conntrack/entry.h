@@ -13,6 +13,7 @@
 // change of layout.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -139,6 +140,10 @@ struct alignas(64) Entry {
 static_assert(sizeof(Entry) == 192 && offsetof(Entry, ipv6) == 64 && offsetof(Entry, id_helper) == 128);
 
 /// Which timeout a connection in its present state has.
-Timeout timeout_class(const Entry& entry);
+Timeout timeout_class_of_other(const Entry& entry);
+extern const std::array<Timeout, 256> kTcpTimeouts;  ///< by Entry::states
+inline Timeout timeout_class(const Entry& entry) {
+  return entry.proto == net::ip_proto::kTcp ? kTcpTimeouts[entry.states] : timeout_class_of_other(entry);
+}
 
 }  // namespace sluice::conntrack

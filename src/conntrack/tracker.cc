@@ -72,21 +72,26 @@ struct LocalCounters {
 static_assert(limits::kBatchSize <= 255);
 
 /// Which way the probe's packet runs in the connection, or nothing if it is another's. The entry is locked.
+/// The folded addresses agree; do the addresses?
+bool ipv6_matches(const Entry& entry, const Probe& probe, bool forward, bool backward, Direction& direction) {
+  if (forward && std::memcmp(entry.ipv6, probe.ipv6, 32) == 0) return true;
+  direction = Direction::Reply;
+  return backward && std::memcmp(entry.ipv6, probe.ipv6 + 16, 16) == 0 &&
+         std::memcmp(entry.ipv6 + 16, probe.ipv6, 16) == 0;
+}
+
 [[gnu::always_inline]] inline bool matches(const Entry& entry, const Probe& probe, std::uint16_t zone,
                                            Direction& direction) {
-  if (entry.proto != probe.proto || entry.zone != zone ||
-      (entry.flags & (Entry::kLive | Entry::kIpv6)) != (Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0)))
+  // No branch on the direction: it is as random as traffic.
+  const bool forward = (entry.src == probe.src) & (entry.dst == probe.dst) & (entry.ports == probe.ports);
+  const bool backward =
+      (entry.src == probe.dst) & (entry.dst == probe.src) & (entry.ports == probe.reverse_ports);
+  const std::uint8_t kind = Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0);
+  if (!((forward | backward) & (entry.proto == probe.proto) & (entry.zone == zone) &
+        ((entry.flags & (Entry::kLive | Entry::kIpv6)) == kind)))
     return false;
-  if (entry.src == probe.src && entry.dst == probe.dst && entry.ports == probe.ports) {
-    direction = Direction::Original;
-    return !probe.is_ipv6() || std::memcmp(entry.ipv6, probe.ipv6, 32) == 0;
-  }
-  if (entry.src == probe.dst && entry.dst == probe.src && entry.ports == probe.reverse_ports) {
-    direction = Direction::Reply;
-    return !probe.is_ipv6() || (std::memcmp(entry.ipv6, probe.ipv6 + 16, 16) == 0 &&
-                                std::memcmp(entry.ipv6 + 16, probe.ipv6, 16) == 0);
-  }
-  return false;
+  direction = static_cast<Direction>(!forward);
+  return !probe.is_ipv6() || ipv6_matches(entry, probe, forward, backward, direction);
 }
 
 /// Shortens a batch to its first n packets, which lie at its front.
@@ -156,8 +161,9 @@ std::uint32_t datagram_bytes(const Packet& packet) {
 
 constexpr std::uint8_t state_of(Outcome outcome, Direction direction) {
   using namespace ct_state;
+  static_assert(static_cast<unsigned>(Direction::Reply) * 8 == kReply);
   if (outcome == Outcome::New) return kNew | kTracked;
-  return direction == Direction::Reply ? kEstablished | kReply | kTracked : kEstablished | kTracked;
+  return static_cast<std::uint8_t>(kEstablished | kTracked | static_cast<unsigned>(direction) * 8);
 }
 
 }  // namespace
@@ -353,29 +359,27 @@ class Tracker::Impl::Pass {
       return invalidate(packet, probe.reason);
     ++counts_.events[kLookups];
     Found found;
-    if (work.candidate != kNone || created_) found = find(probe, work.candidate);
-    if (found.entry == nullptr) return absent(packet, probe);
-    return meet(packet, probe, found);
+    if (work.candidate != kNone && is_it(probe, work.candidate, found)) [[likely]]
+      return meet(packet, probe, found);
+    // Another with the same tag was in the way, or the connection came into being after the second round.
+    if ((work.candidate != kNone || created_) && find(probe, found)) return meet_late(packet, probe, found);
+    return absent(packet, probe);
   }
 
-  /// The entry that the probe names, locked.
-  Found find(const Probe& probe, std::uint32_t candidate) {
-    Found found;
-    const auto is_it = [&](std::uint32_t name) {
-      Entry& entry = t_.slab[name];
-      entry.lock();
-      if (matches(entry, probe, request_.zone, found.direction)) [[likely]] {
-        found.entry = &entry;
-        found.name = name;
-        return true;
-      }
-      entry.unlock();
-      return false;
-    };
-    if (candidate != kNone && is_it(candidate)) [[likely]]
-      return found;
-    t_.index.find(probe.hash, is_it);
-    return found;
+  [[gnu::always_inline]] bool is_it(const Probe& probe, std::uint32_t name, Found& found) {
+    Entry& entry = t_.slab[name];
+    entry.lock();
+    if (matches(entry, probe, request_.zone, found.direction)) [[likely]] {
+      found.entry = &entry;
+      found.name = name;
+      return true;
+    }
+    entry.unlock();
+    return false;
+  }
+  /// Looks for the entry that the probe names; it is then locked.
+  [[gnu::noinline]] bool find(const Probe& probe, Found& found) {
+    return t_.index.find(probe.hash, [&](std::uint32_t name) { return is_it(probe, name, found); }) != kNone;
   }
 
   bool is_current(const Entry& entry) const {
@@ -383,20 +387,13 @@ class Tracker::Impl::Pass {
   }
 
   /// The packet's tuple is known to the table. Unlocks the entry.
-  bool meet(Packet& packet, const Probe& probe, const Found& found) {
+  [[gnu::always_inline]] bool meet(Packet& packet, const Probe& probe, const Found& found) {
     Entry& entry = *found.entry;
     if (!is_current(entry)) [[unlikely]]
       return renew(packet, probe, found);
     ++counts_.events[kHits];
-    if (probe.related) [[unlikely]] {
-      // The error travels against the packet that it quotes.
-      const bool reply = found.direction == Direction::Original;
-      const unsigned state = ct_state::kTracked | ct_state::kRelated | (reply ? ct_state::kReply : 0u);
-      if (request_.commit) commit(entry);
-      describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), reply);
-      entry.unlock();
-      return true;
-    }
+    if (probe.related) [[unlikely]]
+      return relate(packet, found);
     if (request_.force && request_.commit && found.direction == Direction::Reply) [[unlikely]]
       return renew(packet, probe, found);
     const Verdict verdict = advance(entry, packet, found.direction, check_sequence_);
@@ -418,9 +415,23 @@ class Tracker::Impl::Pass {
     return true;
   }
 
+  /// An ICMP error about a packet of this connection. Unlocks the entry.
+  [[gnu::noinline]] bool relate(Packet& packet, const Found& found) {
+    // It travels against the packet that it quotes.
+    const bool reply = found.direction == Direction::Original;
+    const unsigned state = ct_state::kTracked | ct_state::kRelated | (reply ? ct_state::kReply : 0u);
+    if (request_.commit) commit(*found.entry);
+    describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), reply);
+    found.entry->unlock();
+    return true;
+  }
+  [[gnu::noinline]] bool meet_late(Packet& packet, const Probe& probe, const Found& found) {
+    return meet(packet, probe, found);
+  }
+
   /// The packet opens a connection whose tuple a dead, closed or (force) opposite one has: commit puts the
   /// new one in its place. Unlocks the entry.
-  bool renew(Packet& packet, const Probe& probe, const Found& found) {
+  [[gnu::noinline]] bool renew(Packet& packet, const Probe& probe, const Found& found) {
     Entry& entry = *found.entry;
     const bool forced = request_.force && request_.commit;
     if (probe.cannot_open != Reason::None) {
@@ -447,17 +458,16 @@ class Tracker::Impl::Pass {
   }
 
   /// The packet's tuple is not in the table.
-  bool absent(Packet& packet, const Probe& probe) {
+  [[gnu::noinline]] bool absent(Packet& packet, const Probe& probe) {
     if (probe.cannot_open != Reason::None) [[unlikely]]
       return invalidate(packet, probe.cannot_open);
     if (!request_.commit) return describe_new(packet, probe);
     Found found;
     {
       const TagIndex::HomeLock home(t_.index, probe.hash);
-      found = find(probe, kNone);
-      if (found.entry == nullptr) return create(packet, probe);
+      if (!find(probe, found)) return create(packet, probe);
     }
-    return meet(packet, probe, found);  // another worker was faster
+    return meet_late(packet, probe, found);  // another worker was faster
   }
 
   /// The HomeLock is held.
@@ -560,7 +570,7 @@ class Tracker::Impl::Pass {
   }
 
   /// What a committing ct does to a connection, new or not.
-  void commit(Entry& entry) {
+  [[gnu::noinline]] void commit(Entry& entry) {
     ++counts_.events[kCommitted];
     entry.mark = (entry.mark & ~request_.mark_mask) | (request_.mark & request_.mark_mask);
     if (request_.label_mask.is_zero()) return;
@@ -568,7 +578,8 @@ class Tracker::Impl::Pass {
     entry.set_flag(Entry::kHasLabel, !entry.label.is_zero());
   }
 
-  void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply) const {
+  [[gnu::always_inline]] void describe(CtMetadata& meta, const Found& found, std::uint8_t state,
+                                       bool reply) const {
     const Entry& entry = *found.entry;
     meta.state = state;
     meta.mark = entry.mark;

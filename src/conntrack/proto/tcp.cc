@@ -129,21 +129,6 @@ Segment read(const std::uint8_t* bytes, std::uint32_t payload_bytes) {
   return segment;
 }
 
-bool flags_possible(std::uint16_t flags) {
-  if ((flags & kSyn) != 0) {
-    if ((flags & (kRst | kFin)) != 0) return false;
-  } else if ((flags & (kAck | kRst)) == 0) {
-    return false;
-  }
-  return (flags & kAck) != 0 || (flags & (kFin | kPsh | kUrg)) == 0;
-}
-
-Reason may_open(const Segment& segment) {
-  if (!flags_possible(segment.flags)) return Reason::TcpBadFlags;
-  if ((segment.flags & (kSyn | kAck)) == (kSyn | kAck)) return Reason::TcpSynAckWithoutConnection;
-  return Reason::None;
-}
-
 void open(Entry& entry, const Segment& segment) {
   End opener(entry, Direction::Original), other(entry, Direction::Reply);
   opener.low = segment.seq;

@@ -16,6 +16,7 @@
 
 #include "conntrack/entry.h"
 #include "conntrack/proto/outcome.h"
+#include "net/protocol.h"
 
 namespace sluice::conntrack::tcp {
 
@@ -32,10 +33,22 @@ Segment read(const std::uint8_t* header, std::uint32_t payload_bytes);
 
 /// False for combinations that no TCP sends: none of SYN, ACK and RST; SYN with RST or FIN; FIN, PSH or URG
 /// without ACK.
-bool flags_possible(std::uint16_t flags);
+constexpr bool flags_possible(std::uint16_t flags) {
+  using namespace net::tcp_flag;
+  if ((flags & kSyn) != 0) {
+    if ((flags & (kRst | kFin)) != 0) return false;
+  } else if ((flags & (kAck | kRst)) == 0) {
+    return false;
+  }
+  return (flags & kAck) != 0 || (flags & (kFin | kPsh | kUrg)) == 0;
+}
 
 /// Whether a segment may begin a connection: SYN, or anything in mid-stream except SYN|ACK.
-Reason may_open(const Segment& segment);
+constexpr Reason may_open(std::uint16_t flags) {
+  using namespace net::tcp_flag;
+  if (!flags_possible(flags)) return Reason::TcpBadFlags;
+  return (flags & (kSyn | kAck)) == (kSyn | kAck) ? Reason::TcpSynAckWithoutConnection : Reason::None;
+}
 
 /// The state after the first segment.
 void open(Entry& entry, const Segment& segment);
