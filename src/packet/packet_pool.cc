@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SLUICE_POOL_POISONS)
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -48,7 +48,7 @@ PacketPool::PacketPool(std::uint32_t max_packets)
 PacketPool::~PacketPool() {
   for (const SizeClass* size_class : {&small_, &large_}) {
     for (const Block& block : size_class->blocks) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SLUICE_POOL_POISONS)
       ASAN_UNPOISON_MEMORY_REGION(block.base, block.bytes);
 #endif
       munmap(block.base, block.bytes);
@@ -84,7 +84,7 @@ Packet* PacketPool::clone(const Packet& original) {
   return copy;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SLUICE_POOL_POISONS)
 void PacketPool::poison(Packet* packet, const SizeClass& size_class) {
   ASAN_POISON_MEMORY_REGION(packet, stride_of(size_class.capacity));
 }

@@ -14,6 +14,14 @@
 
 #include "packet/packet.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SLUICE_POOL_POISONS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLUICE_POOL_POISONS 1
+#endif
+#endif
+
 namespace sluice::packet {
 
 /// Owned by one thread (a worker); packets return to the pool they came from on that thread.
@@ -74,7 +82,7 @@ class PacketPool {
   };
 
   bool grow(SizeClass& size_class);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SLUICE_POOL_POISONS)
   static void poison(Packet* packet, const SizeClass& size_class);
   static void unpoison(Packet* packet, const SizeClass& size_class);
 #else
