@@ -12,6 +12,8 @@ namespace sluice::port {
 namespace {
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+/// What 63 bits of nanoseconds hold, with room: in the year 2255.
+constexpr std::int64_t kLastSecond = 9'000'000'000;
 
 struct FileCloser {
   void operator()(std::FILE* f) const { std::fclose(f); }
@@ -118,8 +120,10 @@ Result<std::optional<CaptureReader::Frame>> CaptureReader::next() {
     default:
       return tl::unexpected(impl_->wrong(pcap_geterr(impl_->pcap.get())));
   }
+  // With nanosecond precision libpcap stores them in tv_usec. pcapng can say times that no one means.
+  if (header->ts.tv_sec < 0 || header->ts.tv_sec > kLastSecond || header->ts.tv_usec < 0)
+    return tl::unexpected(impl_->wrong("a time stamp beyond the year 2255"));
   ++impl_->frames;
-  // With nanosecond precision libpcap stores them in tv_usec.
   return std::optional(Frame{std::int64_t{header->ts.tv_sec} * kNsPerSecond + header->ts.tv_usec,
                              Bytes(bytes, header->caplen), header->len});
 }

@@ -114,6 +114,28 @@ TEST_F(PcapTest, DamageIsToldWithItsPlace) {
   EXPECT_EQ((*port)->counters().rx_errors, 1u);
 }
 
+TEST_F(PcapTest, PcapngIsReadAndItsImpossibleTimesAreTold) {
+  // Section header, interface description (Ethernet), one enhanced packet block of "abcd".
+  std::vector<std::uint8_t> file = {
+      0x0a, 0x0d, 0x0d, 0x0a, 28,   0,    0,    0,    0x4d, 0x3c, 0x2b, 0x1a, 1,  0, 0, 0,  0xff,
+      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 28,   0,    0,    0,    1,    0,  0, 0, 20, 0,
+      0,    0,    1,    0,    0,    0,    0xff, 0xff, 0,    0,    20,   0,    0,  0, 6, 0,  0,
+      0,    36,   0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,  7, 0, 0,  0,
+      4,    0,    0,    0,    4,    0,    0,    0,    'a',  'b',  'c',  'd',  36, 0, 0, 0};
+  auto reader = CaptureReader::open_memory(file, "ng");
+  ASSERT_TRUE(reader) << reader.error().message;
+  auto frame = reader->next();
+  ASSERT_TRUE(frame && *frame);
+  EXPECT_EQ((*frame)->time_ns, 7000);
+  EXPECT_EQ(std::string((*frame)->bytes.begin(), (*frame)->bytes.end()), "abcd");
+  EXPECT_FALSE(reader->next()->has_value());
+
+  file[63] = 6;  // found by fuzzing: 432345564831 seconds
+  reader = CaptureReader::open_memory(file, "ng");
+  ASSERT_TRUE(reader);
+  EXPECT_EQ(reader->next().error().message, "ng, frame 1, byte 84: a time stamp beyond the year 2255");
+}
+
 TEST_F(PcapTest, PortReplaysOnTheCapturesClock) {
   write_capture("in.pcap", true);
   PacketPool pool(8);
