@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <span>
 
 #include "field/of_error.h"
 #include "net/protocol.h"
@@ -380,36 +381,40 @@ Result<std::string> settle_match(Match& match) {
     if (f.needs == Prereq::CtTrackedPorts && match.value.ct_nw_proto == 0) return false;
     return prerequisites_met(f.needs, match);
   };
+  // Only the few fields that the match says something of are looked at closely: flows come by the million.
   flow::Mask met, unmet;
-  std::string dropped;
+  std::array<const FieldSpec*, kFieldCount> suspects;
+  std::size_t n_suspects = 0;
   for (const FieldSpec& f : all_fields()) {
-    if (holds(f)) met.unite(footprint(f.id));
+    if (get(match, f.id).mask == 0) continue;
+    if (holds(f))
+      met.unite(footprint(f.id));
+    else
+      suspects[n_suspects++] = &f;
   }
-  for (const FieldSpec& f : all_fields()) {
-    if (holds(f)) continue;
-    const flow::Mask mask = footprint(f.id);
-    bool loses = false;
-    for (std::size_t i = 0; i < flow::kKeyWords; ++i)
-      loses = loses || (flow::word_at(mask.bits, i) & flow::word_at(match.mask.bits, i) &
-                        ~flow::word_at(met.bits, i)) != 0;
-    if (!loses) continue;
-    if (is_ct_tuple(f.id) || f.needs == Prereq::Ethernet)
-      return fail(fmt::format("{} needs {}", f.name, prereq_words(f.needs)), OfError::BmcBadPrereq);
-    if (is_port(f.needs) && (match.value.nw_frag & flow::kFragLater) != 0)
+  std::string dropped;
+  for (const FieldSpec* f : std::span(suspects).first(n_suspects)) {
+    // Bits that a field whose prerequisite is met shares (tcp_src and udp_src) are no loss; of several fields
+    // without theirs the first names them.
+    const flow::Mask mask = footprint(f->id);
+    if (met.covers(mask)) continue;
+    const std::string_view name = f->alias.empty() ? f->name : f->alias;
+    if (is_ct_tuple(f->id) || f->needs == Prereq::Ethernet)
+      return fail(fmt::format("{} needs {}", f->name, prereq_words(f->needs)), OfError::BmcBadPrereq);
+    if (is_port(f->needs) && (match.value.nw_frag & flow::kFragLater) != 0)
       return fail(
           fmt::format("{} cannot be matched with nw_frag=later: a later fragment has no transport header",
-                      f.alias.empty() ? f.name : f.alias),
+                      name),
           OfError::BmcBadPrereq);
-    // Of several fields that share the bits the first names them.
-    if (!met.covers(mask) && !unmet.covers(mask)) {
+    if (!unmet.covers(mask)) {
       if (!dropped.empty()) dropped += "; ";
-      dropped += fmt::format("{} is ignored: it needs {}", f.alias.empty() ? f.name : f.alias,
-                             prereq_words(f.needs));
+      dropped += fmt::format("{} is ignored: it needs {}", name, prereq_words(f->needs));
     }
     unmet.unite(mask);
   }
   SLUICE_TRY(check_ct_family(match));
   SLUICE_TRY(check_icmp(match));
+  if (n_suspects == 0) return dropped;
   for (std::size_t i = 0; i < flow::kKeyWords; ++i) {
     const std::uint64_t keep = ~flow::word_at(unmet.bits, i) | flow::word_at(met.bits, i);
     flow::set_word(match.mask.bits, i, flow::word_at(match.mask.bits, i) & keep);
