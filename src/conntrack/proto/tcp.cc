@@ -131,7 +131,7 @@ Segment read(const std::uint8_t* bytes, std::uint32_t payload_bytes) {
 
 void open(Entry& entry, const Segment& segment) {
   End opener(entry, Direction::Original), other(entry, Direction::Reply);
-  opener.low = segment.seq;
+  opener.low = segment.seq + ((segment.flags & kSyn) != 0);
   opener.high = end_of(segment) + 1;
   opener.window = std::max<std::uint16_t>(segment.window, 1);
   if ((segment.flags & kSyn) != 0) {
@@ -169,7 +169,7 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
       entry.scale(to) != Entry::kUnknownScale) [[unlikely]] {
     // RFC 9293 section 3.10.7.3: the handshake must acknowledge something of this SYN.
     const End opener(entry, to);
-    if (!after(segment.ack, opener.low) || after(segment.ack, opener.high))
+    if (!at_or_after(segment.ack, opener.low) || after(segment.ack, opener.high))
       return {Outcome::Invalid, Reason::TcpBadAck};
   }
 

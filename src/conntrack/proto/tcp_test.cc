@@ -1,0 +1,271 @@
+// TCP through the whole tracker. Client 10.0.0.1:1000, server 10.0.0.2:80.
+#include "conntrack/proto/tcp.h"
+
+#include "conntrack/tracker_fixture.h"
+
+namespace sluice::conntrack {
+namespace {
+
+using namespace sluice::testing;
+
+struct Seg {
+  const char* flags = "A";
+  std::uint32_t seq = 0, ack = 0;
+  std::uint16_t window = 1000;
+  std::optional<std::uint8_t> scale;
+  std::size_t data = 0;
+};
+
+class TcpTest : public TrackerFixture {
+ protected:
+  static Layers client(const Seg& s) {
+    return Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} /
+           (Tcp{.sport = 1000, .dport = 80, .flags = s.flags, .seq = s.seq, .ack = s.ack, .window = s.window, .wscale = s.scale} /
+            Payload{.size = s.data});
+  }
+  static Layers server(const Seg& s) {
+    return Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} /
+           (Tcp{.sport = 80, .dport = 1000, .flags = s.flags, .seq = s.seq, .ack = s.ack, .window = s.window, .wscale = s.scale} /
+            Payload{.size = s.data});
+  }
+  /// Client's next sequence number is 101, the server's 501.
+  void handshake(std::optional<std::uint8_t> client_scale = {}, std::optional<std::uint8_t> server_scale = {}) {
+    EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = client_scale})), "+new+trk");
+    EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = server_scale})), "+est+rpl+trk");
+    EXPECT_EQ(track(client({.seq = 101, .ack = 501})), "+est+trk");
+    forget_counters();
+  }
+};
+
+TEST_F(TcpTest, OpensTalksAndCloses) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(expires_in_seconds(), 30);
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100})), "+new+trk");  // retransmitted
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/SYN_SENT");
+  EXPECT_EQ(expires_in_seconds(), 30);
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(expires_in_seconds(), 86400);
+  EXPECT_EQ(track(client({.flags = "FA", .seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "CLOSING/ESTABLISHED");
+  EXPECT_EQ(expires_in_seconds(), 900);
+  EXPECT_EQ(track(server({.seq = 501, .ack = 102})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/ESTABLISHED");
+  EXPECT_EQ(track(server({.flags = "FA", .seq = 501, .ack = 102})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/CLOSING");
+  EXPECT_EQ(expires_in_seconds(), 45);
+  EXPECT_EQ(track(client({.seq = 102, .ack = 502})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/FIN_WAIT_2");
+  EXPECT_EQ(expires_in_seconds(), 30);
+  const ConnectionSnapshot c = only_connection();
+  EXPECT_EQ(c.packets[0], 5u);
+  EXPECT_EQ(c.packets[1], 3u);
+  EXPECT_EQ(c.bytes[0], 5u * 40);
+  EXPECT_EQ(c.bytes[1], 3u * 40);
+  expect_delta({{"created", 1}, {"committed", 1}, {"lookups", 8}, {"hits", 7}});
+}
+
+TEST_F(TcpTest, LookupWithoutCommitCreatesNothing) {
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(tracker_.connections(), 0u);
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101})), "+inv+trk");
+  expect_delta({{"lookups", 2}, {"reason.tcp_syn_ack_without_connection", 1}});
+}
+
+TEST_F(TcpTest, ImpossibleFlagsAreInvalidAndChangeNothing) {
+  handshake();
+  const ConnectionSnapshot before = only_connection();
+  for (const char* flags : {"SF", "SR", "", "F", "P", "U", "FPU"})
+    EXPECT_EQ(track(client({.flags = flags, .seq = 101})), "+inv+trk") << flags;
+  expect_delta({{"lookups", 7}, {"hits", 7}, {"reason.tcp_bad_flags", 7}});
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(only_connection().packets[0], before.packets[0]);
+}
+
+TEST_F(TcpTest, InvalidPacketCarriesNoConnectionData) {
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100}), {.commit = true, .mark = 5, .mark_mask = ~0u}), "+new+trk");
+  EXPECT_EQ(meta().mark, 5u);
+  EXPECT_EQ(track(client({.flags = "SF", .seq = 101}), {.commit = true, .mark = 6, .mark_mask = ~0u}), "+inv+trk");
+  EXPECT_EQ(meta().mark, 0u);
+  EXPECT_EQ(meta().connection, packet::CtMetadata::kNoConnection);
+  EXPECT_EQ(only_connection().mark, 5u);
+}
+
+TEST_F(TcpTest, DataBeyondTheWindowIsInvalid) {
+  handshake();
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 900})), "+inv+trk");
+  EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 100})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 1101})), "+est+rpl+trk");  // opens the window again
+  EXPECT_EQ(track(client({.seq = 1101, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 900})), "+inv+trk");  // more than a window back
+  expect_delta({{"lookups", 6}, {"hits", 6}, {"reason.tcp_out_of_window", 2}});
+}
+
+TEST_F(TcpTest, AcknowledgingWhatWasNeverSentIsInvalid) {
+  handshake();
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501 + 70'000})), "+inv+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501 + 60'000})), "+est+trk");  // could be a reordered answer
+  expect_delta({{"lookups", 2}, {"hits", 2}, {"reason.tcp_bad_ack", 1}});
+}
+
+TEST_F(TcpTest, SequenceNumbersWrapAround) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 0xffffff00})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 0xfffffff0, .ack = 0xffffff01})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 0xffffff01, .ack = 0xfffffff1, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 0xfffffff1, .ack = 0xffffff01 + 900, .data = 600})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 0xffffff01 + 900, .ack = 0xfffffff1 + 600, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 0xffffff01 + 1800, .ack = 0xfffffff1 + 600, .data = 900})), "+inv+trk");
+}
+
+TEST_F(TcpTest, ScaledWindows) {
+  handshake(4, 2);
+  const ConnectionSnapshot c = only_connection();
+  EXPECT_EQ(c.window_scale[0], 4);
+  EXPECT_EQ(c.window_scale[1], 2);
+  EXPECT_EQ(c.tcp_flags[0], ConnectionSnapshot::kWindowScale);
+  // The client's ACK opened 1000 << 4 bytes to the server. The server's own segment of 1000 << 2 opens that to the client.
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 9000})), "+est+rpl+trk");
+  EXPECT_EQ(track(server({.seq = 9501, .ack = 101, .data = 8000})), "+inv+trk");
+  EXPECT_EQ(track(server({.seq = 9501, .ack = 101, .data = 7000})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 4000})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 4101, .ack = 501, .data = 1})), "+inv+trk");
+  expect_delta({{"lookups", 5}, {"hits", 5}, {"reason.tcp_out_of_window", 2}});
+}
+
+TEST_F(TcpTest, ScalingTakesBothEnds) {
+  handshake(4, {});
+  EXPECT_EQ(only_connection().window_scale[0], 0);
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 1000})), "+est+rpl+trk");
+  EXPECT_EQ(track(server({.seq = 1501, .ack = 101, .data = 100})), "+inv+trk");
+}
+
+TEST_F(TcpTest, SequenceCheckCanBeSwitchedOff) {
+  handshake();
+  tracker_.set_tcp_sequence_check(false);
+  EXPECT_EQ(track(client({.seq = 90'000'000, .ack = 5, .data = 1000})), "+est+trk");
+  tracker_.set_tcp_sequence_check(true);
+  EXPECT_EQ(track(client({.seq = 1, .ack = 501, .data = 1000})), "+inv+trk");
+}
+
+TEST_F(TcpTest, ResetNeedsTheNextSequenceNumber) {
+  handshake();
+  EXPECT_EQ(track(client({.flags = "R", .seq = 150})), "+inv+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  expect_delta({{"lookups", 1}, {"hits", 1}, {"reason.tcp_rst_out_of_window", 1}});
+  EXPECT_EQ(track(client({.flags = "R", .seq = 101})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
+  EXPECT_EQ(expires_in_seconds(), 30);
+}
+
+TEST_F(TcpTest, RefusedConnection) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "RA", .seq = 0, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 200})), "+new+trk");
+}
+
+TEST_F(TcpTest, SynOnOpenConnectionIsPassedNearAndInvalidFar) {
+  handshake();
+  EXPECT_EQ(track(client({.flags = "S", .seq = 101})), "+est+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 99'999'999})), "+inv+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  // Neither moved the window.
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 1000})), "+est+trk");
+  expect_delta({{"lookups", 3}, {"hits", 3}, {"reason.tcp_syn_on_established", 1}});
+}
+
+TEST_F(TcpTest, PortIsReusedAfterClose) {
+  handshake();
+  track(client({.flags = "FA", .seq = 101, .ack = 501}));
+  track(server({.flags = "FA", .seq = 501, .ack = 102}));
+  track(client({.seq = 102, .ack = 502}));
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/FIN_WAIT_2");
+  const ConnectionSnapshot old = only_connection();
+  forget_counters();
+  // A mere lookup forgets nothing.
+  EXPECT_EQ(track(client({.flags = "S", .seq = 900'000})), "+new+trk");
+  EXPECT_EQ(meta().connection, packet::CtMetadata::kNoConnection);
+  EXPECT_EQ(only_connection().id, old.id);
+  advance(Duration::seconds(1));
+  EXPECT_EQ(track(client({.flags = "S", .seq = 900'000}), {.commit = true, .mark = 3, .mark_mask = ~0u}), "+new+trk");
+  const ConnectionSnapshot fresh = only_connection();
+  EXPECT_NE(fresh.id, old.id);
+  EXPECT_NE(fresh.generation, old.generation);
+  EXPECT_EQ(fresh.mark, 3u);
+  EXPECT_EQ(fresh.packets[0], 1u);
+  EXPECT_FALSE(fresh.seen_reply);
+  EXPECT_GT(fresh.start_ns, old.start_ns);
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 7, .ack = 900'001})), "+est+rpl+trk");
+  expect_delta({{"lookups", 3}, {"hits", 3}, {"created", 1}, {"destroyed", 1}, {"committed", 1}});
+  EXPECT_EQ(tracker_.census().live, 1u);
+  EXPECT_EQ(tracker_.census().indexed, 1u);
+}
+
+TEST_F(TcpTest, PortIsReusedFromTheOtherSide) {
+  handshake();
+  track(client({.flags = "R", .seq = 101}));
+  EXPECT_EQ(commit(server({.flags = "S", .seq = 70})), "+new+trk");
+  const ConnectionSnapshot c = only_connection();
+  EXPECT_EQ(c.original.src_port, be16{80});
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 5, .ack = 71})), "+est+rpl+trk");
+}
+
+TEST_F(TcpTest, SimultaneousOpen) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "S", .seq = 500})), "+new+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/SYN_SENT");
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 100, .ack = 501})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 900})), "+inv+trk");
+}
+
+TEST_F(TcpTest, AnotherInitialSequenceNumberBeforeTheAnswer) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 99'000'000})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101})), "+inv+trk");  // answers the forgotten one
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 99'000'001})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 99'000'001, .ack = 501, .data = 100})), "+est+trk");
+}
+
+TEST_F(TcpTest, PickedUpInMidStream) {
+  EXPECT_EQ(commit(client({.seq = 5'000, .ack = 7'000, .data = 100})), "+new+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(only_connection().tcp_flags[0], ConnectionSnapshot::kLiberal);
+  EXPECT_EQ(track(client({.seq = 5'100, .ack = 7'000, .data = 100})), "+est+trk");
+  // Nothing is known of the scale: 1000 may mean 1000 << 14.
+  EXPECT_EQ(track(server({.seq = 7'000, .ack = 5'100, .data = 30'000})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 5'200, .ack = 37'000, .data = 50'000})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(track(client({.seq = 3'000'000'000, .ack = 37'000, .data = 100})), "+inv+trk");
+}
+
+TEST_F(TcpTest, FinNeedsItsOwnAcknowledgement) {
+  handshake();
+  track(client({.flags = "FA", .seq = 101, .ack = 501, .data = 10}));
+  EXPECT_EQ(track(server({.seq = 501, .ack = 105})), "+est+rpl+trk");  // the data only
+  EXPECT_EQ(tcp_states(), "CLOSING/ESTABLISHED");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 112})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/ESTABLISHED");
+}
+
+TEST(TcpFlags, PossibleCombinations) {
+  using namespace net::tcp_flag;
+  EXPECT_TRUE(tcp::flags_possible(kSyn));
+  EXPECT_TRUE(tcp::flags_possible(kSyn | kAck));
+  EXPECT_TRUE(tcp::flags_possible(kSyn | kEce | kCwr));
+  EXPECT_TRUE(tcp::flags_possible(kRst));
+  EXPECT_TRUE(tcp::flags_possible(kRst | kAck));
+  EXPECT_TRUE(tcp::flags_possible(kFin | kPsh | kUrg | kAck));
+  EXPECT_FALSE(tcp::flags_possible(0));
+  EXPECT_FALSE(tcp::flags_possible(kSyn | kUrg));
+  EXPECT_FALSE(tcp::flags_possible(kRst | kFin));
+}
+
+}  // namespace
+}  // namespace sluice::conntrack
