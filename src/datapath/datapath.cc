@@ -213,6 +213,12 @@ DatapathStats Datapath::worker_stats(unsigned worker) const {
   return impl_->workers.at(worker)->stats();
 }
 
+std::uint32_t Datapath::packets_in_use() const {
+  std::uint32_t n = 0;
+  impl_->on_all([&](Worker& worker) { n += worker.packets_in_use(); });
+  return n;
+}
+
 conntrack::Tracker& Datapath::tracker() {
   return impl_->tracker;
 }

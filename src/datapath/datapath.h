@@ -130,6 +130,9 @@ class Datapath {
   unsigned workers() const;
   DatapathStats worker_stats(unsigned worker) const;
 
+  /// Packet buffers held by workers: 0 between batches.
+  std::uint32_t packets_in_use() const;
+
   conntrack::Tracker& tracker();
 
  private:

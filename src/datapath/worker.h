@@ -62,6 +62,7 @@ class Worker final : private EngineHost {
   std::size_t flush();
   void push_stats();
   void revalidate_all();
+  std::uint32_t packets_in_use() const { return pool_.in_use(); }
 
   /// Any thread.
   DatapathStats stats() const;

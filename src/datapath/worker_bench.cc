@@ -1,0 +1,189 @@
+// The whole switch on in-memory ports, per packet end to end: receive (a buffer from the pool and a copy of
+// the frame), header walk, extraction, megaflow table, actions, send. `forward` is one pass; `stateful` is
+// the firewall's two passes, ct(table) + recirculation + output, at 1 to 1M established UDP connections,
+// packets in random order. Allocations are counted by replacing operator new.
+#include <benchmark/benchmark.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "base/rng.h"
+#include "datapath/fake_pipeline.h"
+#include "flow/compose.h"
+
+namespace {
+
+std::atomic<std::uint64_t> allocations{0};
+
+void* counted(std::size_t size, std::size_t alignment) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  void* const p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (p == nullptr) std::abort();
+  return p;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  return counted(size, 16);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
+
+namespace sluice::datapath {
+namespace {
+
+/// Receives frames of a prepared ring, a batch at a time; sends into a counter.
+class MemoryPort final : public port::Port {
+ public:
+  explicit MemoryPort(std::string name) : Port(std::move(name)) {}
+  std::string_view type() const override { return "memory"; }
+  net::Mac mac() const override { return {}; }
+  std::uint32_t mtu() const override { return 1500; }
+
+  void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override {
+    while (!batch.full() && to_receive > 0) {
+      const auto& frame = frames[next_++ % frames.size()];
+      packet::Packet* const p = pool.take(sizeof frame);
+      p->assign(frame);
+      batch.push(p);
+      --to_receive;
+    }
+  }
+  void send(const packet::Packet& packet) override { sent_bytes += packet.size(); }
+
+  using Frame = std::array<std::uint8_t, 64>;
+  std::vector<Frame> frames;
+  std::uint64_t to_receive = 0, sent_bytes = 0;
+
+ private:
+  std::size_t next_ = 0;
+};
+
+/// A UDP packet of connection n, in either direction.
+MemoryPort::Frame frame_of(std::uint32_t n, bool reply) {
+  flow::FlowKey key;
+  key.eth_type = be16{0x0800};
+  key.eth_src = net::Mac::from_value(0x020000000001);
+  key.eth_dst = net::Mac::from_value(0x020000000002);
+  key.nw_src = be32{0x0a000000 + n / 60000};
+  key.nw_dst = be32{0x0b000001};
+  key.nw_proto = 17;
+  key.nw_ttl = 64;
+  key.tp_src = be16{static_cast<std::uint16_t>(1024 + n % 60000)};
+  key.tp_dst = be16{53};
+  if (reply) {
+    std::swap(key.nw_src, key.nw_dst);
+    std::swap(key.tp_src, key.tp_dst);
+  }
+  const std::vector<std::uint8_t> payload(22);
+  const auto bytes = flow::compose(key, payload);
+  MemoryPort::Frame frame{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), frame.size()), frame.begin());
+  return frame;
+}
+
+struct BenchRig {
+  BenchRig(FakePipeline::Decide decide, std::uint32_t connections)
+      : tracker({.max_connections = connections * 2 + 1000, .hash_secret = 1}),
+        pipeline(std::move(decide)),
+        datapath({.hash_secret = 1}, clock, tracker) {
+    datapath.set_handler(&pipeline);
+    for (const char* name : {"in", "out"}) {
+      auto port = std::make_unique<MemoryPort>(name);
+      ports.push_back(port.get());
+      (void)datapath.add_port(std::move(port));
+    }
+  }
+  void pump(MemoryPort& port, std::uint64_t n) {
+    port.to_receive = n;
+    while (port.to_receive > 0) datapath.poll();
+  }
+  /// Measures packets that arrive at the first port in the order of its ring.
+  void measure(benchmark::State& state) {
+    constexpr std::uint64_t kPackets = 8192;
+    pump(*ports[0], std::max<std::uint64_t>(kPackets, ports[0]->frames.size()));
+    const auto before = datapath.stats();
+    const std::uint64_t allocated = allocations.load();
+    for (auto _ : state) pump(*ports[0], kPackets);
+    const std::uint64_t now_allocated = allocations.load();
+    const auto stats = datapath.stats();
+    const auto packets = static_cast<double>(stats[Counter::Received] - before[Counter::Received]);
+    state.counters["ns_per_packet"] =
+        benchmark::Counter(packets, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["allocs_per_packet"] = static_cast<double>(now_allocated - allocated) / packets;
+    if (stats[Counter::Sent] - before[Counter::Sent] != stats[Counter::Received] - before[Counter::Received])
+      state.SkipWithError("not every packet was sent");
+  }
+
+  ManualClock clock;
+  conntrack::Tracker tracker;
+  FakePipeline pipeline;
+  Datapath datapath;
+  std::vector<MemoryPort*> ports;
+};
+
+void exact_types(flow::Mask& mask) {
+  mask.bits.eth_type = be16{0xffff};
+  mask.bits.nw_frag = 0xff;
+}
+
+void BM_Forward(benchmark::State& state) {
+  BenchRig rig(
+      [](const flow::FlowKey&, UpcallResult& result) {
+        exact_types(result.mask);
+        result.program = {dp_action::Output{2}};
+      },
+      1);
+  for (std::uint32_t n = 0; n < 1000; ++n) rig.ports[0]->frames.push_back(frame_of(n, false));
+  rig.measure(state);
+}
+BENCHMARK(BM_Forward);
+
+void BM_Stateful(benchmark::State& state) {
+  const auto connections = static_cast<std::uint32_t>(state.range(0));
+  BenchRig rig(
+      [](const flow::FlowKey& key, UpcallResult& result) {
+        exact_types(result.mask);
+        result.mask.bits.ct_state = be32{0xff};
+        const std::uint32_t out = key.in_port.host() == 1 ? 2 : 1;
+        if (key.recirc_id.host() == 0) {
+          result.program = {dp_action::Ct{conntrack::CtRequest{}}, dp_action::Recirc{1}};
+        } else if ((key.ct_state.host() & conntrack::ct_state::kEstablished) != 0) {
+          result.program = {dp_action::Output{out}};
+        } else {
+          result.program = {dp_action::Ct{conntrack::CtRequest{.commit = true}}, dp_action::Output{out}};
+        }
+      },
+      connections);
+  for (const bool reply : {false, true}) {
+    MemoryPort& port = *rig.ports[reply ? 1 : 0];
+    for (std::uint32_t n = 0; n < connections; ++n) port.frames.push_back(frame_of(n, reply));
+    rig.pump(port, connections);
+  }
+  // The same packets in random order.
+  Rng rng(1);
+  auto& frames = rig.ports[0]->frames;
+  for (std::size_t i = frames.size(); i > 1; --i) std::swap(frames[i - 1], frames[rng.below(i)]);
+  if (rig.tracker.connections() != connections) state.SkipWithError("not every connection is tracked");
+  rig.measure(state);
+}
+BENCHMARK(BM_Stateful)->Arg(1)->Arg(1000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace sluice::datapath
