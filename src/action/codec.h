@@ -24,6 +24,7 @@ enum class Place : std::uint8_t { List, Set, CtExec, Clone };
 /// parenthesis.
 struct Word {
   std::string_view name, argument, tail;
+  bool has_argument = false;  ///< "name:" has an empty one, "name" has none
 };
 
 struct ParseContext {

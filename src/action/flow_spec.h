@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "action/action.h"
+#include "action/protocols.h"
 
 namespace sluice::action {
 
@@ -35,40 +36,41 @@ struct FlowSpec {
   flow::Match match;
   ActionList actions;
   Protocols usable;
-  /// What the user should know though the flow is valid: matches that can never be met.
+  /// What the user should know though the flow is valid: matches that can never be met, demands that were
+  /// dropped.
   std::vector<std::string> warnings;
 };
 
 struct FlowParseOptions {
   FlowCommand command = FlowCommand::Add;
   Names names;
-  /// Refuse actions that don't fit the match as a switch of OpenFlow 1.1 or later would (ovs-ofctl does).
-  bool check_consistency = true;
+  /// Refuse actions that don't fit the match or each other (ovs-ofctl does).
+  bool check = true;
+  /// The OpenFlow version that `check` is for: 1.0 forgives more.
+  OfVersion version = OfVersion::k10;
 };
 
-/// One flow. The text may begin with a command word ("add", "modify_strict", "delete" …) as in bundle files
-/// only if `options.command` is overridden by it: see parse_flow_file.
+/// One flow: match and options, then "actions=" and actions.
 Result<FlowSpec> parse_flow(std::string_view text, const FlowParseOptions& options = {});
-/// As the contract of the pipeline names it.
 inline Result<FlowSpec> parse_flow(std::string_view text, FlowCommand command,
                                    const field::NameResolver* ports = nullptr,
                                    const TableNames* tables = nullptr) {
-  return parse_flow(text, {.command = command, .names = {.ports = ports, .tables = tables}});
+  return parse_flow(text, FlowParseOptions{.command = command, .names = {.ports = ports, .tables = tables}});
 }
 
 struct FlowFile {
   std::vector<FlowSpec> flows;
   std::vector<Error> errors;  ///< "FILE:LINE: …", in order; flows holds what was right
 };
-/// One flow a line; "#" begins a comment; blank lines don't count. A line may begin with "add ", "modify ",
-/// "modify_strict ", "delete ", "delete_strict " when `options.command` is Add.
+/// One flow a line; "#" begins a comment; blank lines don't count. A line may begin with a command of its
+/// own, as in ovs-ofctl's bundle files: "add", "modify", "modify_strict", "delete" or "delete_strict".
 FlowFile parse_flow_file(std::string_view text, std::string_view file_name,
                          const FlowParseOptions& options = {});
 
-/// "table=1, tcp,nw_src=10.0.0.1 actions=output:1": as ovs-ofctl prints a flow_mod, from the command on
-/// ("ADD priority=5,tcp actions=output:1").
+/// As ovs-ofctl prints a flow_mod, from the command on: "ADD table:1 priority=5,tcp cookie:0x1
+/// actions=output:1".
 std::string format_flow_mod(const FlowSpec& flow, const Names& names = {});
-/// A line that parse_flow reads back to the same flow: "table=1,priority=5,tcp,actions=output:1".
+/// A line that parse_flow() reads back to the same flow: "table=1,priority=5,tcp,actions=output:1".
 std::string format_flow(const FlowSpec& flow, const Names& names = {});
 
 /// What a switch counts for a flow.
@@ -77,17 +79,20 @@ struct FlowCounters {
   std::int64_t duration_ns = 0;
   std::int64_t idle_age_s = -1, hard_age_s = -1;  ///< -1: unknown
 };
-/// "cookie=0x0, duration=1.500s, table=0, n_packets=1, n_bytes=98, idle_age=1, priority=5,tcp
-/// actions=output:1": a line of ovs-ofctl dump-flows, without the leading blank. `stats` false: as dump-flows
-/// --no-stats.
-std::string format_flow_stats(const FlowSpec& flow, const FlowCounters& counters, const Names& names = {},
-                              bool stats = true);
+/// A line of ovs-ofctl dump-flows without the leading blank:
+/// "cookie=0x0, duration=1.500s, table=0, n_packets=1, n_bytes=98, priority=5,tcp actions=output:1".
+std::string format_flow_stats(const FlowSpec& flow, const FlowCounters& counters, const Names& names = {});
+/// The same of dump-flows --no-stats: "table=1, priority=5,tcp actions=output:1".
+std::string format_flow_without_stats(const FlowSpec& flow, const Names& names = {});
 
-/// "usable protocols: any\nchosen protocol: OpenFlow10-table_id\n": what ovs-ofctl parse-flows says first.
-/// `allowed` limits the choice.
+/// The protocols that can carry every one of the flows.
 Protocols common_protocols(const std::vector<FlowSpec>& flows);
-std::string protocol_name(Protocols::Bit protocol);
-/// The first that both sets have, or nothing.
-std::optional<Protocols::Bit> choose_protocol(Protocols usable, Protocols allowed);
+
+/// The whole output of "ovs-ofctl parse-flows FILE" for these flows, the chosen protocol being the first
+/// usable one among `allowed`; an error if there is none.
+Result<std::string> format_parsed_flows(const std::vector<FlowSpec>& flows, Protocols allowed,
+                                        const Names& names = {});
+/// What ovs-ofctl allows if no version is asked for.
+inline constexpr Protocols kDefaultProtocols{Protocols::kAnyOf10 | Protocols::kAnyNxm};
 
 }  // namespace sluice::action

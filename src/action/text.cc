@@ -93,6 +93,7 @@ std::optional<Word> next_word(std::string_view& text) {
   word.name = text.substr(0, name);
   text.remove_prefix(name);
   if (text.empty() || is_separator(text.front())) return word;
+  word.has_argument = true;
 
   if (text.front() == '(') {
     const std::size_t close = closing(text, 0);

@@ -1,0 +1,344 @@
+#include "action/flow_spec.h"
+
+#include <fmt/format.h>
+
+#include "action/codec.h"
+#include "field/match_text.h"
+
+namespace sluice::action {
+
+namespace {
+
+bool deletes(FlowCommand command) {
+  return command == FlowCommand::Delete || command == FlowCommand::DeleteStrict;
+}
+
+struct CommandName {
+  std::string_view word, printed;
+  FlowCommand command;
+};
+constexpr CommandName kCommands[] = {
+    {"add", "ADD", FlowCommand::Add},
+    {"modify", "MOD", FlowCommand::Modify},
+    {"modify_strict", "MOD_STRICT", FlowCommand::ModifyStrict},
+    {"delete", "DEL", FlowCommand::Delete},
+    {"delete_strict", "DEL_STRICT", FlowCommand::DeleteStrict},
+};
+
+/// "match,actions=…" taken apart; `actions` is nothing if the word is not there.
+struct Halves {
+  std::string_view match;
+  std::optional<std::string_view> actions;
+};
+
+Halves split_actions(std::string_view text) {
+  for (std::size_t at = text.find("action"); at != std::string_view::npos; at = text.find("action", at + 1)) {
+    const bool begins_word = at == 0 || text[at - 1] == ',' || text[at - 1] == ' ' || text[at - 1] == '\t';
+    std::size_t end = at + std::string_view("action").size();
+    if (end < text.size() && text[end] == 's') ++end;
+    if (begins_word && end < text.size() && text[end] == '=')
+      return {text.substr(0, at), text.substr(end + 1)};
+  }
+  return {text, std::nullopt};
+}
+
+template <typename T>
+Status assign_number(const Word& word, T& target) {
+  SLUICE_ASSIGN(const std::uint64_t value, parse_number(word.argument, static_cast<T>(~T{0}), word.name));
+  target = static_cast<T>(value);
+  return {};
+}
+
+Status parse_cookie(const Word& word, FlowSpec& flow) {
+  const auto slash = word.argument.find('/');
+  SLUICE_ASSIGN(const std::uint64_t value,
+                parse_number(word.argument.substr(0, slash), ~std::uint64_t{0}, "cookie"));
+  if (slash == std::string_view::npos) {
+    if (deletes(flow.command))
+      return fail("cookie=" + std::string(word.argument) +
+                  ": cannot set cookie of flows that are deleted: expected cookie=VALUE/MASK, or /-1");
+    flow.new_cookie = value;
+    return {};
+  }
+  if (flow.command == FlowCommand::Add) return fail("flow additions cannot use a cookie mask");
+  const std::string_view mask = word.argument.substr(slash + 1);
+  flow.cookie_mask = ~std::uint64_t{0};
+  if (mask != "-1") {
+    SLUICE_ASSIGN(flow.cookie_mask, parse_number(mask, ~std::uint64_t{0}, "cookie mask"));
+  }
+  flow.cookie = value & flow.cookie_mask;
+  return {};
+}
+
+bool is_counter(std::string_view name) {
+  for (const std::string_view known : {"duration", "n_packets", "n_bytes", "idle_age", "hard_age"})
+    if (name == known) return true;
+  return false;
+}
+
+/// One word of a flow that is not a match; false if it is none that we know.
+Result<bool> parse_option(const Word& word, const Names& names, FlowSpec& flow) {
+  const std::string_view name = word.name;
+  if (name == "table") {
+    const auto table = parse_table(word.argument, names);
+    if (!table)
+      return fail("unknown table \"" + std::string(word.argument) +
+                  "\": expected 0 to 254 or a table's name");
+    flow.table = *table;
+    if (*table != kNoTable)
+      flow.usable =
+          flow.usable & Protocols(Protocols::kOf10TableId | Protocols::kNxmTableId | Protocols::kOf11Up);
+  } else if (name == "priority") {
+    SLUICE_TRY(assign_number(word, flow.priority));
+  } else if (name == "idle_timeout") {
+    SLUICE_TRY(assign_number(word, flow.idle_timeout));
+  } else if (name == "hard_timeout") {
+    SLUICE_TRY(assign_number(word, flow.hard_timeout));
+  } else if (name == "importance") {
+    SLUICE_TRY(assign_number(word, flow.importance));
+  } else if (name == "cookie") {
+    SLUICE_TRY(parse_cookie(word, flow));
+  } else if (name == "out_port" && deletes(flow.command)) {
+    const auto port = parse_port(word.argument, names);
+    if (!port) return fail(std::string(word.argument) + " is not a valid OpenFlow port");
+    flow.out_port = *port;
+  } else if (name == "out_group" && deletes(flow.command)) {
+    SLUICE_TRY(assign_number(word, flow.out_group));
+    flow.usable = flow.usable & Protocols(Protocols::kOf11Up);
+  } else if (name == "send_flow_rem") {
+    flow.flags.send_flow_rem = true;
+  } else if (name == "check_overlap") {
+    flow.flags.check_overlap = true;
+  } else if (name == "reset_counts") {
+    flow.flags.reset_counts = true;
+    flow.usable = flow.usable & Protocols(Protocols::kAnyOxm);
+  } else if (name == "no_packet_counts") {
+    flow.flags.no_packet_counts = true;
+    flow.usable = flow.usable & Protocols(Protocols::kOf13Up);
+  } else if (name == "no_byte_counts") {
+    flow.flags.no_byte_counts = true;
+    flow.usable = flow.usable & Protocols(Protocols::kOf13Up);
+  } else if (is_counter(name)) {
+    // What dump-flows prints may be read back; what was counted is not part of the flow.
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/// What a word of the match says about protocols. Shorthands fit them all, except that OpenFlow 1.0 and 1.1
+/// can't look behind IPv6 (see parse_flow).
+Protocols word_protocols(const Word& word, const Names& names) {
+  const field::FieldSpec* spec = field::find_field(word.name);
+  if (spec == nullptr || word.argument.empty()) return Protocols::kAll;
+  const auto value = field::parse_value(*spec, word.argument, names.ports);
+  return value ? field_protocols(spec->id, value->mask) : Protocols(Protocols::kNxmOrOxm);
+}
+
+std::string match_with_priority(const FlowSpec& flow, const Names& names) {
+  std::string text = field::format_match(flow.match, names.ports);
+  if (flow.priority != kDefaultPriority)
+    text = fmt::format("priority={}{}{}", flow.priority, text.empty() ? "" : ",", text);
+  return text;
+}
+
+/// "send_flow_rem check_overlap " …
+std::string flag_words(const FlowFlags& flags, std::string_view separator) {
+  std::string text;
+  const auto add = [&](bool set, std::string_view name) {
+    if (set) text += std::string(name) + std::string(separator);
+  };
+  add(flags.send_flow_rem, "send_flow_rem");
+  add(flags.check_overlap, "check_overlap");
+  add(flags.reset_counts, "reset_counts");
+  add(flags.no_packet_counts, "no_packet_counts");
+  add(flags.no_byte_counts, "no_byte_counts");
+  return text;
+}
+
+/// Flags in the order of a dumped flow.
+std::string dump_options(const FlowSpec& flow) {
+  std::string text;
+  if (flow.idle_timeout != 0) text += fmt::format("idle_timeout={}, ", flow.idle_timeout);
+  if (flow.hard_timeout != 0) text += fmt::format("hard_timeout={}, ", flow.hard_timeout);
+  text += flag_words(flow.flags, " ");
+  if (flow.importance != 0) text += fmt::format("importance={}, ", flow.importance);
+  return text;
+}
+
+std::string match_and_actions(const FlowSpec& flow, const Names& names) {
+  std::string match = match_with_priority(flow, names);
+  if (!match.empty()) match += ' ';
+  return match + "actions=" + format_actions(flow.actions, names);
+}
+
+}  // namespace
+
+Result<FlowSpec> parse_flow(std::string_view text, const FlowParseOptions& options) {
+  FlowSpec flow{.command = options.command};
+  const Halves halves = split_actions(text);
+  std::string_view rest = halves.match;
+  while (const auto word = next_word(rest)) {
+    SLUICE_ASSIGN(const bool option, parse_option(*word, options.names, flow));
+    if (option) continue;
+    SLUICE_ASSIGN(const bool matched, field::parse_match_word(flow.match, word->name, word->argument,
+                                                              word->has_argument, options.names.ports));
+    if (!matched) {
+      if (!word->has_argument)
+        return fail("field " + std::string(word->name) + " missing value: expected a match or an option");
+      return fail("unknown keyword " + std::string(word->name) +
+                  ": expected a match field or an option of a flow");
+    }
+    flow.usable = flow.usable & word_protocols(*word, options.names);
+  }
+  SLUICE_ASSIGN(std::string dropped, field::settle_match(flow.match));
+  if (!dropped.empty()) flow.warnings.push_back(std::move(dropped));
+  if (std::string never = field::impossible_match(flow.match); !never.empty())
+    flow.warnings.push_back(std::move(never));
+  if (field::fixed_eth_type(flow.match) == 0x86dd &&
+      field::get(flow.match, field::FieldId::IpProto).mask != 0)
+    flow.usable = flow.usable & Protocols(Protocols::kNxmOrOxm);
+
+  if (deletes(flow.command)) {
+    if (halves.actions) return fail("actions= in a flow to be deleted: expected only a match");
+    return flow;
+  }
+  if (!halves.actions) return fail("must specify an action: expected actions=… behind the match");
+  SLUICE_ASSIGN(flow.actions, parse_actions(*halves.actions, options.names));
+  settle(flow.actions, flow.match);
+  if (options.check)
+    SLUICE_TRY(
+        check(flow.actions, flow.match,
+              {.table = flow.table == kNoTable ? std::uint8_t{0} : flow.table, .version = options.version}));
+  flow.usable = flow.usable & usable_protocols(flow.actions, flow.match);
+  return flow;
+}
+
+FlowFile parse_flow_file(std::string_view text, std::string_view file_name, const FlowParseOptions& options) {
+  FlowFile file;
+  for (unsigned number = 1; !text.empty(); ++number) {
+    const auto newline = text.find('\n');
+    std::string_view line = text.substr(0, newline);
+    text = newline == std::string_view::npos ? std::string_view{} : text.substr(newline + 1);
+    line = trim(line.substr(0, line.find('#')));
+    if (line.empty()) continue;
+
+    FlowParseOptions line_options = options;
+    for (const CommandName& name : kCommands) {
+      const std::size_t length = name.word.size();
+      if (!line.starts_with(name.word) ||
+          (line.size() > length && line[length] != ' ' && line[length] != '\t'))
+        continue;
+      line_options.command = name.command;
+      line = trim(line.substr(length));
+      break;
+    }
+    auto flow = parse_flow(line, line_options);
+    if (flow) {
+      file.flows.push_back(std::move(*flow));
+    } else {
+      flow.error().message = fmt::format("{}:{}: {}", file_name, number, flow.error().message);
+      file.errors.push_back(std::move(flow).error());
+    }
+  }
+  return file;
+}
+
+std::string format_flow_mod(const FlowSpec& flow, const Names& names) {
+  std::string text;
+  for (const CommandName& name : kCommands)
+    if (name.command == flow.command) text += name.printed;
+  if (flow.table != 0) text += " table:" + (flow.table == kNoTable ? "255" : format_table(flow.table, names));
+  text += ' ';
+  text += match_with_priority(flow, names);
+  if (text.back() != ' ') text += ' ';
+  if (flow.new_cookie.value_or(0) != 0) text += fmt::format("cookie:{} ", hex(*flow.new_cookie));
+  if (flow.cookie_mask != 0) text += fmt::format("cookie:{}/{} ", hex(flow.cookie), hex(flow.cookie_mask));
+  if (flow.idle_timeout != 0) text += fmt::format("idle:{} ", flow.idle_timeout);
+  if (flow.hard_timeout != 0) text += fmt::format("hard:{} ", flow.hard_timeout);
+  if (flow.importance != 0) text += fmt::format("importance:{} ", flow.importance);
+  if (flow.out_port != of_port::kNone) text += fmt::format("out_port:{} ", format_port(flow.out_port, names));
+  if (flow.out_group != 0xffffffff) text += fmt::format("out_group:{} ", flow.out_group);
+  text += flag_words(flow.flags, " ");
+  return text + "actions=" + format_actions(flow.actions, names);
+}
+
+std::string format_flow(const FlowSpec& flow, const Names& names) {
+  std::string text;
+  const auto add = [&](const std::string& word) {
+    if (!word.empty()) text += (text.empty() ? "" : ",") + word;
+  };
+  if (flow.new_cookie.value_or(0) != 0) add("cookie=" + hex(*flow.new_cookie));
+  if (flow.cookie_mask != 0) add("cookie=" + hex(flow.cookie) + "/" + hex(flow.cookie_mask));
+  if (flow.table != kNoTable) add("table=" + format_table(flow.table, names));
+  if (flow.idle_timeout != 0) add(fmt::format("idle_timeout={}", flow.idle_timeout));
+  if (flow.hard_timeout != 0) add(fmt::format("hard_timeout={}", flow.hard_timeout));
+  if (flow.importance != 0) add(fmt::format("importance={}", flow.importance));
+  if (flow.out_port != of_port::kNone) add("out_port=" + format_port(flow.out_port, names));
+  if (flow.out_group != 0xffffffff) add(fmt::format("out_group={}", flow.out_group));
+  std::string flags = flag_words(flow.flags, ",");
+  if (!flags.empty()) flags.pop_back();
+  add(flags);
+  add(match_with_priority(flow, names));
+  if (!deletes(flow.command)) add("actions=" + format_actions(flow.actions, names));
+  return text;
+}
+
+std::string format_flow_stats(const FlowSpec& flow, const FlowCounters& counters, const Names& names) {
+  const std::int64_t seconds = counters.duration_ns / 1'000'000'000;
+  const std::int64_t milliseconds = counters.duration_ns / 1'000'000 % 1000;
+  std::string duration = std::to_string(seconds);
+  if (counters.duration_ns % 1'000'000'000 != 0) duration += fmt::format(".{:03}", milliseconds);
+  std::string text = fmt::format("cookie={:#x}, duration={}s, table={}, n_packets={}, n_bytes={}, ",
+                                 flow.new_cookie.value_or(0), duration,
+                                 format_table(flow.table == kNoTable ? std::uint8_t{0} : flow.table, names),
+                                 counters.packets, counters.bytes);
+  text += dump_options(flow);
+  if (counters.idle_age_s >= 0) text += fmt::format("idle_age={}, ", counters.idle_age_s);
+  if (counters.hard_age_s >= 0) text += fmt::format("hard_age={}, ", counters.hard_age_s);
+  return text + match_and_actions(flow, names);
+}
+
+std::string format_flow_without_stats(const FlowSpec& flow, const Names& names) {
+  std::string text;
+  if (flow.new_cookie.value_or(0) != 0) text += fmt::format("cookie={:#x}, ", *flow.new_cookie);
+  if (flow.table != kNoTable && flow.table != 0)
+    text += fmt::format("table={}, ", format_table(flow.table, names));
+  return text + dump_options(flow) + match_and_actions(flow, names);
+}
+
+Protocols common_protocols(const std::vector<FlowSpec>& flows) {
+  Protocols common;
+  for (const FlowSpec& flow : flows) common = common & flow.usable;
+  return common;
+}
+
+Result<std::string> format_parsed_flows(const std::vector<FlowSpec>& flows, Protocols allowed,
+                                        const Names& names) {
+  const Protocols common = common_protocols(flows);
+  std::string text = "usable protocols: " + format_protocols(common) + "\n";
+  const auto chosen = choose_protocol(common, allowed);
+  if (!chosen) return fail("no usable protocol: the flows can be expressed in " + format_protocols(common));
+  text += "chosen protocol: " + protocol_name(*chosen) + "\n";
+
+  const OfVersion version = version_of(*chosen);
+  const bool carries_table = *chosen != Protocols::kOf10 && *chosen != Protocols::kNxm;
+  const bool nxm = (static_cast<unsigned>(*chosen) & Protocols::kAnyNxm) != 0;
+  unsigned xid = 1;
+  for (const FlowSpec& flow : flows) {
+    FlowSpec seen = flow;
+    SLUICE_ASSIGN(seen.actions, as_seen_by(flow.actions, version));
+    settle(seen.actions, seen.match);
+    if (!carries_table)
+      seen.table = 0;
+    else if (version >= OfVersion::k11 && seen.table == kNoTable && !deletes(seen.command))
+      seen.table = 0;
+    if (version < OfVersion::k14) seen.importance = 0;
+    text += nxm ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
+    if (version >= OfVersion::k11) text += fmt::format(" (OF1.{})", static_cast<unsigned>(version) - 1);
+    text += fmt::format(" (xid={:#x}): {}\n", xid++, format_flow_mod(seen, names));
+  }
+  return text;
+}
+
+}  // namespace sluice::action
