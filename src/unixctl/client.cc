@@ -89,7 +89,12 @@ Result<Client::Answer> Client::call(const std::string& command, std::span<const 
     SLUICE_ASSIGN(jsonrpc::Message message, jsonrpc::parse_message(*text));
     if (message.id != id) return broken("an answer to another request");
     const bool refused = message.kind == jsonrpc::Message::Kind::Error;
-    jsonrpc::Json& body = refused ? message.error : message.result;
+    jsonrpc::Json body = std::move(refused ? message.error : message.result);
+    // A daemon that was asked for JSON wraps its texts.
+    if (body.is_object() && body.contains("reply")) {
+      jsonrpc::Json wrapped = std::move(body["reply"]);
+      body = wrapped.is_string() ? std::move(wrapped) : jsonrpc::Json(wrapped.dump());
+    }
     if ((!refused && message.kind != jsonrpc::Message::Kind::Reply) || !body.is_string())
       return broken("the answer is not a text");
     return Answer{std::move(body.get_ref<std::string&>()), refused};

@@ -61,6 +61,7 @@ struct Server::Impl {
     }
     /// Runs the oldest waiting request if none is being answered.
     void serve();
+    bool json() const { return json_; }
     bool idle() const { return !pending_ && waiting_.empty() && connection_.queued() == 0; }
 
    private:
@@ -71,11 +72,14 @@ struct Server::Impl {
       serve();
     }
     void end() { server_.sessions.erase(id_); }
+    /// set-options, with which `ovs-appctl --format json` (Open vSwitch 3.4) begins.
+    Result<std::string> set_options(Args args);
 
     Impl& server_;
     std::uint64_t id_;
     io::Held<Answer> pending_;  ///< the request being answered
     std::deque<jsonrpc::Message> waiting_;
+    bool json_ = false;  ///< the client wants answers wrapped in an object
     jsonrpc::Connection connection_;
   };
 
@@ -99,9 +103,12 @@ struct Server::Impl {
 void Server::Impl::Answer::answer(Result<std::string> result) {
   if (session_ == nullptr) return;
   Session& session = *std::exchange(session_, nullptr);
-  session.answered(
-      result ? jsonrpc::Message::reply(std::move(id_), as_lines(std::move(*result)))
-             : jsonrpc::Message::failure(std::move(id_), as_lines(std::move(result.error().message))));
+  if (!result)
+    return session.answered(
+        jsonrpc::Message::failure(std::move(id_), as_lines(std::move(result.error().message))));
+  jsonrpc::Json text = as_lines(std::move(*result));
+  if (session.json()) text = {{"reply-format", "plain"}, {"reply", std::move(text)}};
+  session.answered(jsonrpc::Message::reply(std::move(id_), std::move(text)));
 }
 
 void Server::Impl::Session::serve() {
@@ -117,7 +124,16 @@ void Server::Impl::Session::serve() {
       return answer->answer(fail(fmt::format("\"{}\" command has non-string argument", request.method)));
     args.push_back(param.get<std::string>());
   }
+  if (request.method == "set-options") return answer->answer(set_options(args));
   server_.commands.run(request.method, args, Reply(io::Held<Reply::Sink>(&*answer)));
+}
+
+Result<std::string> Server::Impl::Session::set_options(Args args) {
+  const bool format = args.size() == 2 && args[0] == "--format";
+  if (!format || (args[1] != "json" && args[1] != "text"))
+    return fail("\"set-options\" command takes --format json or --format text");
+  json_ = args[1] == "json";
+  return std::string();
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -225,6 +225,21 @@ TEST_F(ServerTest, SpeaksTheProtocolOfOvsAppctl) {
   });
 }
 
+TEST_F(ServerTest, AnswersAreWrappedForClientsThatWantJson) {
+  with_client([&] {
+    EXPECT_EQ(exchange(R"({"method":"set-options","params":["--format","json"],"id":0})"
+                       R"({"method":"version","params":[],"id":1}{"method":"refuse","params":[],"id":2})"),
+              R"({"id":0,"result":{"reply":"","reply-format":"plain"},"error":null})"
+              R"({"id":1,"result":{"reply":"testd (Sluice) 0.1\n","reply-format":"plain"},"error":null})"
+              R"({"id":2,"result":null,"error":"not today\n"})");
+    auto client = Client::connect(path_);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(client->call("set-options", Strings{"--format", "xml"})->refused);
+    EXPECT_FALSE(client->call("set-options", Strings{"--format", "json"})->refused);
+    EXPECT_EQ(client->call("version", {})->text, "testd (Sluice) 0.1\n");
+  });
+}
+
 TEST_F(ServerTest, LogCommandsWork) {
   log_.logger("bridge");
   with_client([&] {
