@@ -104,7 +104,6 @@ Status CtAction::parse(const Word& word, const ParseContext& context, ActionList
   if (context.place == Place::CtExec)
     return fail("ct action doesn't support nested action ct", OfError::BacBadArgument);
   CtAction ct;
-  ActionList exec;
   const ParseContext nested{.names = context.names, .place = Place::CtExec, .depth = context.depth + 1};
   std::string_view rest = word.argument;
   while (const auto argument = next_word(rest)) {
@@ -132,13 +131,12 @@ Status CtAction::parse(const Word& word, const ParseContext& context, ActionList
     } else if (argument->name == "nat") {
       SLUICE_TRY(NatAction::parse(*argument, nested, ct.nested));
     } else if (argument->name == "exec") {
-      SLUICE_TRY(parse_list(argument->argument, nested, exec));
+      SLUICE_TRY(parse_list(argument->argument, nested, ct.nested));
     } else {
       return fail("invalid argument to \"ct\" action: `" + std::string(argument->name) +
                   "': expected commit, force, table, zone, alg, nat or exec");
     }
   }
-  ct.nested.append(std::move(exec));
   SLUICE_TRY(check_arguments(ct));
   out.push_back(std::move(ct));
   return {};

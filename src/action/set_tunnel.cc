@@ -40,7 +40,7 @@ Status SetTunnel::parse(const Word& word, const ParseContext&, ActionList& out) 
   return {};
 }
 void SetTunnel::format(std::string& out, const Names&) const {
-  out += (wide ? "set_tunnel64:0x" : "set_tunnel:0x") + (id == 0 ? "0" : hex(id).substr(2));
+  out += (wide ? "set_tunnel64:" : "set_tunnel:") + hex(id);
 }
 void SetTunnel::encode(Encoder& out) const {
   if (out.version() >= OfVersion::k12) {
