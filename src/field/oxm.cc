@@ -417,7 +417,7 @@ std::string format_oxm_text(Bytes bytes) {
     const Bytes payload = in.take(header->payload());
     const std::size_t half = header->masked() ? payload.size() / 2 : payload.size();
     text += fmt::format("{}({}", name, hex_bytes(payload.first(half)));
-    if (header->masked()) text += "/" + hex_bytes(payload.subspan(half));
+    if (header->masked()) text.append("/").append(hex_bytes(payload.subspan(half)));
     text += ")";
   }
   return text;
