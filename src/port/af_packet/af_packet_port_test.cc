@@ -54,6 +54,9 @@ class AfPacketTest : public ::testing::Test {
     const NetworkNamespace::Entered inside(space_);
     auto port = AfPacketPort::open(name);
     EXPECT_TRUE(port) << port.error().message;
+    // The kernel starts a new link from a work queue: until then it drops what is sent.
+    for (int tries = 0; port && !(*port)->link_up() && tries < 500; ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return port ? std::move(*port) : nullptr;
   }
   void send(AfPacketPort& port, const Frame& frame, const Offload& offload = {}) {
