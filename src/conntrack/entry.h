@@ -87,10 +87,13 @@ struct alignas(64) Entry {
   }
   std::uint8_t scale(Direction d) const { return nibble(scales, d); }
   void set_scale(Direction d, std::uint8_t value) { set_nibble(scales, d, value); }
-  bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
+  /// Atomic, though the lock is held: others try to take it.
+  std::uint8_t flag_bits() const { return __atomic_load_n(&flags, __ATOMIC_RELAXED); }
+  bool has(std::uint8_t flag) const { return (flag_bits() & flag) != 0; }
   void set_flags(std::uint8_t value) { store_flags(value, std::memory_order_relaxed); }
   void set_flag(std::uint8_t flag, bool on) {
-    store_flags(static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag), std::memory_order_relaxed);
+    store_flags(static_cast<std::uint8_t>(on ? flag_bits() | flag : flag_bits() & ~flag),
+                std::memory_order_relaxed);
   }
 
   void count(Direction d, std::uint32_t n_bytes) {
@@ -111,6 +114,16 @@ struct alignas(64) Entry {
     return bytes[static_cast<unsigned>(d)] + fresh_bytes[static_cast<unsigned>(d)];
   }
 
+  /// A copy to look at; this entry is locked.
+  void copy_to(Entry& other) const {
+    const auto* from = reinterpret_cast<const std::uint8_t*>(this);
+    auto* to = reinterpret_cast<std::uint8_t*>(&other);
+    std::memcpy(to, from, offsetof(Entry, flags));
+    std::memcpy(to + offsetof(Entry, zone), from + offsetof(Entry, zone),
+                sizeof(Entry) - offsetof(Entry, zone));
+    other.flags = flag_bits();
+  }
+
   void lock() {
     std::atomic_ref<std::uint8_t> word(flags);
     for (;;) {
@@ -122,7 +135,7 @@ struct alignas(64) Entry {
       cpu_relax();
     }
   }
-  void unlock() { store_flags(static_cast<std::uint8_t>(flags & ~kLocked), std::memory_order_release); }
+  void unlock() { store_flags(static_cast<std::uint8_t>(flag_bits() & ~kLocked), std::memory_order_release); }
 
  private:
   static std::uint8_t nibble(std::uint8_t pair, Direction d) {

@@ -88,7 +88,7 @@ bool ipv6_matches(const Entry& entry, const Probe& probe, bool forward, bool bac
       (entry.src == probe.dst) & (entry.dst == probe.src) & (entry.ports == probe.reverse_ports);
   const std::uint8_t kind = Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0);
   if (!((forward | backward) & (entry.proto == probe.proto) & (entry.zone == zone) &
-        ((entry.flags & (Entry::kLive | Entry::kIpv6)) == kind)))
+        ((entry.flag_bits() & (Entry::kLive | Entry::kIpv6)) == kind)))
     return false;
   direction = static_cast<Direction>(!forward);
   return !probe.is_ipv6() || ipv6_matches(entry, probe, forward, backward, direction);
@@ -648,15 +648,14 @@ PeekResult Tracker::peek(const Packet& packet, std::uint16_t zone, Instant now) 
   classify(packet, t.secret, zone, probe);
   if (probe.reason != Reason::None) return invalid(probe.reason);
 
-  alignas(Entry) std::uint8_t storage[sizeof(Entry)];
-  auto& copy = *reinterpret_cast<Entry*>(storage);
+  Entry copy{};
   Direction direction = Direction::Original;
   const std::uint32_t name = t.index.find(probe.hash, [&](std::uint32_t candidate) {
     Entry& entry = t.slab[candidate];
     entry.lock();
     const bool found = matches(entry, probe, zone, direction) && !t.is_flushed(entry) &&
                        Impl::ticks_left(entry, t.timeouts(zone), CoarseTime::of(now)) > 0;
-    if (found) std::memcpy(storage, static_cast<const void*>(&entry), sizeof(Entry));
+    if (found) entry.copy_to(copy);
     entry.unlock();
     return found;
   });

@@ -1,4 +1,5 @@
-// What the tracker's tests share: a tracker on a manual clock, packets from the DSL, and exact deltas of all counters.
+// What the tracker's tests share: a tracker on a manual clock, packets from the DSL, and exact deltas of all
+// counters.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,8 +28,9 @@ inline std::string state_text(std::uint32_t state) {
 /// All counters by name; those of reasons as "reason.NAME".
 inline std::map<std::string, std::uint64_t> counter_map(const Tracker& tracker) {
   const TrackerCounters c = tracker.counters();
-  std::map<std::string, std::uint64_t> map = {{"created", c.created},     {"destroyed", c.destroyed}, {"expired", c.expired},
-                                              {"committed", c.committed}, {"lookups", c.lookups},     {"hits", c.hits}};
+  std::map<std::string, std::uint64_t> map = {{"created", c.created}, {"destroyed", c.destroyed},
+                                              {"expired", c.expired}, {"committed", c.committed},
+                                              {"lookups", c.lookups}, {"hits", c.hits}};
   for (unsigned i = 0; i < kReasonCount; ++i)
     map["reason." + std::string(reason_name(static_cast<Reason>(i)))] = c.by_reason[i];
   return map;
@@ -39,9 +41,11 @@ class TrackerFixture : public ::testing::Test {
   using Layers = sluice::testing::Layers;
   using Deltas = std::map<std::string, std::uint64_t>;
 
-  explicit TrackerFixture(TrackerOptions options = {.max_connections = 1000, .hash_secret = 7}) : tracker_(options) {}
+  explicit TrackerFixture(TrackerOptions options = {.max_connections = 1000, .hash_secret = 7})
+      : tracker_(options) {}
   ~TrackerFixture() override {
     for (packet::Packet* p : held_) pool_.give(p);
+    if (passing_ != nullptr) pool_.give(passing_);
   }
 
   packet::Packet* make(const Layers& layers) {
@@ -58,7 +62,11 @@ class TrackerFixture : public ::testing::Test {
     last_ = packet;
     return batch.empty() ? "dropped" : state_text(packet->meta.ct.state);
   }
-  std::string track(const Layers& layers, const CtRequest& request = {}) { return track(make(layers), request); }
+  std::string track(const Layers& layers, const CtRequest& request = {}) {
+    if (passing_ != nullptr) pool_.give(passing_);
+    passing_ = sluice::testing::make_packet(pool_, layers);
+    return track(passing_, request);
+  }
   /// With commit in zone 0.
   std::string commit(const Layers& layers) { return track(layers, {.commit = true}); }
   const packet::CtMetadata& meta() const { return last_->meta.ct; }
@@ -77,9 +85,12 @@ class TrackerFixture : public ::testing::Test {
   /// "SYN_SENT/CLOSED".
   std::string tcp_states() {
     const ConnectionSnapshot c = only_connection();
-    return tcp_state_name(static_cast<TcpState>(c.state[0])) + "/" + tcp_state_name(static_cast<TcpState>(c.state[1]));
+    return tcp_state_name(static_cast<TcpState>(c.state[0])) + "/" +
+           tcp_state_name(static_cast<TcpState>(c.state[1]));
   }
-  std::int64_t expires_in_seconds() { return (only_connection().expires_in_ns + 500'000'000) / 1'000'000'000; }
+  std::int64_t expires_in_seconds() {
+    return (only_connection().expires_in_ns + 500'000'000) / 1'000'000'000;
+  }
 
   void advance(Duration d) { clock_.advance(d); }
   void expire() {
@@ -104,6 +115,7 @@ class TrackerFixture : public ::testing::Test {
 
  private:
   std::vector<packet::Packet*> held_;
+  packet::Packet* passing_ = nullptr;
   packet::Packet* last_ = nullptr;
   Deltas baseline_;
 };

@@ -1,4 +1,5 @@
-// The tracker's own rules: commit, mark and label, zones, repeated ct, force, limits, expiry, flush, dump, peek.
+// The tracker's own rules: commit, mark and label, zones, repeated ct, force, limits, expiry, flush, dump,
+// peek.
 #include "conntrack/tracker.h"
 
 #include "conntrack/tracker_fixture.h"
@@ -14,7 +15,9 @@ Layers forth(std::uint16_t port = 1000) {
 Layers back(std::uint16_t port = 1000) {
   return Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Udp{.sport = 53, .dport = port};
 }
-be128 label(std::uint64_t hi, std::uint64_t lo) { return {be64{hi}, be64{lo}}; }
+be128 label(std::uint64_t hi, std::uint64_t lo) {
+  return {be64{hi}, be64{lo}};
+}
 
 class TrackerTest : public TrackerFixture {};
 
@@ -29,13 +32,18 @@ TEST_F(TrackerTest, NewPacketShowsItsOwnTuple) {
 }
 
 TEST_F(TrackerTest, MarkAndLabelUnderMaskOnEveryCommit) {
-  track(forth(), {.commit = true, .mark = 0xff, .mark_mask = 0xf0, .label = label(1, 2), .label_mask = label(~0ull, ~0ull)});
+  track(forth(), {.commit = true,
+                  .mark = 0xff,
+                  .mark_mask = 0xf0,
+                  .label = label(1, 2),
+                  .label_mask = label(~0ull, ~0ull)});
   EXPECT_EQ(meta().mark, 0xf0u);
   EXPECT_EQ(meta().label, label(1, 2));
   track(back(), {.mark = 0x0f, .mark_mask = 0x0f});  // no commit, no write
   EXPECT_EQ(meta().mark, 0xf0u);
   EXPECT_EQ(meta().label, label(1, 2));
-  track(back(), {.commit = true, .mark = 0x0a, .mark_mask = 0x0f, .label = label(0, 0), .label_mask = label(0, 2)});
+  track(back(),
+        {.commit = true, .mark = 0x0a, .mark_mask = 0x0f, .label = label(0, 0), .label_mask = label(0, 2)});
   EXPECT_EQ(meta().mark, 0xfau);
   EXPECT_EQ(meta().label, label(1, 0));
   track(forth(), {.commit = true, .label = label(0, 0), .label_mask = label(~0ull, ~0ull)});
@@ -106,7 +114,8 @@ TEST_F(TrackerTest, SecondCtAfterAFlushLooksAgain) {
 TEST_F(TrackerTest, ForceTurnsAConnectionRound) {
   track(forth(), {.commit = true, .mark = 1, .mark_mask = ~0u});
   const ConnectionSnapshot old = only_connection();
-  EXPECT_EQ(track(forth(), {.commit = true, .force = true}), "+new+trk");  // original direction: nothing to force
+  EXPECT_EQ(track(forth(), {.commit = true, .force = true}),
+            "+new+trk");  // original direction: nothing to force
   EXPECT_EQ(only_connection().id, old.id);
   EXPECT_EQ(track(back(), {.commit = true, .force = true, .mark = 2, .mark_mask = ~0u}), "+new+trk");
   const ConnectionSnapshot turned = only_connection();
@@ -128,12 +137,14 @@ TEST_F(TrackerTest, ForceAfterALookup) {
 
 TEST_F(TrackerTest, PacketsOfOneBatchSeeEachOther) {
   packet::PacketBatch batch, dropped;
-  std::vector<packet::Packet*> packets = {make(forth()), make(forth(1001)), make(back()), make(forth()), make(back(1001))};
+  std::vector<packet::Packet*> packets = {make(forth()), make(forth(1001)), make(back()), make(forth()),
+                                          make(back(1001))};
   for (packet::Packet* p : packets) batch.push(p);
   tracker_.process(batch, {.commit = true}, clock_.now(), dropped);
   std::vector<std::string> states;
   for (packet::Packet* p : packets) states.push_back(state_text(p->meta.ct.state));
-  EXPECT_EQ(states, (std::vector<std::string>{"+new+trk", "+new+trk", "+est+rpl+trk", "+est+trk", "+est+rpl+trk"}));
+  EXPECT_EQ(states,
+            (std::vector<std::string>{"+new+trk", "+new+trk", "+est+rpl+trk", "+est+trk", "+est+rpl+trk"}));
   EXPECT_EQ(tracker_.connections(), 2u);
 }
 
@@ -155,7 +166,8 @@ TEST_F(TrackerTest, FullTableDropsWhatWouldCreate) {
 TEST_F(TrackerTest, DroppedPacketsLeaveTheBatchInOrder) {
   tracker_.set_max_connections(1);
   packet::PacketBatch batch, dropped;
-  std::vector<packet::Packet*> packets = {make(forth(1)), make(forth(2)), make(back(1)), make(forth(3)), make(forth(1))};
+  std::vector<packet::Packet*> packets = {make(forth(1)), make(forth(2)), make(back(1)), make(forth(3)),
+                                          make(forth(1))};
   for (packet::Packet* p : packets) batch.push(p);
   tracker_.process(batch, {.commit = true}, clock_.now(), dropped);
   EXPECT_EQ(std::vector<packet::Packet*>(batch.begin(), batch.end()),
@@ -282,7 +294,9 @@ TEST_F(TrackerTest, FlushOfAZone) {
 TEST_F(TrackerTest, FlushedMemoryComesBack) {
   for (int round = 0; round < 20; ++round) {
     for (std::uint32_t i = 0; i < 1000; ++i)
-      ASSERT_EQ(commit(Ip4{.src = be32{0x0a000000u + i}, .dst = be32{0x0b000000u + static_cast<std::uint32_t>(round)}} / Udp{}),
+      ASSERT_EQ(commit(Ip4{.src = be32{0x0a000000u + i},
+                           .dst = be32{0x0b000000u + static_cast<std::uint32_t>(round)}} /
+                       Udp{}),
                 "+new+trk");
     tracker_.flush(0);
     expire();

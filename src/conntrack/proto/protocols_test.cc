@@ -1,4 +1,5 @@
-// UDP, ICMP, ICMPv6, SCTP, other protocols, and what is invalid before any of them, through the whole tracker.
+// UDP, ICMP, ICMPv6, SCTP, other protocols, and what is invalid before any of them, through the whole
+// tracker.
 #include "conntrack/tracker_fixture.h"
 
 namespace sluice::conntrack {
@@ -8,10 +9,18 @@ using namespace sluice::testing;
 
 constexpr const char* kA = "10.0.0.1";
 constexpr const char* kB = "10.0.0.2";
-Ip4 forth() { return {.src = kA, .dst = kB}; }
-Ip4 back() { return {.src = kB, .dst = kA}; }
-Udp query() { return {.sport = 1000, .dport = 53}; }
-Udp answer() { return {.sport = 53, .dport = 1000}; }
+Ip4 forth() {
+  return {.src = kA, .dst = kB};
+}
+Ip4 back() {
+  return {.src = kB, .dst = kA};
+}
+Udp query() {
+  return {.sport = 1000, .dport = 53};
+}
+Udp answer() {
+  return {.sport = 53, .dport = 1000};
+}
 
 class ProtocolsTest : public TrackerFixture {};
 
@@ -30,7 +39,8 @@ TEST_F(ProtocolsTest, UdpIsNewUntilAnswered) {
 }
 
 TEST_F(ProtocolsTest, UdpOverIpv6BothDirections) {
-  const Ip6 there{.src = "2001:db8::1", .dst = "2001:db8::2"}, here{.src = "2001:db8::2", .dst = "2001:db8::1"};
+  const Ip6 there{.src = "2001:db8::1", .dst = "2001:db8::2"},
+      here{.src = "2001:db8::2", .dst = "2001:db8::1"};
   EXPECT_EQ(commit(there / query()), "+new+trk");
   EXPECT_EQ(track(here / answer()), "+est+rpl+trk");
   EXPECT_EQ(track(Ip6{.src = "2001:db8::3", .dst = "2001:db8::2"} / query()), "+new+trk");
@@ -53,10 +63,13 @@ TEST_F(ProtocolsTest, EchoHasAnIdAndAnAnswer) {
   EXPECT_EQ(meta().original.dst_port, be16{0});  // code
   EXPECT_EQ(track(forth() / echo(7)), "+est+trk");
   forget_counters();
-  EXPECT_EQ(track(forth() / Icmp4{.type = 0, .code = 0, .id = 7}), "+inv+trk");  // the asker does not answer itself
+  EXPECT_EQ(track(forth() / Icmp4{.type = 0, .code = 0, .id = 7}),
+            "+inv+trk");  // the asker does not answer itself
   EXPECT_EQ(track(forth() / Icmp4{.type = 8, .code = 1, .id = 7}), "+inv+trk");
   EXPECT_EQ(track(forth() / Icmp4{.type = 17, .code = 0, .id = 7}), "+inv+trk");
-  expect_delta({{"lookups", 1}, {"reason.reply_without_connection", 1}, {"reason.icmp_bad_code", 1},
+  expect_delta({{"lookups", 1},
+                {"reason.reply_without_connection", 1},
+                {"reason.icmp_bad_code", 1},
                 {"reason.icmp_unsupported_type", 1}});
 }
 
@@ -70,7 +83,8 @@ TEST_F(ProtocolsTest, TimestampIsAnotherConnectionThanEcho) {
 }
 
 TEST_F(ProtocolsTest, Icmpv6Echo) {
-  const Ip6 there{.src = "2001:db8::1", .dst = "2001:db8::2"}, here{.src = "2001:db8::2", .dst = "2001:db8::1"};
+  const Ip6 there{.src = "2001:db8::1", .dst = "2001:db8::2"},
+      here{.src = "2001:db8::2", .dst = "2001:db8::1"};
   EXPECT_EQ(track(here / Icmp6{.type = 129, .code = 0, .id = 9}), "+inv+trk");
   EXPECT_EQ(commit(there / Icmp6{.type = 128, .code = 0, .id = 9}), "+new+trk");
   EXPECT_EQ(track(here / Icmp6{.type = 129, .code = 0, .id = 9}), "+est+rpl+trk");
@@ -78,8 +92,10 @@ TEST_F(ProtocolsTest, Icmpv6Echo) {
 }
 
 TEST_F(ProtocolsTest, NeighborDiscoveryIsNeverTracked) {
-  EXPECT_EQ(commit(Ip6{.src = "fe80::1", .dst = "fe80::2"} / Nd{.type = 135, .target = "fe80::2"}), "+inv+trk");
-  EXPECT_EQ(commit(Ip6{.src = "fe80::1", .dst = "ff02::16"} / (Icmp6{.type = 143, .code = 0} / Payload{.size = 20})),
+  EXPECT_EQ(commit(Ip6{.src = "fe80::1", .dst = "fe80::2"} / Nd{.type = 135, .target = "fe80::2"}),
+            "+inv+trk");
+  EXPECT_EQ(commit(Ip6{.src = "fe80::1", .dst = "ff02::16"} /
+                   (Icmp6{.type = 143, .code = 0} / Payload{.size = 20})),
             "+inv+trk");
   expect_delta({{"reason.neighbor_discovery", 2}});
 }
@@ -111,7 +127,8 @@ TEST_F(RelatedTest, ErrorsThatConcernNobodyAreInvalid) {
   const Icmp4 unreachable{.type = 3, .code = 3};
   EXPECT_EQ(commit(back() / (unreachable / (forth() / Udp{.sport = 9, .dport = 9}))), "+inv+trk");
   // Addressed to somebody who did not send what it quotes.
-  EXPECT_EQ(commit(Ip4{.src = "10.9.9.9", .dst = "10.0.0.7"} / (unreachable / (forth() / query()))), "+inv+trk");
+  EXPECT_EQ(commit(Ip4{.src = "10.9.9.9", .dst = "10.0.0.7"} / (unreachable / (forth() / query()))),
+            "+inv+trk");
   EXPECT_EQ(commit(back() / (unreachable / Payload{.size = 10})), "+inv+trk");
   expect_delta({{"lookups", 1}, {"reason.icmp_error_no_connection", 2}, {"reason.icmp_error_truncated", 1}});
   EXPECT_EQ(tracker_.connections(), 1u);
@@ -127,7 +144,8 @@ TEST_F(RelatedTest, Icmpv6TooBig) {
   const Ip6 there{.src = "2001:db8::1", .dst = "2001:db8::2"};
   commit(there / Tcp{.sport = 5, .dport = 6, .flags = "S"});
   EXPECT_EQ(track(Ip6{.src = "2001:db8:9::9", .dst = "2001:db8::1"} /
-                  (Icmp6{.type = 2, .code = 0, .rest = 1280} / (there / Tcp{.sport = 5, .dport = 6, .flags = "S"}))),
+                  (Icmp6{.type = 2, .code = 0, .rest = 1280} /
+                   (there / Tcp{.sport = 5, .dport = 6, .flags = "S"}))),
             "+rel+rpl+trk");
   EXPECT_EQ(meta().original.proto, 6);
   EXPECT_TRUE(meta().original.is_ipv6);

@@ -19,17 +19,28 @@ struct Seg {
 class TcpTest : public TrackerFixture {
  protected:
   static Layers client(const Seg& s) {
-    return Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} /
-           (Tcp{.sport = 1000, .dport = 80, .flags = s.flags, .seq = s.seq, .ack = s.ack, .window = s.window, .wscale = s.scale} /
-            Payload{.size = s.data});
+    return Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / (Tcp{.sport = 1000,
+                                                            .dport = 80,
+                                                            .flags = s.flags,
+                                                            .seq = s.seq,
+                                                            .ack = s.ack,
+                                                            .window = s.window,
+                                                            .wscale = s.scale} /
+                                                        Payload{.size = s.data});
   }
   static Layers server(const Seg& s) {
-    return Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} /
-           (Tcp{.sport = 80, .dport = 1000, .flags = s.flags, .seq = s.seq, .ack = s.ack, .window = s.window, .wscale = s.scale} /
-            Payload{.size = s.data});
+    return Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} / (Tcp{.sport = 80,
+                                                            .dport = 1000,
+                                                            .flags = s.flags,
+                                                            .seq = s.seq,
+                                                            .ack = s.ack,
+                                                            .window = s.window,
+                                                            .wscale = s.scale} /
+                                                        Payload{.size = s.data});
   }
   /// Client's next sequence number is 101, the server's 501.
-  void handshake(std::optional<std::uint8_t> client_scale = {}, std::optional<std::uint8_t> server_scale = {}) {
+  void handshake(std::optional<std::uint8_t> client_scale = {},
+                 std::optional<std::uint8_t> server_scale = {}) {
     EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = client_scale})), "+new+trk");
     EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = server_scale})), "+est+rpl+trk");
     EXPECT_EQ(track(client({.seq = 101, .ack = 501})), "+est+trk");
@@ -85,9 +96,11 @@ TEST_F(TcpTest, ImpossibleFlagsAreInvalidAndChangeNothing) {
 }
 
 TEST_F(TcpTest, InvalidPacketCarriesNoConnectionData) {
-  EXPECT_EQ(track(client({.flags = "S", .seq = 100}), {.commit = true, .mark = 5, .mark_mask = ~0u}), "+new+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100}), {.commit = true, .mark = 5, .mark_mask = ~0u}),
+            "+new+trk");
   EXPECT_EQ(meta().mark, 5u);
-  EXPECT_EQ(track(client({.flags = "SF", .seq = 101}), {.commit = true, .mark = 6, .mark_mask = ~0u}), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "SF", .seq = 101}), {.commit = true, .mark = 6, .mark_mask = ~0u}),
+            "+inv+trk");
   EXPECT_EQ(meta().mark, 0u);
   EXPECT_EQ(meta().connection, packet::CtMetadata::kNoConnection);
   EXPECT_EQ(only_connection().mark, 5u);
@@ -126,7 +139,8 @@ TEST_F(TcpTest, ScaledWindows) {
   EXPECT_EQ(c.window_scale[0], 4);
   EXPECT_EQ(c.window_scale[1], 2);
   EXPECT_EQ(c.tcp_flags[0], ConnectionSnapshot::kWindowScale);
-  // The client's ACK opened 1000 << 4 bytes to the server. The server's own segment of 1000 << 2 opens that to the client.
+  // The client's ACK opened 1000 << 4 bytes to the server. The server's own segment of 1000 << 2 opens that
+  // to the client.
   EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 9000})), "+est+rpl+trk");
   EXPECT_EQ(track(server({.seq = 9501, .ack = 101, .data = 8000})), "+inv+trk");
   EXPECT_EQ(track(server({.seq = 9501, .ack = 101, .data = 7000})), "+est+rpl+trk");
@@ -190,7 +204,8 @@ TEST_F(TcpTest, PortIsReusedAfterClose) {
   EXPECT_EQ(meta().connection, packet::CtMetadata::kNoConnection);
   EXPECT_EQ(only_connection().id, old.id);
   advance(Duration::seconds(1));
-  EXPECT_EQ(track(client({.flags = "S", .seq = 900'000}), {.commit = true, .mark = 3, .mark_mask = ~0u}), "+new+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 900'000}), {.commit = true, .mark = 3, .mark_mask = ~0u}),
+            "+new+trk");
   const ConnectionSnapshot fresh = only_connection();
   EXPECT_NE(fresh.id, old.id);
   EXPECT_NE(fresh.generation, old.generation);

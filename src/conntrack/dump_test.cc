@@ -1,0 +1,135 @@
+// The text of dumps, compared with lines that ovs-appctl dpctl/dump-conntrack (Open vSwitch 3.1) printed for
+// the same packets, except for ids, status and counters, which that tracker does not keep.
+#include "conntrack/dump.h"
+
+#include "conntrack/tracker_fixture.h"
+
+namespace sluice::conntrack {
+namespace {
+
+using namespace sluice::testing;
+
+class DumpTest : public TrackerFixture {
+ protected:
+  std::string line(DumpFormat format = {}) { return format_connection(only_connection(), format); }
+};
+
+TEST_F(DumpTest, TcpWithScalesMarkLabelAndZone) {
+  const CtRequest request{.commit = true,
+                          .zone = 9,
+                          .mark = 0x1f,
+                          .mark_mask = ~0u,
+                          .label = {be64{0xab}, be64{1}},
+                          .label_mask = {be64{~0ull}, be64{~0ull}}};
+  track(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} /
+            Tcp{.sport = 1000, .dport = 80, .flags = "S", .seq = 100, .wscale = 7},
+        request);
+  EXPECT_EQ(line(),
+            "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=1000,dport=80),reply=(src=10.0.0.2,dst=10.0.0.1,sport="
+            "80,dport=1000)"
+            ",zone=9,mark=31,labels=0xab0000000000000001,protoinfo=(state=SYN_SENT)");
+  EXPECT_EQ(
+      line({.verbose = true}),
+      "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=1000,dport=80),reply=(src=10.0.0.2,dst=10.0.0.1,sport=80,"
+      "dport=1000)"
+      ",id=1,zone=9,status=CONFIRMED,mark=31,labels=0xab0000000000000001,protoinfo=(state_orig=SYN_SENT,"
+      "state_reply=CLOSED,wscale_orig=7,wscale_reply=0,flags_orig=WINDOW_SCALE,flags_reply=0)");
+}
+
+TEST_F(DumpTest, TcpPickedUp) {
+  commit(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} /
+         Tcp{.sport = 1000, .dport = 80, .flags = "A", .seq = 100, .ack = 3});
+  EXPECT_EQ(line({.verbose = true, .statistics = true}),
+            "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=1000,dport=80,packets=1,bytes=40),reply=(src=10.0.0.2,"
+            "dst=10.0.0.1,"
+            "sport=80,dport=1000,packets=0,bytes=0),id=1,status=CONFIRMED,timeout=30,protoinfo=(state_orig="
+            "SYN_SENT,"
+            "state_reply=CLOSED,flags_orig=BE_LIBERAL,flags_reply=BE_LIBERAL)");
+}
+
+TEST_F(DumpTest, StatesThatTheShortFormMerges) {
+  ConnectionSnapshot c;
+  c.original.proto = 6;
+  const auto shown = [&](TcpState a, TcpState b) {
+    c.state[0] = static_cast<std::uint8_t>(a);
+    c.state[1] = static_cast<std::uint8_t>(b);
+    const std::string text = format_connection(c);
+    return text.substr(text.find("state="));
+  };
+  EXPECT_EQ(shown(TcpState::FinWait2, TcpState::Established), "state=TIME_WAIT)");
+  EXPECT_EQ(shown(TcpState::SynRecv, TcpState::SynSent), "state=ESTABLISHED)");
+  EXPECT_EQ(shown(TcpState::Established, TcpState::SynSent), "state=ESTABLISHED)");
+  EXPECT_EQ(shown(TcpState::SynSent, TcpState::Closed), "state=SYN_SENT)");
+  EXPECT_EQ(shown(TcpState::Established, TcpState::Closing), "state=CLOSING)");
+  EXPECT_EQ(shown(TcpState::TimeWait, TcpState::TimeWait), "state=TIME_WAIT)");
+}
+
+TEST_F(DumpTest, IcmpShowsTheTypeOfTheReply) {
+  commit(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Icmp4{.type = 8, .code = 0, .id = 7});
+  EXPECT_EQ(line(),
+            "icmp,orig=(src=10.0.0.1,dst=10.0.0.2,id=7,type=8,code=0),reply=(src=10.0.0.2,dst=10.0.0.1,id=7,"
+            "type=0,code=0)");
+}
+
+TEST_F(DumpTest, Ipv6AndNumberedProtocols) {
+  commit(Ip6{.src = "fc00::1", .dst = "fc00::2", .proto = 99} / Payload{"abc"});
+  EXPECT_EQ(
+      line(),
+      "99,orig=(src=fc00::1,dst=fc00::2,sport=0,dport=0),reply=(src=fc00::2,dst=fc00::1,sport=0,dport=0)");
+  EXPECT_EQ(protocol_name(132), "sctp");
+  EXPECT_EQ(protocol_name(58), "icmpv6");
+  EXPECT_EQ(protocol_name(47), "47");
+}
+
+TEST_F(DumpTest, TimeoutCountsDown) {
+  commit(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 1000, .dport = 53});
+  advance(Duration::milliseconds(500));
+  EXPECT_EQ(line({.statistics = true}),
+            "udp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=1000,dport=53,packets=1,bytes=28),reply=(src=10.0.0.2,"
+            "dst=10.0.0.1,"
+            "sport=53,dport=1000,packets=0,bytes=0),timeout=59");
+}
+
+TEST_F(DumpTest, Statistics) {
+  const Ip4 ip{.src = "10.0.0.1", .dst = "10.0.0.2"};
+  for (std::uint16_t port = 1; port <= 2; ++port) commit(ip / Tcp{.sport = port, .dport = 80, .flags = "S"});
+  commit(ip / Udp{.sport = 3, .dport = 4});
+  for (const std::uint8_t number : {47, 99, 136}) {
+    Ip4 other = ip;
+    other.proto = number;
+    commit(other / Payload{"abcdefgh"});
+  }
+  ConnectionStats stats;
+  for (const ConnectionSnapshot& c : connections()) stats.add(c);
+  EXPECT_EQ(stats.format(false),
+            "Connections Stats:\n    Total: 6\n  TCP: 2\n  UDP: 1\n  UDPLITE: 1\n  Other: 2\n");
+  EXPECT_EQ(
+      stats.format(true),
+      "Connections Stats:\n    Total: 6\n  TCP: 2\n    Conn per TCP states:\n\t  [SYN_SENT]=2\n  UDP: 1\n"
+      "  UDPLITE: 1\n  Other: 2\n");
+}
+
+TEST_F(DumpTest, FilterByPartsOfTuples) {
+  track(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Icmp4{.type = 8, .code = 0, .id = 7},
+        {.commit = true, .zone = 3});
+  const ConnectionSnapshot c = only_connection();
+  Filter filter;
+  EXPECT_TRUE(filter.matches(c));
+  filter.original.icmp_id = be16{7};
+  filter.original.icmp_type = 8;
+  filter.reply.icmp_type = 0;
+  EXPECT_TRUE(filter.matches(c));
+  filter.original.src_port = be16{7};  // ports are not ids
+  EXPECT_FALSE(filter.matches(c));
+  filter = {};
+  filter.zone = 4;
+  EXPECT_FALSE(filter.matches(c));
+  filter = {};
+  filter.label_mask = {be64{0}, be64{1}};
+  EXPECT_TRUE(filter.matches(c));
+  filter.label = {be64{0}, be64{1}};
+  EXPECT_FALSE(filter.matches(c));
+}
+
+}  // namespace
+}  // namespace sluice::conntrack
