@@ -76,10 +76,37 @@ MegaflowTable::Pass* MegaflowTable::find_pass(std::uint64_t word0) {
   return last_pass_ = it->second.get();
 }
 
+namespace {
+
+/// Looks the pending keys up side by side: all hashes and buckets, then megaflows, then comparisons, so that
+/// the latency of memory overlaps. Returns those still pending.
+std::uint32_t look_up_hashed(const Subtable& subtable, const flow::FlowKey* const* keys,
+                             std::uint32_t pending, Megaflow** found) {
+  std::uint64_t masked[limits::kBatchSize][kScratchWords];
+  std::uint64_t hashes[limits::kBatchSize];
+  for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    hashes[i] = subtable.mask_and_hash(*keys[i], masked[i]);
+    subtable.prefetch(hashes[i]);
+  }
+  for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
+    const Megaflow* const likely = subtable.likely(hashes[std::countr_zero(rest)]);
+    if (likely == nullptr) continue;
+    __builtin_prefetch(likely, 1);
+    __builtin_prefetch(likely->words.data());
+  }
+  for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    found[i] = subtable.find(hashes[i], masked[i]);
+    if (found[i] != nullptr) pending &= ~(std::uint32_t{1} << i);
+  }
+  return pending;
+}
+
+}  // namespace
+
 std::uint32_t MegaflowTable::look_up(const flow::FlowKey* const* keys, unsigned n, Megaflow** found) {
   SLUICE_DCHECK(n > 0 && n <= limits::kBatchSize);
-  std::uint64_t scratch[limits::kBatchSize][kScratchWords];
-  std::uint64_t hashes[limits::kBatchSize];
   for (unsigned i = 0; i < n; ++i) found[i] = nullptr;
 
   std::uint32_t unassigned = n == 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << n) - 1;
@@ -98,21 +125,14 @@ std::uint32_t MegaflowTable::look_up(const flow::FlowKey* const* keys, unsigned 
       for (auto& subtable : pass->subtables) {
         const auto tried = static_cast<unsigned>(std::popcount(pending));
         probes_ += tried;
-        for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
-          const int i = std::countr_zero(rest);
-          hashes[i] = subtable->mask_and_hash(*keys[i], scratch[i]);
-          subtable->prefetch(hashes[i]);
-        }
-        for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
-          const Megaflow* const likely = subtable->likely(hashes[std::countr_zero(rest)]);
-          if (likely == nullptr) continue;
-          __builtin_prefetch(likely, 1);
-          __builtin_prefetch(likely->words.data());
-        }
-        for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
-          const int i = std::countr_zero(rest);
-          found[i] = subtable->find(hashes[i], scratch[i]);
-          if (found[i] != nullptr) pending &= ~(std::uint32_t{1} << i);
+        if (subtable->has_few()) {
+          for (std::uint32_t rest = pending; rest != 0; rest &= rest - 1) {
+            const int i = std::countr_zero(rest);
+            found[i] = subtable->find_among_few(*keys[i]);
+            if (found[i] != nullptr) pending &= ~(std::uint32_t{1} << i);
+          }
+        } else {
+          pending = look_up_hashed(*subtable, keys, pending, found);
         }
         subtable->hits += tried - static_cast<unsigned>(std::popcount(pending));
         if (pending == 0) break;

@@ -41,6 +41,7 @@ void Subtable::grow() {
 void Subtable::insert(Megaflow& megaflow) {
   if ((size_ + 1) * 2 > slots_.size()) grow();
   place(megaflow.hash, &megaflow);
+  if (size_ < kFew) few_[size_] = &megaflow;
   ++size_;
 }
 
@@ -60,6 +61,10 @@ void Subtable::remove(const Megaflow& megaflow) {
   }
   slots_[hole] = {};
   --size_;
+  if (size_ > kFew) return;
+  std::uint32_t n = 0;
+  for (const Slot& slot : slots_)
+    if (slot.megaflow != nullptr) few_[n++] = slot.megaflow;
 }
 
 }  // namespace sluice::cache

@@ -42,6 +42,23 @@ class Subtable {
     return hash_mix(sum_hi, sum_lo);
   }
 
+  bool has_few() const { return size_ <= kFew; }
+  /// For has_few().
+  Megaflow* find_among_few(const flow::FlowKey& key) const {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(&key);
+    for (std::uint32_t m = 0; m < size_; ++m) {
+      const std::uint64_t* const words = few_[m]->words.data();
+      std::uint64_t difference = 0;
+      for (unsigned i = 0; i < n_words_; ++i) {
+        std::uint64_t word;
+        std::memcpy(&word, bytes + touched_[i].offset, 8);
+        difference |= (word & touched_[i].mask) ^ words[i];
+      }
+      if (difference == 0) return few_[m];
+    }
+    return nullptr;
+  }
+
   void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & index_mask_]); }
   /// The megaflow that is most likely the one, to be prefetched; may be null.
   const Megaflow* likely(std::uint64_t hash) const {
@@ -76,6 +93,8 @@ class Subtable {
     for (unsigned i = 0; i < n_words_; ++i) difference |= a[i] ^ b[i];
     return difference == 0;
   }
+  static constexpr std::uint32_t kFew = 4;
+
   void place(std::uint64_t hash, Megaflow* megaflow);
   void grow();
 
@@ -83,6 +102,7 @@ class Subtable {
   unsigned n_words_ = 0;   // words that the mask touches
   unsigned n_padded_ = 0;  // rounded up to pairs; the pad has mask 0
   std::array<Touched, flow::kDatapathWords + 1> touched_;
+  std::array<Megaflow*, kFew> few_;  // all of them while size_ <= kFew
   std::vector<Slot> slots_;
   std::size_t index_mask_;
   std::uint32_t size_ = 0;

@@ -1,0 +1,142 @@
+// Workers on their own threads while the control plane does everything it can do. Meant for ThreadSanitizer;
+// also checks that nothing is lost from the books.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "datapath/fake_pipeline.h"
+#include "tests/support/packet_dsl.h"
+
+namespace sluice::datapath {
+namespace {
+
+using namespace dp_action;
+using testing::build;
+using testing::Eth;
+using testing::Ip4;
+using testing::Udp;
+
+struct SteadyClock final : Clock {
+  Instant now() const override {
+    return {std::chrono::duration_cast<std::chrono::nanoseconds>(
+                std::chrono::steady_clock::now().time_since_epoch())
+                .count()};
+  }
+};
+
+std::vector<std::uint8_t> frame(std::uint16_t sport) {
+  return build(Eth{} / Ip4{} / Udp{.sport = sport, .dport = 53});
+}
+
+/// Waits until `done`, at most ten seconds.
+template <typename Done>
+bool eventually(Done&& done) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (done()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+struct ThreadedRig {
+  explicit ThreadedRig(unsigned workers, FakePipeline::Decide decide)
+      : tracker({.max_connections = 10'000}),
+        pipeline(std::move(decide)),
+        datapath({.workers = workers, .megaflow_idle = Duration::milliseconds(20)}, clock, tracker) {
+    datapath.set_handler(&pipeline);
+    for (unsigned i = 1; i <= 3; ++i) add("p" + std::to_string(i));
+  }
+  port::DummyPort* add(const std::string& name) {
+    auto port = std::make_unique<port::DummyPort>(name, port::DummyOptions{.max_sent = 0});
+    auto* const added = port.get();
+    EXPECT_TRUE(datapath.add_port(std::move(port)));
+    if (dummies.size() < 3) dummies.push_back(added);
+    return added;
+  }
+  std::uint64_t received() const { return datapath.stats()[Counter::Received]; }
+
+  SteadyClock clock;
+  conntrack::Tracker tracker;
+  FakePipeline pipeline;
+  Datapath datapath;
+  std::vector<port::DummyPort*> dummies;
+};
+
+void stateful(const flow::FlowKey& key, UpcallResult& result) {
+  exact_headers(result.mask);
+  if (key.recirc_id.host() == 0) {
+    result.program = {Ct{conntrack::CtRequest{.commit = true}}, Recirc{1}};
+  } else {
+    // To a port that is there, one that comes and goes, and one of another worker.
+    result.program = {Output{1 + key.tp_src.host() % 4}, Output{1 + (key.in_port.host() + 1) % 3}};
+  }
+}
+
+TEST(DatapathThreads, SleepsWhenIdleAndWakesForAPacket) {
+  ThreadedRig rig(1, stateful);
+  rig.datapath.start();
+  for (std::uint16_t i = 1; i <= 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ASSERT_TRUE(rig.dummies[0]->inject(frame(i)));
+    ASSERT_TRUE(eventually([&] { return rig.received() == i; }));
+  }
+  rig.datapath.stop();
+  EXPECT_EQ(rig.datapath.stats().unaccounted(), 0);
+}
+
+TEST(DatapathThreads, ControlPlaneWorksWhilePacketsFlow) {
+  ThreadedRig rig(2, stateful);
+  rig.datapath.start();
+  ASSERT_TRUE(rig.datapath.running());
+
+  std::atomic<bool> enough{false};
+  std::atomic<std::uint64_t> injected{0};
+  std::thread traffic([&] {
+    for (std::uint16_t i = 0; !enough.load(); ++i) {
+      for (auto* port : rig.dummies)
+        if (port->inject(frame(static_cast<std::uint16_t>(1 + i % 500)))) injected.fetch_add(1);
+      if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  });
+  std::size_t dumped = 0;
+  for (int round = 0; round < 60; ++round) {
+    rig.pipeline.bump();
+    rig.add("extra");
+    rig.datapath.dump_flows([&](const FlowSnapshot& flow) { dumped += format_flow(flow).empty() ? 0 : 1; });
+    rig.datapath.push_stats();
+    const Program program{Output{2}};
+    const auto bytes = frame(1);
+    ASSERT_TRUE(rig.datapath.inject({.bytes = bytes, .meta = {.in_port = 1}, .program = &program}));
+    ASSERT_TRUE(rig.datapath.remove_port(*rig.datapath.port_number("extra")));
+    if (round % 8 == 0) rig.datapath.revalidate();
+    if (round % 16 == 0) rig.datapath.flush_flows();
+    EXPECT_EQ(rig.datapath.ports().size(), 3u);
+  }
+  enough.store(true);
+  traffic.join();
+  EXPECT_TRUE(eventually([&] { return rig.received() == injected.load(); }));
+  rig.datapath.stop();
+
+  const auto stats = rig.datapath.stats();
+  EXPECT_EQ(stats[Counter::Received], injected.load());
+  EXPECT_EQ(stats[Counter::Injected], 60u);
+  EXPECT_EQ(stats.unaccounted(), 0);
+  EXPECT_GT(dumped, 0u);
+  EXPECT_EQ(rig.datapath.packets_in_use(), 0u);
+}
+
+TEST(DatapathThreads, StopsAndStartsAgain) {
+  ThreadedRig rig(2, stateful);
+  for (int i = 1; i <= 3; ++i) {
+    rig.datapath.start();
+    ASSERT_TRUE(rig.dummies[0]->inject(frame(7)));
+    ASSERT_TRUE(eventually([&] { return rig.received() == static_cast<std::uint64_t>(i); }));
+    rig.datapath.stop();
+    EXPECT_FALSE(rig.datapath.running());
+  }
+  EXPECT_EQ(rig.datapath.stats().unaccounted(), 0);
+}
+
+}  // namespace
+}  // namespace sluice::datapath
