@@ -128,6 +128,8 @@ class Section {
     return tables;
   }
 
+  /// The key is allowed: it was read by other means.
+  void know(std::string_view key) { known_.insert(std::string(key)); }
   /// Refuses keys that no getter asked for.
   Status finish() const {
     for (const auto& [name, item] : table_) {
@@ -203,7 +205,10 @@ Result<BridgeConfig> read_bridge(const toml::table& table, const std::string& pa
   BridgeConfig bridge;
   SLUICE_ASSIGN(bridge.name, section.text("name", ""));
   if (bridge.name.empty()) return fail(section.at() + "[[bridge]] without a name");
-  SLUICE_ASSIGN(const unsigned local, section.word("local", 1, {"none", "internal", "dummy"}));
+  const auto* no_local = table.get_as<bool>("local");  // `local = false` reads better than "none"
+  SLUICE_ASSIGN(const unsigned local, no_local ? Result<unsigned>(no_local->get() ? 1u : 0u)
+                                               : section.word("local", 1, {"none", "internal", "dummy"}));
+  section.know("local");
   bridge.local = static_cast<LocalPort>(local);
   SLUICE_ASSIGN(const unsigned mode, section.word("fail_mode", 0, {"secure", "standalone"}));
   bridge.fail_mode = static_cast<FailMode>(mode);
