@@ -29,18 +29,16 @@ std::span<const WireForm> Note::wire_forms() {
 Status Note::parse(const Word& word, const ParseContext&, ActionList& out) {
   Note note;
   SLUICE_ASSIGN(note.data, parse_hex_bytes(word.argument, "note"));
+  while (note.data.size() < 6 || (note.data.size() + 2) % 8 != 0) note.data.push_back(0);
   out.push_back(std::move(note));
   return {};
 }
 void Note::format(std::string& out, const Names&) const {
-  std::vector<std::uint8_t> padded = data;
-  while (padded.size() < 6 || (padded.size() + 2) % 8 != 0) padded.push_back(0);
-  out += "note:" + format_hex_bytes(padded);
+  out += "note:" + format_hex_bytes(data);
 }
 void Note::encode(Encoder& out) const {
   out.begin_nicira(kNote);
   out.out().append(data);
-  if (data.empty()) out.out().zeros(6);
   out.end();
 }
 Status Note::check(CheckContext&) const {

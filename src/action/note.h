@@ -7,7 +7,7 @@
 namespace sluice::action {
 
 struct Note {
-  std::vector<std::uint8_t> data;
+  std::vector<std::uint8_t> data = std::vector<std::uint8_t>(6);  ///< 6 bytes more than a multiple of 8
 
   static constexpr std::string_view kNames[] = {"note"};
   static std::span<const WireForm> wire_forms();
