@@ -42,7 +42,7 @@ Status decode2(ByteReader& body, const DecodeContext&, ActionList& out) {
     ByteReader property(body.take(padded - 4));
     const std::size_t payload = length - 4u;
     const auto need = [&](std::size_t bytes) -> Status {
-      if (payload == bytes) return {};
+      if (payload == bytes || (bytes == 2 && payload == 4)) return {};
       return fail("controller2: property " + std::to_string(type) + " of " + std::to_string(length) +
                       " bytes (OFPBAC_BAD_LEN)",
                   OfError::BacBadLen);
@@ -92,7 +92,8 @@ void property(Encoder& out, Property type, std::uint32_t value, unsigned bytes) 
   ByteWriter& w = out.out();
   const std::size_t start = w.size();
   w.u16(type);
-  w.u16(static_cast<std::uint16_t>(4 + bytes));
+  // Sixteen bits travel as a 32-bit property whose second half is zero: its length counts that half.
+  w.u16(static_cast<std::uint16_t>(bytes == 2 ? 8 : 4 + bytes));
   for (int shift = static_cast<int>(bytes) * 8 - 8; shift >= 0; shift -= 8)
     w.u8(static_cast<std::uint8_t>(value >> shift));
   w.pad(start, 8);

@@ -30,8 +30,10 @@ std::vector<std::string> answers(const std::vector<std::string>& lines) {
   std::vector<std::string> result;
   for (const std::string& line : lines) {
     if (line.empty()) continue;
-    if (line.starts_with(' ') && !result.empty()) result.back() += ";" + line;
-    else result.push_back(line);
+    if (!line.starts_with("actions=") && !line.starts_with("bad ") && !result.empty())
+      result.back() += ";" + line;
+    else
+      result.push_back(line);
   }
   return result;
 }
@@ -54,8 +56,7 @@ void compare(const std::string& command, OfVersion version, bool instructions,
     expected.push_back("actions=" + format_actions(*seen));
   }
   std::string errors;
-  const auto theirs =
-      answers(run_ovs_ofctl(command + " " + version_name(version) + " < @", input, &errors));
+  const auto theirs = answers(run_ovs_ofctl(command + " " + version_name(version) + " < @", input, &errors));
   ASSERT_EQ(theirs.size(), expected.size()) << errors.substr(0, 2000);
   unsigned wrong = 0;
   for (std::size_t i = 0; i < expected.size() && wrong < 10; ++i) {
@@ -91,6 +92,7 @@ TEST_P(ActionWire, GeneratedInstructions) {
   std::vector<ActionList> lists;
   while (lists.size() < 500) {
     auto base = generator.flow(2, version <= OfVersion::k11);
+    if (!base.match.empty()) continue;  // parse-instructions checks against a match on everything
     std::string text;
     const auto add = [&](const std::string& word) { text += (text.empty() ? "" : ",") + word; };
     if (version >= OfVersion::k13 && rng.chance(30)) add("meter:" + std::to_string(1 + rng.below(1000)));
