@@ -194,6 +194,8 @@ void add_appctl(CLI::App& app, Invocation& call) {
                       "  sluice appctl list-commands\n"
                       "  sluice appctl dpctl/dump-conntrack -m -s\n"
                       "  sluice appctl vlog/set dbg\n");
+  sub->fallthrough(false);
+  sub->allow_extras();
   sub->prefix_command();
   sub->callback([&call, sub] {
     const auto words = sub->remaining();

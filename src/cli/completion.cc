@@ -14,6 +14,14 @@ std::string join(const std::vector<std::string>& words) {
   return text;
 }
 
+/// What every subcommand understands besides its own options, which have --help already.
+std::string shared_options(const CompletionNode& root) {
+  std::vector<std::string> options = root.options;
+  std::erase(options, "--help");
+  std::erase(options, "--version");
+  return join(options);
+}
+
 std::vector<std::string> command_names(const CompletionNode& node) {
   std::vector<std::string> names;
   for (const auto& command : node.commands) names.push_back(command.name);
@@ -26,7 +34,7 @@ void shell_cases(const CompletionNode& node, const std::string& path, const std:
   std::string words = join(command_names(node));
   if (!words.empty()) words += " ";
   words += join(node.options);
-  if (!shared.empty()) words += " " + shared;
+  if (!shared.empty() && !path.empty()) words += " " + shared;
   out += fmt::format("    '{}') words='{}' ;;\n", path, words);
   for (const auto& command : node.commands)
     shell_cases(command, path.empty() ? command.name : path + " " + command.name, shared, out);
@@ -42,7 +50,7 @@ void path_words(const CompletionNode& node, std::string& out) {
 
 std::string bash(const CompletionNode& root) {
   std::string cases, known;
-  shell_cases(root, "", join(root.options), cases);
+  shell_cases(root, "", shared_options(root), cases);
   path_words(root, known);
   return fmt::format(R"(# bash completion for sluice
 _sluice() {{
@@ -65,7 +73,7 @@ complete -o filenames -F _sluice sluice
 
 std::string zsh(const CompletionNode& root) {
   std::string cases, known;
-  shell_cases(root, "", join(root.options), cases);
+  shell_cases(root, "", shared_options(root), cases);
   path_words(root, known);
   return fmt::format(R"(#compdef sluice
 _sluice() {{
