@@ -139,10 +139,9 @@ std::string format_masked(const FlowKey& key, const flow::Mask& mask, const acti
 }
 
 std::string format_megaflow(const FlowKey& key, flow::Mask mask, const action::Names& names) {
-  // Printed whatever the value; that there is no VLAN tag goes without saying.
+  // Whether there is a VLAN tag goes without saying, as in a datapath flow.
   mask.bits.packet_type = {};
-  if (mask.bits.vlan[0].tci.host() == flow::kVlanPresent && key.vlan[0].tci.raw() == 0)
-    mask.bits.vlan[0] = {};
+  if (key.vlan[0].tci.raw() == 0 || mask.bits.vlan[0].tci.host() == flow::kVlanPresent) mask.bits.vlan = {};
   mask.bits.vlan[0].tpid = mask.bits.vlan[1].tpid = {};
   std::string text = format_masked(key, mask, names);
   const std::size_t after_recirc = text.find(',');
@@ -179,6 +178,9 @@ ExplainResult explain_packet(const TranslationInput& first_input, const FlowKey&
   };
   std::deque<Pass> passes;
   passes.push_back({first_key, {}});
+  // A key that was written by hand says dl_vlan and not with which EtherType.
+  for (flow::VlanTag& tag : passes.front().key.vlan)
+    if ((tag.tci.host() & flow::kVlanPresent) && tag.tpid.raw() == 0) tag.tpid = be16{eth::kVlan};
   for (unsigned n = 0; !passes.empty() && n < kMaxPasses; ++n) {
     const Pass pass = std::move(passes.front());
     passes.pop_front();

@@ -353,6 +353,12 @@ void Translator::resubmit(std::uint32_t in_port, std::uint8_t table, bool with_c
 // ---------------------------------------------------------------------------------------------------
 
 void Translator::run_list(const action::ActionList& actions, std::size_t first) {
+  const bool own_last = last_;
+  run_list_from(actions, first, own_last);
+  last_ = own_last;
+}
+
+void Translator::run_list_from(const action::ActionList& actions, std::size_t first, bool own_last) {
   if (actions.empty()) {
     empty_rule_ = true;
     note(Kind::Action, "drop");
@@ -366,10 +372,14 @@ void Translator::run_list(const action::ActionList& actions, std::size_t first) 
       for (std::size_t j = i; j < actions.size(); ++j) frozen_rest_.push_back(actions[j]);
       return;
     }
+    last_ = own_last && i + 1 == actions.size();
     if (tracing()) note(Kind::Action, format_one(action, input_.names));
     if (const auto* check = action::as<action::CheckPktLarger>(action))
       return branch_on_size(check->size, check->destination, actions, i + 1);
+    if (const auto* output = action::as<action::OutputReg>(action); output && tracing())
+      note(Kind::Detail, fmt::format("output port is {}", static_cast<std::uint32_t>(read(output->source))));
     if (!run_one(action)) return;
+    if (const auto* move = action::as<action::Move>(action); move && tracing()) tell_value(move->destination);
     if (freezing_)
       for (std::size_t j = i + 1; j < actions.size(); ++j) frozen_rest_.push_back(actions[j]);
   }
@@ -397,7 +407,8 @@ void Translator::clone(const action::ActionList& actions) {
   Program* const own_program = program_;
   FlowKey own_base = base_;
   Program inner;
-  const bool nested = !reversible(actions);
+  // What nothing follows needs no copy.
+  const bool nested = !reversible(actions) && !(last_ && own_set.empty());
   if (nested) {
     commit();
     own_base = base_;
@@ -421,7 +432,10 @@ void Translator::clone(const action::ActionList& actions) {
   }
   if (nested) {
     program_ = own_program;
-    if (!inner.empty()) emit(dp_action::Clone{std::move(inner)});
+    if (exit_ && own_set.empty())
+      for (dp_action::DpAction& action : inner) emit(std::move(action));  // nothing follows
+    else if (!inner.empty())
+      emit(dp_action::Clone{std::move(inner)});
     base_ = own_base;
   }
   flow_ = own_flow;
@@ -429,7 +443,7 @@ void Translator::clone(const action::ActionList& actions) {
   action_set_ = std::move(own_set);
   conntracked_ = own_conntracked;
   was_mpls_ = own_was_mpls;
-  exit_ = false;
+  // exit_ stays: as in Open vSwitch, exit in a clone ends the original's actions too.
 }
 
 void Translator::check_pkt_larger(std::uint16_t size, const field::Subfield& target) {
@@ -643,17 +657,29 @@ void Translator::push(const field::Subfield& source) {
 
 void Translator::pop(const field::Subfield& target) {
   if (stack_.empty()) {
-    note(Kind::Error, "Stack underflow.");
+    note(Kind::Error, "stack underflow");
     return;
   }
   const field::FieldValue value = stack_.back() & field::ones(target.width);
   stack_.pop_back();
   write(target, value);
-  if (tracing()) {
-    const auto text = value <= 9 ? fmt::format("{}", static_cast<unsigned>(value))
-                                 : fmt::format("0x{:x}", static_cast<std::uint64_t>(value));
-    note(Kind::Detail, fmt::format("{} is now {}", field::format_subfield(target), text));
-  }
+  if (tracing()) tell_value(target);
+}
+
+void Translator::tell_value(const field::Subfield& sub) {
+  const field::FieldSpec& spec = field::spec(sub.field);
+  const field::FieldValue value = field::get(flow_, sub);
+  constexpr field::FieldValue kHalf = ~std::uint64_t{0};
+  std::string text;
+  if (sub.width == spec.bits)
+    text = field::format_value(spec, value, field::ones(spec.bits), input_.names.ports);
+  else if (value <= kHalf)
+    text = fmt::format("{:#x}", static_cast<std::uint64_t>(value));
+  else
+    text = fmt::format("{:#x}{:016x}", static_cast<std::uint64_t>(value >> 64),
+                       static_cast<std::uint64_t>(value & kHalf));
+  if (text == "0x0") text = "0";
+  note(Kind::Detail, fmt::format("{} is now {}", field::format_subfield(sub), text));
 }
 
 // --- Output
@@ -699,10 +725,8 @@ void Translator::output_truncated(std::uint32_t port, std::uint32_t max_len) {
       break;
   }
   const PortInfo* info = input_.ports.find(port);
-  if (info && info->forward) {
-    commit();
-    emit(dp_action::Truncate{max_len});
-  }
+  // It limits the next output, whatever is rewritten between.
+  if (info && info->forward) emit(dp_action::Truncate{max_len});
   compose_output(port);
 }
 
@@ -773,6 +797,7 @@ bool Translator::decrement_ttl_of(std::span<const std::uint16_t> controllers) {
     return true;
   }
   hint(DropReason::TtlExpired);
+  note(Kind::Warning, is_ipv4() ? "IPv4 decrement TTL exception" : "IPv6 decrement TTL exception");
   for (const std::uint16_t id : controllers) controller(0xffff, id, kReasonInvalidTtl);
   return false;
 }
@@ -786,6 +811,7 @@ bool Translator::decrement_mpls_ttl() {
     return true;
   }
   hint(DropReason::TtlExpired);
+  note(Kind::Warning, "MPLS decrement TTL exception");
   controller(0xffff, 0, kReasonInvalidTtl);
   return false;
 }
@@ -1007,27 +1033,35 @@ void Translator::normal() {
     }
   }
   note(Kind::Detail, "no learned MAC for destination, flooding");
+  // First where the packet leaves as it came, so that its tag changes once at most.
   bool any = false;
-  for (const PortTable::Port& port : input_.ports.ports) {
-    if (port.of_port == in_port || !port.info.flood || !port.info.vlan.carries(*vlan)) continue;
-    output_normal(port.of_port, port.info, *vlan);
-    any = true;
+  for (const bool retagged : {false, true}) {
+    for (const PortTable::Port& port : input_.ports.ports) {
+      if (port.of_port == in_port || !port.info.flood || !port.info.vlan.carries(*vlan)) continue;
+      if (needs_retag(port.info, *vlan) != retagged) continue;
+      output_normal(port.of_port, port.info, *vlan);
+      any = true;
+    }
   }
   if (!any) hint(DropReason::InputPortOnly);
 }
 
+bool Translator::needs_retag(const PortInfo& info, std::uint16_t vlan) const {
+  const std::uint16_t tci = flow_.vlan[0].tci.host();
+  const std::uint16_t wanted = l2::output_tci(info.vlan, vlan, tci >> 13).host();
+  constexpr std::uint16_t kTag = flow::kVlanPresent | flow::kVlanVidMask;
+  return (tci & kTag) != (wanted & kTag);
+}
+
 void Translator::output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan) {
   const auto own = flow_.vlan;
-  const be16 tci = flow_.vlan[0].tci;
-  const bool tagged = (tci.host() & flow::kVlanPresent) != 0;
-  // A tag of VLAN 0 only says a priority.
-  const bool native = (tci.host() & flow::kVlanVidMask) == vlan;
-  be16 wanted = l2::output_tci(info.vlan, vlan, tci.host() >> 13);
-  const bool untouched = native && tagged == ((wanted.host() & flow::kVlanPresent) != 0);
-  if (!untouched) {
+  if (needs_retag(info, vlan)) {
+    const be16 tci = own[0].tci;
+    const bool tagged = (tci.host() & flow::kVlanPresent) != 0;
+    const be16 wanted = l2::output_tci(info.vlan, vlan, tci.host() >> 13);
+    mask_.bits.vlan[0].tci = kOnes16;
     if (tagged) pop_vlan();
     if (wanted.host() & flow::kVlanPresent) {
-      mask_.bits.vlan[0].tci = kOnes16;
       push_vlan(tagged ? own[0].tpid : be16{eth::kVlan});
       flow_.vlan[0].tci = wanted;
     }

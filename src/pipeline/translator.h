@@ -115,6 +115,7 @@ class Translator final : public action::Translation {
   Rule* look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_miss, bool with_ct_tuple,
                 TableMiss& miss);
   void run_list(const action::ActionList& actions, std::size_t first = 0);
+  void run_list_from(const action::ActionList& actions, std::size_t first, bool own_last);
   /// One action; false: the rest of its list is not run.
   bool run_one(const action::Action& action);
   void branch_on_size(std::uint16_t size, const field::Subfield& target, const action::ActionList& rest,
@@ -136,6 +137,7 @@ class Translator final : public action::Translation {
   void compose_output(std::uint32_t port);
   void flood(bool all);
   void normal();
+  bool needs_retag(const PortInfo& info, std::uint16_t vlan) const;
   void output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan);
   bool decrement_ttl_of(std::span<const std::uint16_t> controllers);
   std::uint32_t freeze(FrozenData data);
@@ -148,6 +150,7 @@ class Translator final : public action::Translation {
   void commit_mpls();
   void commit_vlans();
 
+  void tell_value(const field::Subfield& sub);
   bool tracing() const { return input_.trace != nullptr; }
   void note(Trace::Kind kind, std::string text) {
     if (input_.trace) input_.trace->line(kind, std::move(text));
@@ -170,6 +173,7 @@ class Translator final : public action::Translation {
   std::optional<std::uint8_t> next_table_;
   std::uint8_t table_ = 0;
   unsigned depth_ = 0, resubmits_ = 0, open_traces_ = 0;
+  bool last_ = true;        ///< no list has an action after the current one
   bool outermost_ = false;  ///< the next table_action() is that of run()
   bool exit_ = false, freezing_ = false, was_mpls_ = false;
   bool conntracked_ = false;
