@@ -289,6 +289,18 @@ TEST(Datapath, RewrittenPacketIsLookedUpAsItIsNow) {
   EXPECT_EQ(rig.sent(2).size(), 1u);
 }
 
+TEST(Datapath, LaterFragmentsPassATransportRewriteUnchanged) {
+  Rig rig(always({set(SetHeader::Header::Udp,
+                      [](auto& value, auto& mask) {
+                        value.tp_dst = be16{4000};
+                        mask.tp_dst = be16{0xffff};
+                      }),
+                  Output{2}}));
+  const auto later = build(Eth{} / Ip4{.proto = 17, .offset = 64} / Payload{"rest of it"});
+  rig.send(1, later);
+  EXPECT_EQ(rig.sent(2), Frames{later});
+}
+
 TEST(Datapath, TruncateIsForTheNextOutputOnly) {
   Rig rig(always({Truncate{20}, Output{2}, Output{3}}));
   rig.send(1, udp(1));

@@ -193,6 +193,8 @@ bool set_header(Packet& packet, const SetHeader& action) {
   }
   for (const Row& row : kRows) {
     if (row.header != action.header) continue;
+    // The transport header went with the first fragment: nothing to do for the later ones.
+    if (row.at == &Layout::l4 && (packet.layout.fragment & Layout::kLaterFragment) != 0) return true;
     const std::uint32_t at = row.at == nullptr ? 0 : packet.layout.*row.at;
     if (!row.present(packet.layout) || at == Layout::kNone || at + row.min_bytes > packet.size())
       return false;
