@@ -39,4 +39,8 @@ inline constexpr unsigned kExpireConnections = 256;
 /// as much.
 inline constexpr unsigned kPollBeforeSleepUs = 50;
 
+/// Connections at most until ct-set-maxconns or the configuration says otherwise: what OVS users are used to; about
+/// 650 MB when full.
+inline constexpr std::uint32_t kMaxConnections = 3'000'000;
+
 }  // namespace sluice::limits

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "conntrack/connection.h"
 #include "conntrack/reason.h"
 #include "conntrack/request.h"
@@ -27,7 +28,7 @@ struct Filter;  // conntrack/dump.h
 
 struct TrackerOptions {
   /// Also what memory is reserved for: the maximum can later be set to anything up to twice this.
-  std::uint32_t max_connections = 3'000'000;
+  std::uint32_t max_connections = limits::kMaxConnections;
   std::uint64_t hash_secret = 0;  ///< random per process; fixed in tests
   bool tcp_sequence_check = true;
 };
