@@ -9,7 +9,6 @@ using field::fail;
 using field::OfError;
 
 // --- Values
-// ---------------------------------------------------------------------------------------------------------
 
 ActionList::ActionList() = default;
 ActionList::ActionList(const ActionList& other) = default;
@@ -49,7 +48,6 @@ bool ActionList::operator==(const ActionList& other) const {
 namespace {
 
 // --- Order of instructions
-// ------------------------------------------------------------------------------------------
 
 /// OpenFlow's order of execution; everything that is no instruction of its own belongs to apply_actions.
 enum class Rank : std::uint8_t { Meter, Apply, Clear, Write, Metadata, Goto };
@@ -135,7 +133,6 @@ Status check_order(const ActionList& actions, Place place) {
 }
 
 // --- Text
-// -----------------------------------------------------------------------------------------------------------
 
 bool same_name(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
@@ -162,7 +159,6 @@ Parser find_parser(std::string_view name) {
 }
 
 // --- Wire
-// -----------------------------------------------------------------------------------------------------------
 
 const WireForm* find_form(std::uint32_t vendor, std::uint16_t type, OfVersion version) {
   const WireForm* found = nullptr;

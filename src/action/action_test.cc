@@ -61,7 +61,6 @@ std::uint32_t check_error(const std::string& match, const std::string& actions,
 }
 
 // --- Wire vectors of the ct action (OpenFlow 1.0)
-// -------------------------------------------------------------------
 
 struct CtVector {
   std::string text, bytes;
@@ -164,7 +163,6 @@ TEST(CtCheck, NeedsOfTheMatch) {
 }
 
 // --- Errors of text
-// -------------------------------------------------------------------------------------------------
 
 TEST(ActionText, ErrorsNameTokenAndExpectation) {
   const std::pair<std::string, std::string> kErrors[] = {
@@ -242,7 +240,6 @@ TEST(ActionText, DropIsTheEmptyList) {
 }
 
 // --- Round trips
-// ----------------------------------------------------------------------------------------------------
 
 // text -> value -> wire -> value -> text: the second reading finds what the first wrote, in every version.
 TEST(ActionRoundTrip, GeneratedLists) {
@@ -292,8 +289,37 @@ TEST(ActionRoundTrip, MutatedBytesNeverCrash) {
   EXPECT_GT(decoded, 500u);
 }
 
+TEST(ActionRoundTrip, MutatedTextIsRefusedOrUnderstood) {
+  testing::ActionGenerator generator(11);
+  Rng& rng = generator.rng();
+  constexpr std::string_view kAlphabet = "()[],:=/->.x0159abfregctnatip \"";
+  unsigned understood = 0;
+  for (unsigned i = 0; i < 5000; ++i) {
+    std::string line = generator.flow(3, false).line();
+    for (auto n = 1 + rng.below(3); n > 0 && !line.empty(); --n) {
+      const auto at = rng.below(line.size());
+      if (rng.chance(30))
+        line.erase(at, 1 + rng.below(4));
+      else if (rng.chance(50))
+        line[at] = kAlphabet[rng.below(kAlphabet.size())];
+      else
+        line.insert(at, 1, kAlphabet[rng.below(kAlphabet.size())]);
+    }
+    const auto flow = parse_flow(line);
+    if (!flow) {
+      EXPECT_FALSE(flow.error().message.empty()) << line;
+      continue;
+    }
+    ++understood;
+    const std::string printed = format_flow(*flow);
+    const auto again = parse_flow(printed);
+    ASSERT_TRUE(again.has_value()) << line << " printed as " << printed << ": " << again.error().message;
+    EXPECT_EQ(format_flow(*again), printed) << line;
+  }
+  EXPECT_GT(understood, 500u);
+}
+
 // --- Checks
-// ---------------------------------------------------------------------------------------------------------
 
 TEST(ActionCheck, OpenFlow10ForgivesWhat11Refuses) {
   const std::pair<std::string, std::string> kSoft[] = {{"", "mod_nw_src:1.2.3.4"},
@@ -346,7 +372,6 @@ TEST(ActionCheck, NotYetSupported) {
 }
 
 // --- Translation
-// ----------------------------------------------------------------------------------------------------
 
 /// Writes down what it is asked, and keeps a key.
 class FakeTranslation : public Translation {
@@ -495,7 +520,6 @@ TEST(ActionTranslate, CtRequestIsResolved) {
 }
 
 // --- Flows
-// ----------------------------------------------------------------------------------------------------------
 
 TEST(FlowText, OptionsAndDefaults) {
   const auto flow = parse_flow(

@@ -100,7 +100,6 @@ concept ActionType = requires(const T action, const Word& word, const ParseConte
 };
 
 // --- Text
-// -----------------------------------------------------------------------------------------------------------
 
 /// The next word of "a:1,b(c,d),e=[f,g]"; commas and blanks separate. Moves `text` behind it; nothing at the
 /// end.
@@ -127,7 +126,6 @@ std::string format_table(std::uint8_t table, const Names& names);
 Result<std::pair<std::string_view, std::string_view>> split_arrow(std::string_view text);
 
 // --- Wire
-// -----------------------------------------------------------------------------------------------------------
 
 /// The 32-bit header (64-bit for experimenter fields) of a field, unmasked.
 void encode_header(field::FieldId id, OfVersion version, ByteWriter& out);
@@ -148,7 +146,6 @@ constexpr std::uint32_t port_from_16(std::uint16_t port) {
 }
 
 // --- Checks
-// ---------------------------------------------------------------------------------------------------------
 
 /// OFPBAC_BAD_SET_ARGUMENT if the field can't be written here, OFPBAC_MATCH_INCONSISTENT if the match lacks
 /// its prerequisites.

@@ -105,7 +105,6 @@ constexpr WireForm kForms[] = {
 };
 
 // --- Text of a spec
-// ---------------------------------------------------------------------------------------------------
 
 Status parse_load(std::string_view text, Spec& spec) {
   spec.target = Target::Load;

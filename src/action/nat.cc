@@ -100,7 +100,6 @@ Status decode_nat(ByteReader& body, const DecodeContext&, ActionList& out) {
 constexpr WireForm kForms[] = {{kNiciraVendor, kNat, OfVersion::k10, OfVersion::k15, 16, false, decode_nat}};
 
 // --- Text of a range: "1.2.3.4-1.2.3.9:10-20", "[fe80::1]-[fe80::9]:80", "fe80::1"
-// -------------------------------------
 
 /// Takes an address off the text; brackets are needed around an IPv6 address that is followed by ports.
 std::optional<be128> take_address(std::string_view& text, bool& v6, bool& bracketed) {

@@ -124,7 +124,6 @@ Status parse_truncated(std::string_view text, const ParseContext& context, Actio
 }  // namespace
 
 // --- output
-// ---------------------------------------------------------------------------------------------------------
 
 std::span<const WireForm> Output::wire_forms() {
   return kOutputForms;
@@ -175,7 +174,6 @@ void Output::translate(Translation& translation) const {
 }
 
 // --- output:field
-// ---------------------------------------------------------------------------------------------------
 
 std::span<const WireForm> OutputReg::wire_forms() {
   return kRegForms;
@@ -212,7 +210,6 @@ void OutputReg::translate(Translation& translation) const {
 }
 
 // --- output(port=,max_len=)
-// -----------------------------------------------------------------------------------------
 
 std::span<const WireForm> OutputTruncated::wire_forms() {
   return kTruncForms;

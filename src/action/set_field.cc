@@ -174,7 +174,6 @@ constexpr WireForm kLoadForms[] = {
 }  // namespace
 
 // --- set_field
-// ------------------------------------------------------------------------------------------------------
 
 std::span<const WireForm> SetField::wire_forms() {
   return kSetFieldForms;
@@ -241,7 +240,6 @@ void SetField::translate(Translation& translation) const {
 }
 
 // --- load
-// -----------------------------------------------------------------------------------------------------------
 
 std::span<const WireForm> Load::wire_forms() {
   return kLoadForms;
