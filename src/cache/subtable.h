@@ -43,18 +43,18 @@ class Subtable {
   }
 
   bool has_few() const { return size_ <= kFew; }
-  /// For has_few().
+  /// For has_few(), and keys of this Pass: the first word needs no comparison.
   Megaflow* find_among_few(const flow::FlowKey& key) const {
     const auto* bytes = reinterpret_cast<const unsigned char*>(&key);
     for (std::uint32_t m = 0; m < size_; ++m) {
       const std::uint64_t* const words = few_[m]->words.data();
-      std::uint64_t difference = 0;
-      for (unsigned i = 0; i < n_words_; ++i) {
+      unsigned i = 1;
+      for (; i < n_words_; ++i) {
         std::uint64_t word;
         std::memcpy(&word, bytes + touched_[i].offset, 8);
-        difference |= (word & touched_[i].mask) ^ words[i];
+        if ((word & touched_[i].mask) != words[i]) break;
       }
-      if (difference == 0) return few_[m];
+      if (i == n_words_) return few_[m];
     }
     return nullptr;
   }
