@@ -269,24 +269,25 @@ void Replay::print_summary() {
   json["packets"] = packets_;
   json["forwarded"] = forwarded_;
   json["duration_s"] = packets_ ? static_cast<double>(clock_.now().ns - first_ns_) / 1e9 : 0.0;
-  Json& ports = json["ports"] = Json::object();
+  Json ports = Json::object(), drops = Json::object(), reasons = Json::object();
   std::uint64_t cut = 0;
   for (ReplayPort* port : ports_) {
     ports[std::to_string(port->number())] = {{"in", port->counters().rx_packets.load()},
                                              {"out", port->counters().tx_packets.load()}};
     cut += port->capture().frames_cut();
   }
-  Json& drops = json["drops"] = Json::object();
   for (const auto& row : packet::kDropReasons)
     if (stats[row.reason]) drops[std::string(row.name)] = stats[row.reason];
+  json["ports"] = ports;
+  json["drops"] = drops;
   json["packet_ins"] = stats[Counter::PacketIns];
   json["frames_cut_by_capture"] = cut;
   json["connections"] = {
       {"created", ct.created}, {"expired", ct.expired}, {"left", switch_->tracker().connections()}};
-  Json& reasons = json["not_tracked"] = Json::object();
   for (unsigned r = 1; r < conntrack::kReasonCount; ++r)
     if (ct.by_reason[r])
       reasons[std::string(conntrack::reason_name(static_cast<conntrack::Reason>(r)))] = ct.by_reason[r];
+  json["not_tracked"] = reasons;
   if (arguments_.json) {
     std::fputs((Json{{"summary", json}}.dump() + "\n").c_str(), stdout);
     return;
