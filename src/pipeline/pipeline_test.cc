@@ -187,11 +187,12 @@ TEST_F(PipelineTest, RewritesAreCommittedWhenTheyAreSeen) {
 TEST_F(PipelineTest, WritesToAbsentHeadersDoNothing) {
   mod("ip,actions=mod_nw_ttl:9,resubmit(,1)");
   // As OpenFlow 1.0 lets it through: the match does not say that there is such a header.
-  const auto unchecked =
-      action::parse_flow("table=1,actions=load:1->NXM_OF_UDP_DST[],load:5->OXM_OF_VLAN_VID[],1",
-                         {.names = {}, .check_consistency = false});
-  ASSERT_TRUE(unchecked);
-  ASSERT_TRUE(pipeline.apply(*unchecked, at(1)));
+  auto written = action::parse_actions("load:1->NXM_OF_UDP_DST[],load:5->OXM_OF_VLAN_VID[],1");
+  ASSERT_TRUE(written);
+  action::FlowSpec unchecked;
+  unchecked.table = 1;
+  unchecked.actions = std::move(*written);
+  ASSERT_TRUE(pipeline.apply(unchecked, at(1)));
   EXPECT_EQ(actions("in_port=3,tcp,nw_ttl=9"), "1");
   EXPECT_EQ(result.mask.bits.nw_proto, 0xff);  // it decided
 }
