@@ -95,6 +95,33 @@ TEST_F(Conntrack, TcpHandshakeAndData) {
   EXPECT_THAT(connections(), ElementsAre(HasSubstr("protoinfo=(state=ESTABLISHED)")));
 }
 
+// Windows of SYNs are never scaled, all others are (RFC 7323 section 2.2): what a SYN|ACK allows is its
+// window as it stands, however large the scale that it announces.
+TEST_F(Conntrack, WindowScaleDoesNotShrinkTheFirstFlight) {
+  start(2, kFirewall);
+  const Ip4 out{.src = "10.1.1.1", .dst = "10.1.1.2"}, in{.src = "10.1.1.2", .dst = "10.1.1.1"};
+  send(1, out / Tcp{.sport = 1000, .dport = 80, .flags = "S", .seq = 100, .window = 64240, .wscale = 10});
+  expect(2, Tcp{.flags = "S"});
+  send(2, in / Tcp{.sport = 80,
+                   .dport = 1000,
+                   .flags = "SA",
+                   .seq = 500,
+                   .ack = 101,
+                   .window = 65160,
+                   .wscale = 10});
+  expect(1, Tcp{.flags = "SA"});
+  send(1, out / Tcp{.sport = 1000, .dport = 80, .flags = "A", .seq = 101, .ack = 501, .window = 63});
+  expect(2, Tcp{.flags = "A"});
+  for (std::uint32_t n = 0; n < 10; ++n) {
+    send(1,
+         out /
+             Tcp{.sport = 1000, .dport = 80, .flags = "A", .seq = 101 + n * 1400, .ack = 501, .window = 63} /
+             Payload{.size = 1400});
+    expect(2, Tcp{.seq = 101 + n * 1400});
+  }
+  EXPECT_EQ(device().counters()["ct.reason.tcp_out_of_window"], 0);
+}
+
 TEST_F(Conntrack, OutOfWindowSegmentIsInvalid) {
   start(2, kFirewall);
   const Ip4 out{.src = "10.1.1.1", .dst = "10.1.1.2"}, in{.src = "10.1.1.2", .dst = "10.1.1.1"};
