@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <limits>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -22,14 +23,16 @@ namespace {
 /// An answer is one string, as long as the daemon's tables are: bounded only against a peer gone mad.
 constexpr jsonrpc::SplitterLimits kAnswerLimits{.max_bytes = std::size_t{4} << 30, .max_depth = 32};
 
+constexpr Instant kNever{std::numeric_limits<std::int64_t>::max()};
+
 /// Waits until the socket can do `events`; false after the deadline.
-bool wait_for(int fd, short events, std::optional<Instant> deadline) {
+bool wait_for(int fd, short events, Instant deadline) {
   const io::MonotonicClock clock;
   for (;;) {
     int timeout_ms = -1;
-    if (deadline)
+    if (deadline != kNever)
       timeout_ms =
-          static_cast<int>(std::max<std::int64_t>((*deadline - clock.now()).whole_milliseconds(), 0));
+          static_cast<int>(std::max<std::int64_t>((deadline - clock.now()).whole_milliseconds(), 0));
     pollfd wait{fd, events, 0};
     const int ready = poll(&wait, 1, timeout_ms);
     if (ready > 0) return true;
@@ -55,7 +58,7 @@ Result<Client> Client::connect(const std::string& socket_path) {
 Result<Client::Answer> Client::call(const std::string& command, std::span<const std::string> args,
                                     Duration timeout) {
   const io::MonotonicClock clock;
-  const auto deadline = timeout.ns > 0 ? std::optional(clock.now() + timeout) : std::nullopt;
+  const Instant deadline = timeout.ns > 0 ? clock.now() + timeout : kNever;
   const auto timed_out = [&] { return fail(fmt::format("{}: no answer in time", path_)); };
   const auto broken = [&](const char* what) {
     return fail(fmt::format("{}: transaction error ({})", path_, what));
