@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "conntrack/timeout.h"
 
 namespace sluice::bridge {
 
@@ -50,6 +51,7 @@ struct ConntrackConfig {
   std::uint32_t default_zone_limit = 0;  ///< 0 = unlimited
   std::map<std::uint16_t, std::uint32_t> zone_limits;
   bool tcp_sequence_check = true;
+  std::map<std::uint16_t, conntrack::TimeoutPolicy> timeouts;  ///< of zones that differ from the defaults
 
   bool operator==(const ConntrackConfig&) const = default;
 };

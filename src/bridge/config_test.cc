@@ -19,6 +19,8 @@ max_connections = 1000
 default_zone_limit = 10
 tcp_sequence_check = false
 zone_limits = { 5 = 100, 65535 = 0 }
+[conntrack.timeouts.5]
+udp_first = 7
 
 [[bridge]]
 name = "br0"
@@ -50,7 +52,8 @@ TEST(Config, ReadsEveryKey) {
   expected.workers = 2;
   expected.run_dir = "/run/x";
   expected.control = "/run/x/s.ctl";
-  expected.conntrack = {1000, 10, {{5, 100}, {65535, 0}}, false};
+  expected.conntrack = {1000, 10, {{5, 100}, {65535, 0}}, false, {}};
+  expected.conntrack.timeouts[5][conntrack::Timeout::UdpFirst] = 7;
   BridgeConfig br0;
   br0.name = "br0";
   br0.local = LocalPort::None;
@@ -93,9 +96,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"[conntrack]\nmax = 1",
                   "s.toml:2:1: unknown key \"max\" in [conntrack]: expected one of default_zone_limit, "
                   "max_connections, "
-                  "tcp_sequence_check, zone_limits"},
+                  "tcp_sequence_check, timeouts, zone_limits"},
         BadConfig{"[conntrack.zone_limits]\n70000 = 1",
                   "s.toml:2:1: in [conntrack.zone_limits]: key \"70000\" is not a number from 0 to 65535"},
+        BadConfig{"[conntrack.timeouts.x]",
+                  "s.toml:1:21: conntrack.timeouts.x: expected a table for a zone from 0 to 65535, "
+                  "[conntrack.timeouts.5]"},
+        BadConfig{"[conntrack.timeouts.5]\nudp_first = 0",
+                  "s.toml:2:13: conntrack.timeouts.5.udp_first: expected a number from 1 to 8640000"},
         BadConfig{"bridge = 3", "s.toml:1:10: bridge: expected tables, [[bridge]]"},
         BadConfig{"[[bridge]]\nlocal = \"none\"", "s.toml:1:1: [[bridge]] without a name"},
         BadConfig{"[[bridge]]\nname = \"b\"\nlocal = \"tap\"",

@@ -227,6 +227,33 @@ Result<BridgeConfig> read_bridge(const toml::table& table, const std::string& pa
   return bridge;
 }
 
+/// A key that is the number of a zone.
+std::optional<std::uint16_t> zone_of(std::string_view key) {
+  unsigned zone = 0;
+  for (const char c : key) {
+    if (c < '0' || c > '9' || zone > 0xffff) return std::nullopt;
+    zone = zone * 10 + static_cast<unsigned>(c - '0');
+  }
+  if (key.empty() || zone > 0xffff) return std::nullopt;
+  return static_cast<std::uint16_t>(zone);
+}
+
+/// [conntrack.timeouts.ZONE]: seconds by state; what is not given keeps its default.
+Result<conntrack::TimeoutPolicy> read_timeouts(const toml::table& table, const std::string& path,
+                                               std::string name) {
+  Section section(table, path, std::move(name));
+  conntrack::TimeoutPolicy policy;
+  constexpr std::int64_t kLongest = 100 * 86400;
+  for (unsigned i = 0; i < conntrack::kTimeoutCount; ++i) {
+    const auto timeout = static_cast<conntrack::Timeout>(i);
+    SLUICE_ASSIGN(const auto seconds,
+                  section.integer(conntrack::timeout_name(timeout), policy[timeout], 1, kLongest));
+    policy[timeout] = static_cast<std::uint32_t>(seconds);
+  }
+  SLUICE_TRY(section.finish());
+  return policy;
+}
+
 Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::string& path) {
   Section section(table, path, "conntrack");
   ConntrackConfig conntrack;
@@ -236,6 +263,17 @@ Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::stri
   conntrack.default_zone_limit = static_cast<std::uint32_t>(limit);
   SLUICE_ASSIGN(conntrack.zone_limits, section.numbers<std::uint16_t>("zone_limits", 65535));
   SLUICE_ASSIGN(conntrack.tcp_sequence_check, section.boolean("tcp_sequence_check", true));
+  SLUICE_ASSIGN(const auto* zones, section.subtable("timeouts"));
+  if (zones) {
+    for (const auto& [name, node] : *zones) {
+      const auto zone = zone_of(name.str());
+      const auto qualified = "conntrack.timeouts." + std::string(name.str());
+      if (!zone || !node.is_table())
+        return fail(fmt::format("{}{}: expected a table for a zone from 0 to 65535, [conntrack.timeouts.5]",
+                                section.at(name.source().begin), qualified));
+      SLUICE_ASSIGN(conntrack.timeouts[*zone], read_timeouts(*node.as_table(), path, qualified));
+    }
+  }
   SLUICE_TRY(section.finish());
   return conntrack;
 }

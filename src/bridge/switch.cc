@@ -132,6 +132,9 @@ void Switch::reconcile_conntrack(const ConntrackConfig& desired) {
     if (!desired.zone_limits.contains(zone)) tracker_->set_zone_limit(zone, std::nullopt);
   for (const auto& [zone, limit] : desired.zone_limits) tracker_->set_zone_limit(zone, limit);
   tracker_->set_tcp_sequence_check(desired.tcp_sequence_check);
+  for (const auto& [zone, policy] : config_.conntrack.timeouts)
+    if (!desired.timeouts.contains(zone)) tracker_->set_timeout_policy(zone, std::nullopt);
+  for (const auto& [zone, policy] : desired.timeouts) tracker_->set_timeout_policy(zone, policy);
 }
 
 void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report) {
