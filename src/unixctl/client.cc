@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <limits>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -31,8 +31,7 @@ bool wait_for(int fd, short events, Instant deadline) {
   for (;;) {
     int timeout_ms = -1;
     if (deadline != kNever)
-      timeout_ms =
-          static_cast<int>(std::max<std::int64_t>((deadline - clock.now()).whole_milliseconds(), 0));
+      timeout_ms = static_cast<int>(std::max<std::int64_t>((deadline - clock.now()).whole_milliseconds(), 0));
     pollfd wait{fd, events, 0};
     const int ready = poll(&wait, 1, timeout_ms);
     if (ready > 0) return true;

@@ -68,14 +68,13 @@ struct Before {
 };
 
 /// The first segment that an end other than the opener sends.
-void meet(Entry& entry, Direction from, const Segment& segment, std::uint16_t& window) {
+void meet(Entry& entry, Direction from, const Segment& segment) {
   End source(entry, from), target(entry, opposite(from));
   unsigned target_shift = 0;
   if ((segment.flags & kSyn) != 0) {
     const std::uint8_t offered = entry.scale(opposite(from));
     if (offered != Entry::kNoScale && segment.scale != Entry::kNoScale) {
       entry.set_scale(from, segment.scale);
-      window = scaled_down(window, segment.scale);
       target_shift = offered;
     } else {  // scaling takes both ends: the opener's window was meant as it stood
       if (offered != Entry::kNoScale)
@@ -92,7 +91,6 @@ void meet(Entry& entry, Direction from, const Segment& segment, std::uint16_t& w
   const std::uint32_t high = end_of(segment) + std::max(1u, std::uint32_t{target.window} << target_shift);
   // 1 = nothing known yet.
   if (source.high == 1 || at_or_after(high, source.high)) source.high = high;
-  source.window = std::max(source.window, window);
 }
 
 void advance_states(Entry& entry, Direction from, const Segment& segment) {
@@ -173,18 +171,17 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
       return {Outcome::Invalid, Reason::TcpBadAck};
   }
 
-  std::uint16_t window = segment.window;
   std::optional<Before> before;
   if (from_state < TcpState::SynSent) [[unlikely]] {
     before.emplace(entry);
-    meet(entry, from, segment, window);
+    meet(entry, from, segment);
     from_state = TcpState::SynSent;
   }
   End source(entry, from), target(entry, to);
 
   // RFC 7323: windows are scaled except in SYNs, and only where both ends offered it.
-  const bool scaled =
-      (flags & kSyn) == 0 && entry.scale(from) != Entry::kNoScale && entry.scale(to) != Entry::kNoScale;
+  const bool both_scale = entry.scale(from) != Entry::kNoScale && entry.scale(to) != Entry::kNoScale;
+  const bool scaled = both_scale && (flags & kSyn) == 0;
   const unsigned from_shift = scaled ? shift_of(entry.scale(from)) : 0;
   const unsigned to_shift = scaled ? shift_of(entry.scale(to)) : 0;
 
@@ -224,9 +221,11 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
     return {Outcome::Established};  // RFC 5961 section 4: passed, so that the end can challenge it; nothing
                                     // changes
 
-  source.window = std::max(source.window, window);
+  source.window =
+      std::max(source.window, both_scale && !scaled ? scaled_down(segment.window, shift_of(entry.scale(from)))
+                                                    : segment.window);
   if (after(end, source.low)) source.low = end;
-  const std::uint32_t allowed = std::uint32_t{window} << from_shift;
+  const std::uint32_t allowed = std::uint32_t{segment.window} << from_shift;
   if (at_or_after(ack + allowed, target.high)) target.high = ack + std::max(allowed, 1u);
   advance_states(entry, from, segment);
   return {opens ? Outcome::New : Outcome::Established};

@@ -149,6 +149,14 @@ TEST_F(TcpTest, ScaledWindows) {
   expect_delta({{"lookups", 5}, {"hits", 5}, {"reason.tcp_out_of_window", 2}});
 }
 
+// RFC 7323 section 2.2: the window of a SYN is never scaled, so it lets the other end send that many bytes.
+TEST_F(TcpTest, WindowOfASynIsNotScaled) {
+  handshake(10, 10);
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 999})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 1100, .ack = 501, .data = 3})), "+inv+trk");
+  expect_delta({{"lookups", 2}, {"hits", 2}, {"reason.tcp_out_of_window", 1}});
+}
+
 TEST_F(TcpTest, ScalingTakesBothEnds) {
   handshake(4, {});
   EXPECT_EQ(only_connection().window_scale[0], 0);
