@@ -104,7 +104,7 @@ std::uint32_t Worker::look_up(const Pass& pass, Megaflow** found) {
     const int i = std::countr_zero(hits);
     if (found[i]->epoch == epoch_) [[likely]]
       continue;
-    if (found[i]->linked && still_valid(*found[i], *pass.keys[i])) continue;
+    if (found[i]->linked && still_valid(*found[i], *pass.keys[i], pass.packets[i])) continue;
     found[i] = nullptr;
     misses |= std::uint32_t{1} << i;
   }
@@ -217,10 +217,10 @@ std::uint32_t Worker::ask_control_plane(Pass& pass, Megaflow** found, std::uint3
 }
 
 /// Translates the key again under the epoch of now; a megaflow that came out differently is removed.
-bool Worker::still_valid(Megaflow& megaflow, const flow::FlowKey& key) {
+bool Worker::still_valid(Megaflow& megaflow, const flow::FlowKey& key, const Packet* packet) {
   counters_.add(Counter::Revalidated, 1);
   UpcallResult result;
-  handler_->translate(key, nullptr, now_, result);
+  handler_->translate(key, packet, now_, result);
   if (result.cacheable && covers(megaflow.mask(), result.mask) && result.program == megaflow.program) {
     // The same actions, but perhaps of other rules: what was counted so far goes to the old ones.
     megaflow.credit();
@@ -313,7 +313,7 @@ void Worker::sweep_one(Megaflow& megaflow) {
   if (megaflow.epoch == epoch_) return;
   // The mask holds all that the translation looked at, so that the masked key stands for every key that it
   // covers.
-  still_valid(megaflow, megaflow.match().value);
+  still_valid(megaflow, megaflow.match().value, nullptr);
 }
 
 void Worker::publish_table() {

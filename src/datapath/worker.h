@@ -83,7 +83,7 @@ class Worker final : private EngineHost {
   bool send(std::uint32_t port, const packet::PacketBatch& packets) override;
   void flush_ports();
 
-  bool still_valid(cache::Megaflow& megaflow, const flow::FlowKey& key);
+  bool still_valid(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet* packet);
   void housekeeping();
   void sweep(unsigned budget);
   void sweep_one(cache::Megaflow& megaflow);
