@@ -3,7 +3,7 @@
 include(${CMAKE_CURRENT_LIST_DIR}/layers.cmake)
 
 # Modules whose code runs on several threads: their tests also run under ThreadSanitizer.
-set(SLUICE_THREADED base conntrack l2 pipeline datapath unixctl)
+set(SLUICE_THREADED base conntrack l2 pipeline datapath bridge unixctl)
 
 function(sluice_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})

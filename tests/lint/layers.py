@@ -7,7 +7,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TESTS = re.compile(r"_(test|bench|fuzz)\.cc$")
+TESTS = re.compile(r"_(test|bench|fuzz|fixture)\.(cc|h)$")
 
 # Header prefix -> folders below src/ that may include it.
 THIRD_PARTY = {
@@ -45,7 +45,6 @@ def read_layers():
 
     for module in direct:
         close(module)
-    # dp_action may see the tracker's request type and nothing else of it; so may what stands on dp_action.
     return closed
 
 

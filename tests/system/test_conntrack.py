@@ -61,13 +61,13 @@ def test_icmp_error_is_related(switch):
 def test_invalid_is_dropped(switch):
     """A SYN|ACK that answers nothing is +inv."""
     inside, outside = two_hosts(switch)
-    switch.boot(stateful() + "\ntable=1,priority=200,ct_state=+inv+trk,actions=drop\n")
+    switch.boot(stateful() + "\ntable=1,priority=200,tcp,ct_state=+inv+trk,actions=drop\n")
     script = ("from scapy.all import *\n"
               "sendp(Ether(dst=sys.argv[1])/IP(src='10.1.1.1',dst='10.1.1.2')/TCP(sport=1,dport=2,flags='SA'),"
               "iface='eth0',verbose=0)\n")
     mac = outside.run("cat /sys/class/net/eth0/address").stdout.strip()
     inside.run(["/usr/bin/python3", "-c", "import sys\n" + script, mac])
-    wait_until(lambda: switch.flow_packets("ct_state=+inv+trk") == 1, "one invalid packet")
+    wait_until(lambda: switch.flow_packets("ct_state=+inv+trk,tcp") == 1, "one invalid packet")
     assert switch.conntrack() == []
 
 
@@ -131,12 +131,12 @@ def test_mark_and_label_set_and_matched(switch):
 def test_iperf3_through_the_tracker(switch):
     """GSO packets of many segments stay inside the tracker's window check, both directions, no packet invalid."""
     inside, outside = two_hosts(switch)
-    switch.boot(stateful() + "\ntable=1,priority=200,ct_state=+inv+trk,actions=drop\n")
+    switch.boot(stateful() + "\ntable=1,priority=200,tcp,ct_state=+inv+trk,actions=drop\n")
     for reverse in ([], ["-R"]):
         outside.start("iperf3 -s -1")
         wait_until(lambda: ":5201 " in outside.run("ss -Hlnt").stdout, "iperf3 server")
         inside.run(["iperf3", "-c", outside.ip(), "-t", "2", *reverse])
-    assert switch.flow_packets("ct_state=+inv+trk") == 0
+    assert switch.flow_packets("ct_state=+inv+trk,tcp") == 0
 
 
 def test_flush_cuts_a_connection(switch):
