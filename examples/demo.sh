@@ -88,10 +88,10 @@ show "$build/sluice" flow list br0
 say "The connection table"
 show "$build/sluice" ct list
 
-say "Why an allowed packet passes: a reply of the web connection's kind, opened from inside"
+say "Why an allowed packet passes: the first packet of a connection from inside"
 show "$build/sluice" trace br0 in_port=1,tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tp_src=50000,tp_dst=80,tcp_flags=syn
 
-say "Why a refused packet does not: the same, opened from outside"
+say "Why a refused packet does not: the same from outside"
 show "$build/sluice" trace br0 in_port=2,tcp,nw_src=10.0.0.2,nw_dst=10.0.0.1,nw_ttl=64,tp_src=50000,tp_dst=80,tcp_flags=syn
 
 say "Done: a stateful firewall, live. Everything is torn down now."

@@ -138,10 +138,19 @@ class Switch(Namespace):
         path = f"{self.rundir}/test.flows"
         with open(path, "w", encoding="utf-8") as file:
             file.write(flows)
-        self.log = open(f"{self.rundir}/output.log", "wb")
         ports = [word for host in self.hosts for word in ("--port", host.port)]
-        self.daemon = self.start([f"{BUILD}/sluiced", "--bridge", "br0", *ports, "--flows", path, *options],
-                                 env=self.env, stdout=self.log, stderr=self.log)
+        self._start("--bridge", "br0", *ports, "--flows", path, *options)
+
+    def boot_config(self, toml):
+        """Starts sluiced with a configuration file."""
+        path = f"{self.rundir}/test.toml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(toml)
+        self._start("--config", path)
+
+    def _start(self, *words):
+        self.log = open(f"{self.rundir}/output.log", "wb")
+        self.daemon = self.start([f"{BUILD}/sluiced", *words], env=self.env, stdout=self.log, stderr=self.log)
         wait_until(self._answers, "sluiced answers")
 
     def _answers(self):

@@ -151,7 +151,8 @@ def test_flush_cuts_a_connection(switch):
 
 def test_trace_consults_the_connection_table(switch):
     inside, outside = two_hosts(switch)
-    switch.boot(stateful())
+    # Without IPv6 in the tracker nothing else changes its counters meanwhile.
+    switch.boot("\n".join(line for line in stateful().splitlines() if "ipv6" not in line))
     flow = "tcp,in_port=2,nw_src=10.1.1.2,nw_dst=10.1.1.1,tp_src=80,tp_dst=40000,tcp_flags=ack,nw_ttl=64"
     before = switch.sluice("trace", "br0", flow).stdout
     assert "Datapath actions" in before and "drop" in before
