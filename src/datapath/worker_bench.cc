@@ -4,76 +4,19 @@
 // packets in random order. Allocations are counted by replacing operator new.
 #include <benchmark/benchmark.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "base/rng.h"
 #include "datapath/fake_pipeline.h"
 #include "flow/compose.h"
-
-namespace {
-
-std::atomic<std::uint64_t> allocations{0};
-
-void* counted(std::size_t size, std::size_t alignment) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  void* const p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (p == nullptr) std::abort();
-  return p;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return counted(size, 16);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
-  std::free(p);
-}
+#include "tests/support/count_allocations.h"
+#include "tests/support/memory_port.h"
 
 namespace sluice::datapath {
 namespace {
 
-/// Receives frames of a prepared ring, a batch at a time; sends into a counter.
-class MemoryPort final : public port::Port {
- public:
-  explicit MemoryPort(std::string name) : Port(std::move(name)) {}
-  std::string_view type() const override { return "memory"; }
-  net::Mac mac() const override { return {}; }
-  std::uint32_t mtu() const override { return 1500; }
-
-  void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override {
-    while (!batch.full() && to_receive > 0) {
-      const auto& frame = frames[next_++ % frames.size()];
-      packet::Packet* const p = pool.take(sizeof frame);
-      p->assign(frame);
-      batch.push(p);
-      --to_receive;
-    }
-  }
-  void send(const packet::Packet& packet) override { sent_bytes += packet.size(); }
-
-  using Frame = std::array<std::uint8_t, 64>;
-  std::vector<Frame> frames;
-  std::uint64_t to_receive = 0, sent_bytes = 0;
-
- private:
-  std::size_t next_ = 0;
-};
+using testing::allocations;
+using testing::MemoryPort;
 
 /// A UDP packet of connection n, in either direction.
 MemoryPort::Frame frame_of(std::uint32_t n, bool reply) {
