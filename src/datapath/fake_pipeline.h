@@ -54,9 +54,9 @@ struct Credit {
 
   struct Sink final : StatsSink {
     explicit Sink(Credit& to) : to_(to) {}
-    void credit(std::uint64_t packets, std::uint64_t bytes, Instant) override {
-      to_.packets += packets;
-      to_.bytes += bytes;
+    void credit(std::uint64_t more_packets, std::uint64_t more_bytes, Instant) override {
+      to_.packets += more_packets;
+      to_.bytes += more_bytes;
     }
     Credit& to_;
   };
