@@ -350,7 +350,7 @@ class Tracker::Impl::Pass {
   bool settle(Packet& packet, Work& work) {
     if (work.tracked_here) [[unlikely]] {
       if (const std::optional<bool> keep = revisit(packet)) return *keep;
-      classify(packet, t_.secret, request_.zone, work.probe);  // the connection is gone meanwhile
+      classify(packet, t_.secret, request_.zone, work.probe);
       work.candidate = kNone;
       created_ = true;
     }
@@ -544,7 +544,8 @@ class Tracker::Impl::Pass {
   }
 
   /// A further ct in the same zone: the packet was counted and judged already.
-  /// @return whether to keep the packet; nothing if its connection is gone and it must be looked up anew.
+  /// @return whether to keep the packet; nothing if it must be looked up anew: its connection is gone
+  /// meanwhile, or to be forced.
   std::optional<bool> revisit(Packet& packet) {
     CtMetadata& meta = packet.meta.ct;
     if ((meta.state & ct_state::kInvalid) != 0) return true;
@@ -559,9 +560,8 @@ class Tracker::Impl::Pass {
     const Found found{&entry, meta.connection, meta.reply ? Direction::Reply : Direction::Original};
     const bool related = (meta.state & ct_state::kRelated) != 0;
     if (request_.commit && request_.force && meta.reply && !related) {
-      Probe probe;
-      classify(packet, t_.secret, request_.zone, probe);
-      if (probe.reason == Reason::None) return renew(packet, probe, found);
+      entry.unlock();  // the headers may have been rewritten: what to renew is looked up by what they are now
+      return std::nullopt;
     }
     if (request_.commit) commit(entry);
     describe(meta, found, static_cast<std::uint8_t>(meta.state), meta.reply);

@@ -135,6 +135,21 @@ TEST_F(TrackerTest, ForceAfterALookup) {
   EXPECT_EQ(tracker_.census().indexed, 1u);
 }
 
+TEST_F(TrackerTest, ForceAfterARewriteGoesByTheNewTuple) {
+  commit(forth());
+  packet::Packet* p = make(back());
+  EXPECT_EQ(track(p), "+est+rpl+trk");
+  packet::Packet* rewritten = make(back(2000));
+  rewritten->meta.ct = p->meta.ct;
+  EXPECT_EQ(track(rewritten, {.commit = true, .force = true}), "+new+trk");
+  EXPECT_EQ(tracker_.connections(), 2u);
+  EXPECT_EQ(tracker_.census().indexed, 2u);
+  EXPECT_EQ(track(forth(2000)), "+est+rpl+trk");  // found under its own name
+  tracker_.flush(std::nullopt);
+  expire();
+  EXPECT_EQ(tracker_.census().indexed, 0u);
+}
+
 TEST_F(TrackerTest, PacketsOfOneBatchSeeEachOther) {
   packet::PacketBatch batch, dropped;
   std::vector<packet::Packet*> packets = {make(forth()), make(forth(1001)), make(back()), make(forth()),
