@@ -92,6 +92,32 @@ TEST(Datapath, SendsToSeveralPorts) {
   EXPECT_EQ(stats.unaccounted(), 0);
 }
 
+/// Counts how often its worker looks after it.
+class MaintainedPort final : public port::Port {
+ public:
+  explicit MaintainedPort(unsigned& times) : Port("maintained"), times_(times) {}
+  std::string_view type() const override { return "test"; }
+  void receive(packet::PacketBatch&, packet::PacketPool&) override {}
+  void send(const packet::Packet&) override {}
+  void maintain() override { ++times_; }
+  net::Mac mac() const override { return {}; }
+  std::uint32_t mtu() const override { return 1500; }
+
+ private:
+  unsigned& times_;
+};
+
+TEST(Datapath, PortsAreMaintainedOnceASecond) {
+  Rig rig(always({}));
+  unsigned times = 0;
+  ASSERT_TRUE(rig.datapath.add_port(std::make_unique<MaintainedPort>(times)).has_value());
+  for (unsigned tick = 0; tick < 40; ++tick) {
+    rig.clock.advance(Duration::milliseconds(250));
+    rig.run();
+  }
+  EXPECT_EQ(times, 10u);
+}
+
 struct DropCase {
   const char* name;
   Program program;
@@ -414,9 +440,10 @@ TEST(Datapath, SameActionsOfAnotherRuleKeepTheMegaflowAndCreditTheRightOne) {
   rig.datapath.push_stats();
   EXPECT_EQ(before.packets, 1u);
   EXPECT_EQ(after.packets, 1u);
-  EXPECT_EQ(rig.pipeline.upcalls, 1u);
-  EXPECT_EQ(rig.pipeline.revalidations, 1u);
-  EXPECT_EQ(rig.datapath.stats()[Counter::Replaced], 0u);
+  const auto stats = rig.datapath.stats();
+  EXPECT_EQ(stats[Counter::Upcalls], 1u);
+  EXPECT_EQ(stats[Counter::Revalidated], 1u);
+  EXPECT_EQ(stats[Counter::Replaced], 0u);
 }
 
 TEST(Datapath, AMegaflowThatHasBecomeTooWideIsReplaced) {

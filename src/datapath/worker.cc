@@ -31,6 +31,7 @@ bool covers(const flow::Mask& have, const flow::Mask& needed) {
 
 constexpr Duration kSweepPeriod = Duration::milliseconds(500);
 constexpr Duration kSortPeriod = Duration::seconds(1);
+constexpr Duration kMaintainPeriod = Duration::seconds(1);
 constexpr Duration kTick = Duration::milliseconds(limits::kSweepIntervalMs);
 
 }  // namespace
@@ -286,6 +287,10 @@ void Worker::housekeeping() {
   if (now_ - masks_sorted_ >= kSortPeriod) {
     masks_sorted_ = now_;
     megaflows_.sort_masks();
+  }
+  if (now_ - maintained_ >= kMaintainPeriod) {
+    maintained_ = now_;
+    for (PortSlot* const slot : receive_) slot->port->maintain();
   }
   megaflows_.reclaim();
   publish_table();

@@ -115,7 +115,7 @@ class Worker final : private EngineHost {
   Instant now_;
   std::uint64_t epoch_ = 0;  // the handler's, read at the start of the batch
   std::uint64_t published_probes_ = 0, published_exact_ = 0;
-  Instant last_tick_, sweep_started_, masks_sorted_;
+  Instant last_tick_, sweep_started_, masks_sorted_, maintained_;
   std::uint32_t sweep_at_ = 0;
   std::uint64_t swept_epoch_ = 0;
   bool more_connections_due_ = false;
