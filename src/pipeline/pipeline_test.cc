@@ -172,6 +172,18 @@ TEST_F(PipelineTest, TimeoutsCountFromUseAndFromModification) {
   EXPECT_EQ(pipeline.flow_count(), 0u);
 }
 
+TEST_F(PipelineTest, TimeoutsSurviveManyFlowsThatComeAndGo) {
+  mod("hard_timeout=15,udp,actions=1");
+  for (unsigned i = 0; i < 3000; ++i) {
+    const std::string match = "tcp,tp_dst=" + std::to_string(i);
+    mod("idle_timeout=1000," + match + ",actions=1");
+    EXPECT_EQ(mod("priority=32768," + match, action::FlowCommand::DeleteStrict).removed.size(), 1u);
+  }
+  EXPECT_TRUE(pipeline.expire(at(15)).empty());
+  EXPECT_EQ(pipeline.expire(at(16)).size(), 1u);
+  EXPECT_EQ(pipeline.flow_count(), 0u);
+}
+
 // --- Translation
 // ----------------------------------------------------------------------------------------------------
 
@@ -341,6 +353,44 @@ TEST_F(PipelineTest, MplsPushAndPop) {
   mod("table=1,tcp,actions=3");
   translate(back);
   EXPECT_EQ(dp_action::format_program(result.program), "3");
+}
+
+TEST_F(PipelineTest, RefusedMplsPushHoldsForItsStackDepthOnly) {
+  mod("mpls,actions=push_mpls:0x8847,output:2");
+  flow::FlowKey deep = key_of("in_port=1,mpls");
+  deep.mpls = {be32{0x1040}, be32{0x2040}, be32{0x3140}};
+  EXPECT_EQ(translate(deep).drop, DropReason::MplsDepth);
+  const flow::Mask mask = result.mask;
+  flow::FlowKey shallow = key_of("in_port=1,mpls");
+  shallow.mpls = {be32{0x1140}};
+  EXPECT_EQ(translate(shallow).drop, std::nullopt);
+  bool told_apart = false;
+  for (std::size_t i = 0; i < flow::kDatapathWords; ++i)
+    told_apart |= ((flow::word_at(deep, i) ^ flow::word_at(shallow, i)) & flow::word_at(mask.bits, i)) != 0;
+  EXPECT_TRUE(told_apart);
+}
+
+TEST_F(PipelineTest, PoppedTagIsOfThatManyTagsOnly) {
+  mod("actions=pop_vlan,resubmit(,1)");
+  mod("table=1,vlan_tci=0,actions=2");
+  flow::FlowKey one = key_of("in_port=1,dl_vlan=5");
+  one.eth_type = be16{0x0800};
+  flow::FlowKey two = one;
+  two.vlan[1] = {be16{0x8100}, be16{flow::kVlanPresent | 7}};
+  EXPECT_EQ(dp_action::format_program(translate(one).program), "pop_vlan,2");
+  const flow::Mask mask = result.mask;
+  EXPECT_EQ(dp_action::format_program(translate(two).program), "drop");
+  bool told_apart = false;
+  for (std::size_t i = 0; i < flow::kDatapathWords; ++i)
+    told_apart |= ((flow::word_at(one, i) ^ flow::word_at(two, i)) & flow::word_at(mask.bits, i)) != 0;
+  EXPECT_TRUE(told_apart);
+}
+
+TEST_F(PipelineTest, ChecksOfLengthAreLimitedInNumber) {
+  std::string text = "actions=";
+  for (unsigned i = 0; i < 40; ++i) text += "check_pkt_larger(100)->reg0[0],";
+  mod(text + "output:2");
+  EXPECT_EQ(translate(key_of("in_port=1,ip")).drop, DropReason::ResubmitLimit);
 }
 
 TEST_F(PipelineTest, TableMissAsTheBridgeSays) {

@@ -159,11 +159,10 @@ Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& cha
   const FlowFilter filter{
       .table = flow.table, .match = flow.match, .cookie = flow.cookie, .cookie_mask = flow.cookie_mask};
   std::vector<Rule*> rules;
-  select(filter, rules);
   if (strict)
-    std::erase_if(rules, [&](const Rule* rule) {
-      return rule->priority() != flow.priority || rule->shape().mask() != flow.match.mask;
-    });
+    select_strict(filter, flow.priority, rules);
+  else
+    select(filter, rules);
   // As in OpenFlow 1.0 and 1.1: what matches nothing is added, unless it was looked for by cookie.
   if (rules.empty() && flow.cookie_mask == 0 && flow.new_cookie)
     return add(flow, flow.table == action::kNoTable ? std::uint8_t{0} : flow.table, now, change);
@@ -190,10 +189,11 @@ void FlowTables::remove(const action::FlowSpec& flow, Change& change) {
                           .out_port = flow.out_port,
                           .out_group = flow.out_group};
   std::vector<Rule*> rules;
-  select(filter, rules);
-  const bool strict = flow.command == action::FlowCommand::DeleteStrict;
+  if (flow.command == action::FlowCommand::DeleteStrict)
+    select_strict(filter, flow.priority, rules);
+  else
+    select(filter, rules);
   for (Rule* rule : rules) {
-    if (strict && (rule->priority() != flow.priority || rule->shape().mask() != flow.match.mask)) continue;
     change.result.removed.push_back({rule->info(), RemovedReason::Delete});
     take_out(*rule, change);
   }
@@ -222,6 +222,7 @@ void FlowTables::commit(Change& change) {
     if (!rule->is_removed()) watch(*rule);
   for (RuleRef& rule : change.removed) garbage_.push_back(std::move(rule));
   if (garbage_.size() > kGarbage + size_ / 8) collect_garbage();
+  forget_deadlines();
 }
 
 void FlowTables::roll_back(Change& change) {
@@ -243,6 +244,14 @@ void FlowTables::collect_garbage() {
   std::vector<RuleRef> garbage;
   garbage.swap(garbage_);
   for (const RuleRef& rule : garbage) tables_[rule->table()]->classifier.remove(rule.get());
+}
+
+void FlowTables::forget_deadlines() {
+  if (deadlines_.size() <= kGarbage + 2 * size_) return;
+  deadlines_ = {};
+  std::vector<Rule*> rules;
+  select({}, rules);
+  for (Rule* rule : rules) watch(*rule);
 }
 
 void FlowTables::watch(Rule& rule) {
@@ -280,6 +289,17 @@ void FlowTables::select(const FlowFilter& filter, std::vector<Rule*>& rules) con
   if (filter.table != action::kNoTable) return tables_[filter.table]->classifier.for_each(filter.match, take);
   for (const auto& table : tables_)
     if (table->active != 0) table->classifier.for_each(filter.match, take);
+}
+
+void FlowTables::select_strict(const FlowFilter& filter, std::uint16_t priority,
+                               std::vector<Rule*>& rules) const {
+  const auto take = [&](const Table& table) {
+    Rule* rule = table.classifier.find(filter.match, priority);
+    if (rule && selected(*rule, filter)) rules.push_back(rule);
+  };
+  if (filter.table != action::kNoTable) return take(*tables_[filter.table]);
+  for (const auto& table : tables_)
+    if (table->active != 0) take(*table);
 }
 
 FlowCursor FlowTables::dump(const FlowFilter& filter) const {

@@ -146,7 +146,11 @@ class FlowTables {
   void commit(Change& change);
   void roll_back(Change& change);
   void select(const FlowFilter& filter, std::vector<Rule*>& rules) const;
+  /// Those with exactly the filter's match and this priority: one a table at most.
+  void select_strict(const FlowFilter& filter, std::uint16_t priority, std::vector<Rule*>& rules) const;
   void watch(Rule& rule);
+  /// Lets go of deadlines of removed rules when they are the most: each keeps its rule in memory.
+  void forget_deadlines();
 
   std::array<std::unique_ptr<Table>, kTables> tables_;
   std::atomic<std::uint64_t> version_{1};

@@ -203,9 +203,10 @@ void Translator::finish() {
   if (tracing())
     for (; open_traces_ > 0; --open_traces_) input_.trace->close();
   if (error_) program_->clear();
-  // Only the datapath's part of the key exists outside; whether there is a VLAN tag decides where headers
-  // are.
-  mask_.bits.vlan[0].tci = mask_.bits.vlan[0].tci | be16{flow::kVlanPresent};
+  // Only the datapath's part of the key exists outside; how many VLAN tags there are decides where headers
+  // are, and what is left when one is popped.
+  for (unsigned i = 0; i < flow::kMaxVlans && i <= vlan_count(original_); ++i)
+    mask_.bits.vlan[i].tci = mask_.bits.vlan[i].tci | be16{flow::kVlanPresent};
   mask_.bits.metadata = {};
   mask_.bits.regs = {};
   mask_.bits.actset_output = mask_.bits.conj_id = {};
@@ -452,7 +453,11 @@ void Translator::check_pkt_larger(std::uint16_t size, const field::Subfield& tar
 
 void Translator::branch_on_size(std::uint16_t size, const field::Subfield& target,
                                 const action::ActionList& rest, std::size_t first) {
-  // Both ways are translated with the same rest of the list; the datapath chooses.
+  // Both ways are translated with the same rest of the list; the datapath chooses. Each check doubles the
+  // work.
+  if (!resources_left()) return;
+  ++resubmits_;
+  ++depth_;
   commit();
   const FlowKey own_flow = flow_, own_base = base_;
   const std::vector<StackItem> own_stack = stack_;
@@ -489,6 +494,7 @@ void Translator::branch_on_size(std::uint16_t size, const field::Subfield& targe
     was_mpls_ = own_was_mpls;
     if (error_) break;
   }
+  --depth_;
   program_ = own_program;
   if (!branches[0].empty() || !branches[1].empty())
     emit(dp_action::CheckPktLen{size, std::move(branches[0]), std::move(branches[1])});
@@ -858,6 +864,7 @@ void Translator::pop_vlan() {
 
 void Translator::push_mpls(be16 eth_type) {
   const unsigned labels = mpls_labels();
+  for (unsigned i = 0; i < labels; ++i) mask_.bits.mpls[i] = kOnes32;
   if (labels >= flow::kMaxMplsLabels)
     return fail(
         DropReason::MplsDepth,
@@ -866,7 +873,6 @@ void Translator::push_mpls(be16 eth_type) {
             "LSEs than the {} supported.",
             flow::kMaxMplsLabels));
   if (labels == 0) commit();  // below a label nothing can be rewritten
-  for (unsigned i = 0; i < labels; ++i) mask_.bits.mpls[i] = kOnes32;
   std::uint32_t entry = 0;
   if (labels != 0) {
     entry = flow_.mpls[0].host() & ~kMplsBottom;
