@@ -58,7 +58,8 @@ void conclude(const Translator& translator, const BridgeConfig& config, Translat
   result.drop = translator.drop();
   const auto error = translator.error();
   // These pass: the next packet may fare better.
-  if (error == DropReason::RecirculationLost || error == DropReason::RecirculationExhausted)
+  if (error == DropReason::RecirculationLost || error == DropReason::RecirculationExhausted ||
+      translator.unlearned())
     result.cacheable = false;
   if (config.explicit_drop && result.program.empty() && result.drop)
     result.program.push_back(dp_action::Drop{static_cast<std::uint32_t>(*result.drop)});

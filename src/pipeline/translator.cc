@@ -1021,7 +1021,14 @@ void Translator::normal() {
     return;
   }
   if (!flow_.eth_src.is_multicast()) {
-    if (input_.may_learn) learned_ |= input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now);
+    if (!input_.may_learn) {
+      unlearned_ = unlearned_ || input_.macs.would_change(flow_.eth_src, *vlan, in_port, input_.now);
+    } else if (input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now)) {
+      learned_ = true;
+      if (tracing())
+        note(Kind::Detail, fmt::format("learned that {} is on port {} in VLAN {}",
+                                       net::format_mac(flow_.eth_src), input->name, *vlan));
+    }
     credits_.add_mac({&input_.macs, flow_.eth_src, *vlan, in_port});
   }
   if (!flow_.eth_dst.is_multicast()) {

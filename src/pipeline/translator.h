@@ -67,6 +67,8 @@ class Translator final : public action::Translation {
 
   std::optional<packet::DropReason> drop() const;
   bool learned() const { return learned_; }
+  /// NORMAL would have learned an address, had it been allowed to: the next packet must be translated itself.
+  bool unlearned() const { return unlearned_; }
   std::optional<packet::DropReason> error() const { return error_; }
   const std::vector<Fork>& forks() const { return forks_; }
 
@@ -177,7 +179,7 @@ class Translator final : public action::Translation {
   bool outermost_ = false;  ///< the next table_action() is that of run()
   bool exit_ = false, freezing_ = false, was_mpls_ = false;
   bool conntracked_ = false;
-  bool delivered_ = false, learned_ = false, missed_ = false, empty_rule_ = false;
+  bool delivered_ = false, learned_ = false, unlearned_ = false, missed_ = false, empty_rule_ = false;
   std::optional<packet::DropReason> error_, hint_;
 };
 

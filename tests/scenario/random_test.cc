@@ -39,10 +39,9 @@ class Generator {
     return text + ",actions=" + actions(table);
   }
 
-  /// A frame of the host behind the port: each has its own address, since learning that a host moves back to
-  /// where it was is left to the next miss (see Forwarding.NormalNoticesThatAHostMoved).
-  Frame frame(std::uint32_t in_port) {
-    const Eth eth{.src = kMacs[in_port - 1], .dst = mac()};
+  /// A frame of any host: hosts move between ports.
+  Frame frame() {
+    const Eth eth{.src = mac(), .dst = mac()};
     const char* const src = address();
     const char* const dst = address();
     switch (below(8)) {
@@ -215,7 +214,7 @@ TEST_P(RandomTraffic, CachedAndFreshTranslationAgree) {
     // Half of the packets repeat an earlier one, so that the cache is used.
     if (seen.empty() || random.below(2)) {
       const auto in = random.in_port();
-      seen.emplace_back(in, random.frame(in));
+      seen.emplace_back(in, random.frame());
     }
     const auto& [port, frame] = seen[random.below(static_cast<std::uint32_t>(seen.size()))];
     cached.send(port, frame);
