@@ -53,22 +53,6 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(Bytes bytes, std::u
 
 }  // namespace
 
-void ChecksumSum::add(Bytes bytes) {
-  const std::uint8_t* p = bytes.data();
-  std::size_t n = bytes.size();
-  for (; n >= 8; n -= 8, p += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, p, 8);
-    add64(word);
-  }
-  for (; n >= 2; n -= 2, p += 2) {
-    std::uint16_t word;
-    std::memcpy(&word, p, 2);
-    sum_ += word;
-  }
-  if (n == 1) add16(be16{static_cast<std::uint16_t>(*p << 8)});
-}
-
 be16 checksum(Bytes bytes) {
   ChecksumSum sum;
   sum.add(bytes);
