@@ -165,12 +165,13 @@ class TagIndex {
     const std::uint64_t second = __atomic_load_n(words + 1, __ATOMIC_ACQUIRE);
     const std::uint64_t third = __atomic_load_n(words + 2, __ATOMIC_ACQUIRE);
 #if defined(__SSE2__)
-    const __m128i tags = _mm_set_epi64x(static_cast<long long>(third), static_cast<long long>(second));
-    const __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<short>(tag)));
-    const auto mask =
-        static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
-    return mask << 2 | static_cast<std::uint32_t>(static_cast<std::uint16_t>(first >> 32) == tag) |
-           static_cast<std::uint32_t>(static_cast<std::uint16_t>(first >> 48) == tag) << 1;
+    // The control word is compared along with the tags and shifted out: no slot is a case of its own, as a
+    // branch on which slot it is would be mispredicted.
+    const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
+    const __m128i front = _mm_set_epi64x(static_cast<long long>(second), static_cast<long long>(first));
+    const __m128i back = _mm_cvtsi64_si128(static_cast<long long>(third));
+    const __m128i equal = _mm_packs_epi16(_mm_cmpeq_epi16(front, wanted), _mm_cmpeq_epi16(back, wanted));
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(equal)) >> 2 & ((1u << kSlots) - 1);
 #else
     std::uint16_t tags[12];
     std::memcpy(tags, &first, 8);

@@ -142,11 +142,21 @@ Tuple original_tuple(const Entry& entry) {
 }
 
 /// Lets the packet's protocol judge it and advance the connection.
-Verdict advance(Entry& entry, const Packet& packet, Direction direction, bool check_sequence) {
-  if (entry.proto != net::ip_proto::kTcp) return simple::update(entry, direction);
+[[gnu::noinline]] Verdict advance_tcp(Entry& entry, const Packet& packet, Direction direction,
+                                      bool check_sequence) {
   const wire::Layout& layout = packet.layout;
   const tcp::Segment segment = tcp::read(packet.data() + layout.l4, layout.l3_end - layout.payload);
   return tcp::update(entry, direction, segment, check_sequence);
+}
+
+[[gnu::always_inline]] inline Verdict advance(Entry& entry, const Packet& packet, Direction direction,
+                                              bool check_sequence) {
+  if (entry.proto != net::ip_proto::kTcp) return simple::update(entry, direction);
+  const wire::Layout& layout = packet.layout;
+  if (tcp::update_plain(entry, direction, packet.data() + layout.l4, layout.l3_end - layout.payload))
+      [[likely]]
+    return {Outcome::Established};
+  return advance_tcp(entry, packet, direction, check_sequence);
 }
 
 void open(Entry& entry, const Packet& packet) {
@@ -407,7 +417,9 @@ class Tracker::Impl::Pass {
     if (coarse_now_.since(entry.last_seen) > 0) entry.last_seen = coarse_now_;
     entry.count(found.direction, datagram_bytes(packet));
     const bool reply = found.direction == Direction::Reply;
-    if (reply && !entry.has(Entry::kSeenReply)) [[unlikely]]
+    // One branch that goes the same way for both directions.
+    static_assert(Entry::kSeenReply == 1u << 3);
+    if (static_cast<unsigned>(reply) > (entry.flag_bits() >> 3 & 1u)) [[unlikely]]
       entry.set_flag(Entry::kSeenReply, true);
     if (request_.commit) commit(entry);
     describe(packet.meta.ct, found, state_of(verdict.outcome, found.direction), reply);

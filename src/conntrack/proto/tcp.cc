@@ -11,9 +11,6 @@ namespace {
 
 using namespace net::tcp_flag;
 
-/// The largest reordering or acknowledgement lag that is forgiven where windows are not known: a window
-/// without scaling and a segment.
-constexpr std::int32_t kMaxAckWindow = 0xffff + 1500;
 constexpr std::uint8_t kMaxScale = 14;  // RFC 7323 section 2.3
 
 /// a is at or after b on the sequence circle.

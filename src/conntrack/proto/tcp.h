@@ -17,6 +17,7 @@
 #include "conntrack/entry.h"
 #include "conntrack/proto/outcome.h"
 #include "net/protocol.h"
+#include "wire/tcp.h"
 
 namespace sluice::conntrack::tcp {
 
@@ -56,6 +57,51 @@ void open(Entry& entry, const Segment& segment);
 /// Advances the connection by a segment of its direction. With `check_sequence` off every segment is in the
 /// window.
 Verdict update(Entry& entry, Direction direction, const Segment& segment, bool check_sequence);
+
+/// The largest reordering or acknowledgement lag that is forgiven where windows are not known: a window
+/// without scaling and a segment.
+inline constexpr std::int32_t kMaxAckWindow = 0xffff + 1500;
+
+/// What update() does with a segment that carries ACK but no SYN, FIN or RST, is inside both windows and
+/// belongs to a connection established at both ends: nearly every packet, without a branch on the direction.
+/// @return false, with nothing changed, if the segment is not of this kind and update() has to judge it.
+[[gnu::always_inline]] inline bool update_plain(Entry& entry, Direction direction, const std::uint8_t* header,
+                                                std::uint32_t payload_bytes) {
+  using namespace net::tcp_flag;
+  constexpr auto kBothEstablished =
+      static_cast<std::uint8_t>(static_cast<unsigned>(TcpState::Established) * 0x11);
+  const wire::TcpHeader tcp(header);
+  const bool plain = (tcp.offset_flags() & be16{kSyn | kFin | kRst | kAck}) == be16{kAck};
+  if (!(plain & (entry.states == kBothEstablished))) [[unlikely]]
+    return false;
+
+  const auto from = static_cast<unsigned>(direction), to = from ^ 1;
+  const unsigned from_scale = entry.scales >> from * 4 & 0xf, to_scale = entry.scales >> to * 4 & 0xf;
+  const bool both_scale = (from_scale != Entry::kNoScale) & (to_scale != Entry::kNoScale);
+  const unsigned from_shift = both_scale ? from_scale : 0, to_shift = both_scale ? to_scale : 0;
+
+  const std::uint32_t low = entry.seq_low[from], ack = tcp.ack().host();
+  const std::uint32_t seq = payload_bytes != 0 ? tcp.seq().host() : low;
+  const std::uint32_t end = seq + payload_bytes;
+  const auto signed_distance = [](std::uint32_t a, std::uint32_t b) {
+    return static_cast<std::int32_t>(a - b);
+  };
+  const std::int32_t ack_lag = signed_distance(entry.seq_low[to], ack);
+  static_assert(std::int64_t{kMaxAckWindow} << Entry::kUnknownScale <= INT32_MAX);
+  const bool inside = (signed_distance(entry.seq_high[from], end) >= 0) &
+                      (signed_distance(seq, low - (std::uint32_t{entry.max_window[to]} << to_shift)) >= 0) &
+                      (ack_lag >= -kMaxAckWindow) & (ack_lag <= kMaxAckWindow << from_shift);
+  if (!inside) [[unlikely]]
+    return false;
+
+  const std::uint16_t window = tcp.window().host();
+  if (window > entry.max_window[from]) entry.max_window[from] = window;
+  entry.seq_low[from] = signed_distance(end, low) > 0 ? end : low;
+  const std::uint32_t allowed = std::uint32_t{window} << from_shift;
+  const std::uint32_t high = entry.seq_high[to];
+  entry.seq_high[to] = signed_distance(ack + allowed, high) >= 0 ? ack + (allowed | (allowed == 0)) : high;
+  return true;
+}
 
 constexpr Timeout timeout_of(TcpState original, TcpState reply) {
   const TcpState low = original < reply ? original : reply, high = original < reply ? reply : original;

@@ -1,6 +1,9 @@
 // TCP through the whole tracker. Client 10.0.0.1:1000, server 10.0.0.2:80.
 #include "conntrack/proto/tcp.h"
 
+#include <cstring>
+
+#include "base/rng.h"
 #include "conntrack/tracker_fixture.h"
 
 namespace sluice::conntrack {
@@ -288,6 +291,50 @@ TEST(TcpFlags, PossibleCombinations) {
   EXPECT_FALSE(tcp::flags_possible(0));
   EXPECT_FALSE(tcp::flags_possible(kSyn | kUrg));
   EXPECT_FALSE(tcp::flags_possible(kRst | kFin));
+}
+
+/// update_plain() is a short cut: whatever it takes, update() would have made the same of it.
+TEST(TcpPlainTest, DoesWhatUpdateDoes) {
+  Rng rng(7);
+  unsigned taken = 0;
+  for (unsigned round = 0; round < 200'000; ++round) {
+    Entry entry{};
+    const auto base = static_cast<std::uint32_t>(rng.next());
+    const auto near = [&](std::uint64_t spread) {
+      return base + static_cast<std::uint32_t>(rng.below(2 * spread)) - static_cast<std::uint32_t>(spread);
+    };
+    entry.proto = net::ip_proto::kTcp;
+    for (const Direction d : {Direction::Original, Direction::Reply}) {
+      entry.set_tcp_state(
+          d, rng.chance(90) ? TcpState::Established : static_cast<TcpState>(rng.below(kTcpStateCount)));
+      entry.set_scale(d, static_cast<std::uint8_t>(rng.below(16)));
+      const auto i = static_cast<unsigned>(d);
+      entry.seq_low[i] = near(1000);
+      entry.seq_high[i] = entry.seq_low[i] + static_cast<std::uint32_t>(rng.below(5000));
+      entry.max_window[i] = static_cast<std::uint16_t>(rng.below(3000));
+    }
+    std::uint8_t header[20] = {};
+    const wire::TcpHeader tcp(header);
+    tcp.set_seq(be32{near(3000)});
+    tcp.set_ack(be32{near(rng.chance(50) ? 3000 : 2'000'000)});
+    const auto flags =
+        static_cast<std::uint16_t>(rng.chance(80) ? net::tcp_flag::kAck | rng.next() << 3 : rng.next());
+    tcp.set_offset_flags(be16{static_cast<std::uint16_t>(0x5000 | (flags & 0x0fff))});
+    tcp.set_window(be16{static_cast<std::uint16_t>(rng.chance(5) ? 0 : rng.below(4000))});
+    const auto payload = static_cast<std::uint32_t>(rng.chance(50) ? 0 : rng.below(2000));
+    const Direction direction = rng.chance(50) ? Direction::Original : Direction::Reply;
+
+    Entry shorter = entry, longer = entry;
+    if (!tcp::update_plain(shorter, direction, header, payload)) {
+      ASSERT_EQ(std::memcmp(&shorter, &entry, sizeof entry), 0);
+      continue;
+    }
+    ++taken;
+    const Verdict verdict = tcp::update(longer, direction, tcp::read(header, payload), true);
+    ASSERT_EQ(verdict.outcome, Outcome::Established);
+    ASSERT_EQ(std::memcmp(&shorter, &longer, sizeof entry), 0) << "round " << round;
+  }
+  EXPECT_GT(taken, 10'000u);
 }
 
 }  // namespace
