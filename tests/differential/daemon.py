@@ -6,49 +6,45 @@ import subprocess
 import tempfile
 import time
 
+from control import Control
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SLUICE_BUILD", f"{ROOT}/build/release")
 
 
 class Sluice:
-    """One bridge, br0, with dummy ports p1 … pN that have OpenFlow and datapath numbers 1 … N."""
+    """One bridge, br0, with dummy ports p1 … pN that have OpenFlow numbers 1 … N."""
 
     def __init__(self, ports=4):
         self.dir = tempfile.mkdtemp(prefix="sluice-diff-")
         self.env = {**os.environ, "SLUICE_RUNDIR": self.dir}
         config = f"{self.dir}/switch.toml"
         with open(config, "w", encoding="utf-8") as file:
-            file.write('[[bridge]]\nname = "br0"\nlocal = false\n')
+            file.write('[[bridge]]\nname = "br0"\nlocal = "dummy"\n')
             for n in range(1, ports + 1):
                 file.write(f'[[bridge.port]]\nname = "p{n}"\ntype = "dummy"\nnumber = {n}\n')
         self.log = open(f"{self.dir}/output.log", "wb")
         self.process = subprocess.Popen([f"{BUILD}/sluiced", "--config", config], env=self.env,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.control = self._connect()
+
+    def _connect(self):
         end = time.monotonic() + 10
-        while self.call("appctl", "version").returncode != 0:
-            assert self.process.poll() is None and time.monotonic() < end, open(f"{self.dir}/output.log").read()
-            time.sleep(0.02)
-
-    def call(self, *words, text=None):
-        return subprocess.run([f"{BUILD}/sluice", *words], env=self.env, input=text or "", capture_output=True,
-                              text=True, timeout=60, check=False)
-
-    def run(self, *words, text=None):
-        done = self.call(*words, text=text)
-        if done.returncode != 0:
-            raise AssertionError(f"sluice {' '.join(words)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        while True:
+            try:
+                return Control(f"{self.dir}/sluiced.{self.process.pid}.ctl")
+            except OSError:
+                assert self.process.poll() is None and time.monotonic() < end, open(f"{self.dir}/output.log").read()
+                time.sleep(0.02)
 
     def appctl(self, *words):
-        return self.run("appctl", *words)
+        return self.control.call(*words)
 
     def replace_flows(self, flows):
-        path = f"{self.dir}/replace.flows"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(flows)
-        self.run("flow", "replace", "br0", path)
+        self.control.call("sluice/flow-replace", "br0", "test", flows)
 
     def close(self):
+        self.control.close()
         if self.process.poll() is None:
             self.process.terminate()
             try:

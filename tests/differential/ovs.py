@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+from control import Control
+
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
@@ -21,6 +23,7 @@ class Ovs:
         self.run("ovs-vsctl", "--no-wait", "init")
         self._start("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{self.dir}/db.sock",
                     socket="ovs-vswitchd.ctl", options=[f"--unixctl={self.dir}/ovs-vswitchd.ctl"])
+        self.control = Control(f"{self.dir}/ovs-vswitchd.ctl")
 
     def _start(self, program, *words, socket, options=()):
         log = open(f"{self.dir}/{program}.out", "wb")
@@ -44,7 +47,10 @@ class Ovs:
         return self.run("ovs-ofctl", *words, text=text)
 
     def appctl(self, *words):
-        return self.run("ovs-appctl", "-t", f"{self.dir}/ovs-vswitchd.ctl", *words)
+        return self.control.call(*words)
+
+    def replace_flows(self, bridge, flows):
+        self.run("ovs-ofctl", "-O", "OpenFlow13", "replace-flows", bridge, "-", text=flows)
 
     def add_bridge(self, name, ports):
         """A bridge with dummy ports named p1, p2, … that have OpenFlow and datapath numbers 1, 2, …"""
@@ -53,8 +59,10 @@ class Ovs:
             words += ["--", "add-port", name, f"p{n}", "--", "set", "interface", f"p{n}", "type=dummy",
                       f"ofport_request={n}"]
         self.vsctl(*words)
+        self.vsctl("set", "open", ".", "other_config:vlan-limit=2")  # what we always follow; its default is one tag
 
     def close(self):
+        self.control.close()
         for process in reversed(self.processes):
             process.terminate()
             try:
