@@ -335,6 +335,14 @@ TEST(ActionCheck, OpenFlow10ForgivesWhat11Refuses) {
   EXPECT_EQ(check_error("", "push_mpls:0x8847,set_mpls_ttl:3"), 0u);
 }
 
+TEST(ActionCheck, TagsAreAStack) {
+  constexpr auto kInconsistent = [] { return code(OfError::BacMatchInconsistent); };
+  EXPECT_EQ(check_error("dl_vlan=3", "push_vlan:0x8100,strip_vlan,set_field:4101->vlan_vid"), 0u);
+  EXPECT_EQ(check_error("", "push_vlan:0x8100,push_vlan:0x8100,strip_vlan,set_field:4101->vlan_vid"), 0u);
+  EXPECT_EQ(check_error("", "push_vlan:0x8100,strip_vlan,set_field:4101->vlan_vid"), kInconsistent());
+  EXPECT_EQ(check_error("dl_vlan=3", "strip_vlan,set_field:4101->vlan_vid"), kInconsistent());
+}
+
 TEST(ActionCheck, HardErrorsInEveryVersion) {
   EXPECT_EQ(check_error("", "set_field:1.2.3.4->ip_src", OfVersion::k10),
             code(OfError::BacMatchInconsistent));

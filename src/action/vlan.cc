@@ -12,6 +12,22 @@ using field::OfError;
 
 namespace {
 
+/// What is known of the tags behind a push, and behind a pop.
+void push_known_tag(flow::Match& match) {
+  for (unsigned i = flow::kMaxVlans - 1; i > 0; --i) {
+    match.value.vlan[i] = match.value.vlan[i - 1];
+    match.mask.bits.vlan[i] = match.mask.bits.vlan[i - 1];
+  }
+  set_known(match, FieldId::VlanTci, flow::kVlanPresent);
+}
+void pop_known_tag(flow::Match& match) {
+  for (unsigned i = 0; i + 1 < flow::kMaxVlans; ++i) {
+    match.value.vlan[i] = match.value.vlan[i + 1];
+    match.mask.bits.vlan[i] = match.mask.bits.vlan[i + 1];
+  }
+  match.value.vlan[flow::kMaxVlans - 1] = match.mask.bits.vlan[flow::kMaxVlans - 1] = {};
+}
+
 constexpr std::uint16_t kSetVid = 1, kSetPcp = 2, kStrip10 = 3, kPush = 17, kPop = 18;
 
 Status decode_vid(ByteReader& body, const DecodeContext& context, ActionList& out) {
@@ -85,7 +101,7 @@ void StripVlan::encode(Encoder& out) const {
 }
 Status StripVlan::check(CheckContext& context) const {
   const Status status = require_softly(context, matches_vlan(context.match), "strip_vlan", "a VLAN tag");
-  set_known(context.match, FieldId::VlanTci, 0);
+  pop_known_tag(context.match);
   return status;
 }
 void StripVlan::translate(Translation& translation) const {
@@ -110,7 +126,7 @@ void PushVlan::encode(Encoder& out) const {
   if (out.version() >= OfVersion::k11) out.simple(kPush, tpid.host(), 2);
 }
 Status PushVlan::check(CheckContext& context) const {
-  set_known(context.match, FieldId::VlanTci, flow::kVlanPresent);
+  push_known_tag(context.match);
   return {};
 }
 void PushVlan::translate(Translation& translation) const {

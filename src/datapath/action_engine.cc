@@ -142,12 +142,15 @@ void ActionEngine::apply(const Userspace& action, Run& run, bool last) {
     if (last) drop(run.packets, DropReason::NoHandler);
     return;
   }
-  refresh_keys(run);
-  if (!action.dont_send) {
-    for (unsigned i = 0; i < run.packets.size(); ++i)
-      handler_->packet_in(*run.packets[i], *run.keys[i], action);
-    counters_.add(Counter::PacketIns, run.packets.size());
+  if (action.dont_send) {
+    // Only an expired TTL can be of no interest to anyone; copies that went on make it finished, not dropped.
+    if (last && !run.copied) drop(run.packets, DropReason::TtlExpired);
+    return;
   }
+  refresh_keys(run);
+  for (unsigned i = 0; i < run.packets.size(); ++i)
+    handler_->packet_in(*run.packets[i], *run.keys[i], action);
+  counters_.add(Counter::PacketIns, run.packets.size());
   run.copied = true;
   if (!last) return;
   counters_.add(Counter::Delivered, run.packets.size());

@@ -293,8 +293,10 @@ Result<TraceRequest> parse_trace(std::span<const std::string> arguments,
       request.ct_next.push_back(state);
     } else if (word == "--names") {
       request.port_names = true;
-    } else if (word == "--no-names" || word == "--generate" || word == "-generate") {
-      continue;  // ports are numbers, and packets are composed, unless asked otherwise
+    } else if (word == "--generate" || word == "-generate") {
+      request.generate = true;
+    } else if (word == "--no-names") {
+      continue;  // ports are numbers unless asked otherwise
     } else {
       words.push_back(word);
     }
@@ -315,7 +317,8 @@ std::string trace(const TraceRequest& request, const TraceEnvironment& environme
   Consultant consultant(request, environment);
   const auto hook = [&](const conntrack::CtRequest& ct, const FlowKey& key) { return consultant(ct, key); };
   const action::Names names = request.port_names ? request.bridge->names() : action::Names{};
-  return request.bridge->pipeline().explain(request.key, environment.now, hook, names).text;
+  const bool has_packet = request.generate || !request.packet.empty();
+  return request.bridge->pipeline().explain(request.key, environment.now, hook, names, has_packet).text;
 }
 
 }  // namespace sluice::ofproto

@@ -1,5 +1,6 @@
 // ofproto/trace: the path of an imaginary packet through a bridge, rule by rule, up to the datapath actions.
-// It changes nothing: no connection, no counter, no MAC entry.
+// It changes nothing: no connection, no counter; no MAC entry either, unless a packet is given or --generate
+// asks for its side effects.
 //
 // Where the packet meets ct(), the real connection table is asked what it would say (Tracker::peek), unless
 // --ct-next says it by hand. A packet given as bytes is judged in full; one given as a flow is composed
@@ -43,6 +44,7 @@ struct TraceRequest {
   std::vector<std::uint32_t>
       ct_next;  ///< ct_state of the first, second … ct(); the table is asked for the rest
   bool port_names = false;
+  bool generate = false;  ///< as if there were a packet: MAC addresses are learned
 };
 
 /// Reads the arguments of ofproto/trace: "{[DP] ODP_FLOW | BRIDGE FLOW} [--ct-next FLAGS]… [--generate |

@@ -200,6 +200,7 @@ ExplainResult explain_packet(const TranslationInput& first_input, const FlowKey&
     else
       translator.run();
     trace.close();
+    result.learned |= translator.learned();
 
     result.text += "Flow: " + format_key(pass.key, names) + '\n' + trace.print();
     FlowKey final_key = translator.key();

@@ -213,8 +213,12 @@ void Pipeline::run(Instant now) {
 // ----------------------------------------------------------------------------------------------------------
 
 ExplainResult Pipeline::explain(const flow::FlowKey& key, Instant now, const CtHook& hook,
-                                const action::Names& names) {
-  return explain_packet(impl_->input(now), key, nullptr, hook, names);
+                                const action::Names& names, bool may_learn) {
+  TranslationInput input = impl_->input(now);
+  input.may_learn = may_learn;
+  ExplainResult result = explain_packet(input, key, nullptr, hook, names);
+  if (result.learned) bump_epoch();
+  return result;
 }
 
 ExplainResult Pipeline::explain_actions(const flow::FlowKey& key, const action::ActionList& actions,

@@ -110,10 +110,10 @@ class Pipeline {
   // --- Trace: main
   // --------------------------------------------------------------------------------------------------
 
-  /// What would happen to such a packet, in the layout of ofproto/trace; changes nothing. `names` may print
-  /// ports by name.
+  /// What would happen to such a packet, in the layout of ofproto/trace; changes nothing unless `may_learn`
+  /// (MAC learning, as in translate()). `names` may print ports by name.
   ExplainResult explain(const flow::FlowKey& key, Instant now, const CtHook& hook = nullptr,
-                        const action::Names& names = {});
+                        const action::Names& names = {}, bool may_learn = false);
   /// The same for given actions instead of table 0 (ofproto/trace BRIDGE FLOW ACTIONS).
   ExplainResult explain_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
                                 const CtHook& hook = nullptr, const action::Names& names = {});

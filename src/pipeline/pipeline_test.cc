@@ -316,21 +316,58 @@ TEST_F(PipelineTest, CloneAndActionSet) {
   EXPECT_EQ(actions("in_port=3,tcp,nw_src=9.9.9.9"), "set(ipv4(src=1.1.1.1)),2,set(ipv4(src=9.9.9.9)),1");
   mod("udp,actions=clone(ct(commit),2),1");
   EXPECT_EQ(actions("in_port=3,udp"), "clone(ct(commit),2),1");
+  mod("udp,actions=3,clone(ct(commit),1),clone(ct(commit),2),load:1->NXM_NX_REG0[]");
+  EXPECT_EQ(actions("in_port=2,udp"), "3,clone(ct(commit),1),ct(commit)") << "what is last needs no copy";
+  mod("udp,actions=clone(ct_clear,2),resubmit(,9)");
+  EXPECT_EQ(actions("in_port=3,udp"), "2");
   mod("icmp,actions=write_actions(output:1,set_field:9->nw_ttl,output:2),goto_table:1");
   EXPECT_EQ(actions("in_port=3,icmp,nw_ttl=64"), "set(ipv4(ttl=9)),2");
   mod("table=1,icmp,actions=clear_actions");
   EXPECT_EQ(actions("in_port=3,icmp,nw_ttl=64"), "drop");
 }
 
-TEST_F(PipelineTest, TtlThatRunsOutGoesToTheController) {
+TEST_F(PipelineTest, TtlThatRunsOutIsDroppedOrGoesToTheController) {
   mod("ip,actions=dec_ttl,1");
   EXPECT_EQ(actions("in_port=3,tcp,nw_ttl=2"), "set(ipv4(ttl=1)),1");
   translate(key_of("in_port=3,tcp,nw_ttl=1"));
   ASSERT_EQ(result.program.size(), 1u);
+  EXPECT_TRUE(std::get<dp_action::Userspace>(result.program[0].variant()).dont_send);
+  EXPECT_EQ(result.drop, DropReason::TtlExpired);
+  BridgeConfig config = pipeline.config();
+  config.invalid_ttl_to_controller = true;
+  pipeline.configure(config);
+  translate(key_of("in_port=3,tcp,nw_ttl=1"));
+  ASSERT_EQ(result.program.size(), 1u);
   const auto& upcall = std::get<dp_action::Userspace>(result.program[0].variant());
   EXPECT_EQ(upcall.reason, 2);  // OFPR_INVALID_TTL
+  EXPECT_FALSE(upcall.dont_send);
   ASSERT_TRUE(pipeline.frozen_state(upcall.recirc_id));
   EXPECT_TRUE(pipeline.frozen_state(upcall.recirc_id)->data.from_rule);
+}
+
+TEST_F(PipelineTest, ExitEndsTheActionSetToo) {
+  mod("ip,actions=3,write_actions(output:2),goto_table:1");
+  mod("table=1,actions=exit");
+  EXPECT_EQ(actions("in_port=1,tcp"), "3");
+}
+
+TEST_F(PipelineTest, ActionSetRunsInTheNameOfTheFirstRule) {
+  mod("cookie=5,ip,actions=write_actions(controller),goto_table:1");
+  mod("table=1,cookie=6,actions=goto_table:2");
+  translate(key_of("in_port=1,tcp"));
+  ASSERT_EQ(result.program.size(), 1u);
+  EXPECT_EQ(std::get<dp_action::Userspace>(result.program[0].variant()).rule_cookie, 5u);
+}
+
+TEST_F(PipelineTest, WhatCtHidNeedsNoClearing) {
+  mod("udp,actions=ct(table=1),ct_clear,2");
+  mod("table=1,actions=ct_clear,2");
+  translate(key_of("in_port=3,udp"));
+  ASSERT_EQ(result.program.size(), 3u);
+  flow::FlowKey tracked = key_of("in_port=3,udp");
+  tracked.recirc_id = be32{std::get<dp_action::Recirc>(result.program[1].variant()).id};
+  tracked.ct_state = be32{0x21};
+  EXPECT_EQ(dp_action::format_program(translate(tracked).program), "ct_clear,2");
 }
 
 TEST_F(PipelineTest, CheckPktLargerTranslatesBothWays) {
@@ -343,6 +380,7 @@ TEST_F(PipelineTest, CheckPktLargerTranslatesBothWays) {
 TEST_F(PipelineTest, MplsPushAndPop) {
   mod("ip,actions=push_mpls:0x8847,set_field:5->mpls_label,1");
   EXPECT_EQ(actions("in_port=2,ip,nw_ttl=33"), "push_mpls(label=5,tc=0,ttl=33,bos=1,eth_type=0x8847),1");
+  EXPECT_EQ(result.mask.bits.mpls[0].raw(), 0u) << "a pushed label is not one of the packet";
   mod("mpls,actions=pop_mpls:0x0800,1,resubmit(,1)");
   flow::FlowKey labelled = key_of("in_port=2,mpls,mpls_bos=1,mpls_label=5");
   translate(labelled);
@@ -353,6 +391,16 @@ TEST_F(PipelineTest, MplsPushAndPop) {
   mod("table=1,tcp,actions=3");
   translate(back);
   EXPECT_EQ(dp_action::format_program(result.program), "3");
+}
+
+TEST_F(PipelineTest, LabelPushedAndPoppedLeavesThePacketAsItWas) {
+  mod("tcp,actions=push_mpls:0x8847,output:1,resubmit(,1)");
+  mod("table=1,mpls,actions=pop_mpls:0x0800,output:3");
+  translate(key_of("in_port=2,tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tp_src=7,tp_dst=9"));
+  EXPECT_EQ(dp_action::format_program(result.program),
+            "push_mpls(label=0,tc=0,ttl=64,bos=1,eth_type=0x8847),1,pop_mpls(eth_type=0x800),3");
+  mod("udp,actions=clone(push_mpls:0x8847),1");
+  EXPECT_EQ(actions("in_port=2,udp,nw_src=10.0.0.1,nw_ttl=64,tp_src=7"), "1");
 }
 
 TEST_F(PipelineTest, RefusedMplsPushHoldsForItsStackDepthOnly) {
@@ -554,6 +602,19 @@ TEST_F(PipelineTest, TraceAsksTheHookAndChangesNothing) {
   EXPECT_NE(trace.text.find("Datapath actions: 100,2,3\n"), std::string::npos) << trace.text;
   EXPECT_EQ(pipeline.mac_table().size(), 0u);
   EXPECT_EQ(pipeline.epoch(), epoch);
+}
+
+TEST_F(PipelineTest, TraceWithSideEffectsLearns) {
+  mod("actions=NORMAL");
+  const std::uint64_t epoch = pipeline.epoch();
+  const auto key = key_of("in_port=1,dl_src=00:00:00:00:00:0a,dl_dst=00:00:00:00:00:0b");
+  const ExplainResult trace = pipeline.explain(key, at(1), nullptr, {}, true);
+  EXPECT_NE(trace.text.find("    NORMAL\n     -> learned that 00:00:00:00:00:0a is on port p1 in VLAN 0\n"),
+            std::string::npos)
+      << trace.text;
+  EXPECT_EQ(pipeline.mac_table().size(), 1u);
+  EXPECT_EQ(pipeline.epoch(), epoch + 1);
+  EXPECT_EQ(actions("in_port=2,dl_src=00:00:00:00:00:0b,dl_dst=00:00:00:00:00:0a"), "1");
 }
 
 }  // namespace

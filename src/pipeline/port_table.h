@@ -33,6 +33,9 @@ struct BridgeConfig {
       TableMiss::Drop;  ///< Controller: as OpenFlow 1.0 to 1.2 have it; Drop: 1.3 and later
   /// Forward packets to 01:80:c2:00:00:0x with NORMAL (other_config:forward-bpdu).
   bool forward_bpdu = false;
+  /// A packet whose TTL runs out at dec_ttl goes to a controller (OFPC_INVALID_TTL_TO_CONTROLLER of
+  /// OpenFlow 1.1 and 1.2); else it is dropped.
+  bool invalid_ttl_to_controller = false;
   /// A dropping translation says Drop with its reason (packet::DropReason) instead of being empty.
   bool explicit_drop = false;
   bool operator==(const BridgeConfig&) const = default;

@@ -50,6 +50,27 @@ void clear_conntrack(FlowKey& key) {
   key.ct_ipv6_src = key.ct_ipv6_dst = {};
 }
 
+/// The members that say what lies below an MPLS label.
+void copy_below_labels(const FlowKey& from, FlowKey& to) {
+  to.nw_src = from.nw_src;
+  to.nw_dst = from.nw_dst;
+  to.ipv6_src = from.ipv6_src;
+  to.ipv6_dst = from.ipv6_dst;
+  to.ipv6_label = from.ipv6_label;
+  to.nw_proto = from.nw_proto;
+  to.nw_tos = from.nw_tos;
+  to.nw_ttl = from.nw_ttl;
+  to.nw_frag = from.nw_frag;
+  to.arp_sha = from.arp_sha;
+  to.arp_tha = from.arp_tha;
+  to.nd_target = from.nd_target;
+  to.nd_reserved = from.nd_reserved;
+  to.nd_options_type = from.nd_options_type;
+  to.tp_src = from.tp_src;
+  to.tp_dst = from.tp_dst;
+  to.tcp_flags = from.tcp_flags;
+}
+
 /// IEEE 802.1D-2004 section 7.12.6: never forwarded by a bridge.
 bool is_reserved_multicast(const net::Mac& mac) {
   return (mac.value() & ~std::uint64_t{0xf}) == 0x0180c2000000;
@@ -197,16 +218,25 @@ void Translator::finish() {
       }
     }
   } else if (!error_ && !action_set_.empty()) {
-    exit_ = false;
-    run_action_set();
+    run_action_set();  // after exit: nothing of it
   }
   if (tracing())
     for (; open_traces_ > 0; --open_traces_) input_.trace->close();
   if (error_) program_->clear();
+  // Nothing follows a clone at the end: the packet itself can do what its copy would.
+  while (!program_->empty()) {
+    auto* clone = std::get_if<dp_action::Clone>(&program_->back().variant());
+    if (!clone) break;
+    Program inner = std::move(clone->actions);
+    program_->pop_back();
+    for (dp_action::DpAction& action : inner) emit(std::move(action));
+  }
   // Only the datapath's part of the key exists outside; how many VLAN tags there are decides where headers
   // are, and what is left when one is popped.
   for (unsigned i = 0; i < flow::kMaxVlans && i <= vlan_count(original_); ++i)
     mask_.bits.vlan[i].tci = mask_.bits.vlan[i].tci | be16{flow::kVlanPresent};
+  // Labels that were pushed here were looked at too, but the packet that came had none.
+  if (!is_mpls(original_.eth_type)) mask_.bits.mpls = {};
   mask_.bits.metadata = {};
   mask_.bits.regs = {};
   mask_.bits.actset_output = mask_.bits.conj_id = {};
@@ -284,6 +314,7 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
   Rule* const own_rule = rule_;
   const bool outermost = std::exchange(outermost_, false);
   unsigned opened = 0;
+  Rule* first_rule = nullptr;
   ++depth_;
   for (;;) {
     table_ = table;
@@ -309,6 +340,7 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
     }
     ++resubmits_;
     rule_ = rule;
+    if (!first_rule) first_rule = rule;
     credits_.add_rule(rule);
     if (tracing()) {
       const std::string& name = input_.tables.config(table_).name;
@@ -333,7 +365,8 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
   else if (tracing())
     for (; opened > 0; --opened) input_.trace->close();
   --depth_;
-  rule_ = own_rule;
+  // The action set runs in the name of the rule with which the packet's way began.
+  rule_ = outermost ? first_rule : own_rule;
   table_ = own_table;
 }
 
@@ -773,6 +806,8 @@ void Translator::flood(bool all) {
 }
 
 void Translator::controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) {
+  // The action stands there even where nobody wants the packet, as Open vSwitch has it.
+  const bool wanted = reason != kReasonInvalidTtl || input_.ports.config.invalid_ttl_to_controller;
   commit();
   FrozenData data = snapshot(action::kNoTable);
   data.conntracked = conntracked_;
@@ -781,9 +816,10 @@ void Translator::controller(std::uint16_t max_len, std::uint16_t controller_id, 
   emit(dp_action::Userspace{.reason = reason,
                             .max_len = max_len,
                             .controller_id = controller_id,
+                            .dont_send = !wanted,
                             .recirc_id = id,
                             .rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0}});
-  delivered_ = true;
+  delivered_ |= wanted;
 }
 
 bool Translator::decrement_ttl() {
@@ -894,13 +930,7 @@ void Translator::push_mpls(be16 eth_type) {
   flow_.eth_type = eth_type;
   was_mpls_ = false;
   if (labels != 0) return;
-  flow_.nw_src = flow_.nw_dst = flow_.ipv6_label = {};
-  flow_.ipv6_src = flow_.ipv6_dst = flow_.nd_target = {};
-  flow_.nw_proto = flow_.nw_tos = flow_.nw_ttl = flow_.nw_frag = 0;
-  flow_.arp_sha = flow_.arp_tha = {};
-  flow_.nd_reserved = {};
-  flow_.nd_options_type = 0;
-  flow_.tp_src = flow_.tp_dst = flow_.tcp_flags = {};
+  copy_below_labels(FlowKey{}, flow_);
 }
 
 void Translator::pop_mpls(be16 eth_type) {
@@ -916,7 +946,10 @@ void Translator::pop_mpls(be16 eth_type) {
   for (unsigned i = 0; i + 1 < flow::kMaxMplsLabels; ++i) flow_.mpls[i] = flow_.mpls[i + 1];
   flow_.mpls[flow::kMaxMplsLabels - 1] = {};
   flow_.eth_type = eth_type;
-  if (!is_mpls(eth_type)) was_mpls_ = true;
+  if (is_mpls(eth_type)) return;
+  // What comes to light is not known, but it has not been rewritten.
+  copy_below_labels(base_, flow_);
+  was_mpls_ = true;
 }
 
 // --- Connection tracking
@@ -956,8 +989,7 @@ void Translator::ct(const action::CtAction& action) {
     for (const action::Action& nested : action.nested) note(Kind::Action, format_one(nested, input_.names));
   }
   emit(dp_action::Ct{request});
-  conntracked_ = action.table != action::kNoTable;
-  if (conntracked_) {
+  if (action.table != action::kNoTable) {
     FrozenData data = snapshot(action.table);
     data.conntracked = true;
     data.zone = request.zone;
@@ -982,6 +1014,7 @@ void Translator::ct(const action::CtAction& action) {
 }
 
 void Translator::hide_conntrack() {
+  conntracked_ = false;
   clear_conntrack(flow_);
   clear_conntrack(base_);
   note(Kind::Detail, "Sets the packet to an untracked state, and clears all the conntrack fields.");
