@@ -1,7 +1,6 @@
 # The modules, lowest first.
 pkg_check_modules(PCAP REQUIRED IMPORTED_TARGET libpcap)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
@@ -31,7 +30,7 @@ sluice_module(jsonrpc DEPS io LIBS nlohmann_json::nlohmann_json)
 sluice_module(unixctl DEPS jsonrpc)
 sluice_module(ofproto DEPS pipeline datapath openflow)
 sluice_module(bridge DEPS ofproto LIBS PkgConfig::TOMLPP)
-sluice_module(daemon DEPS bridge unixctl LIBS CLI11::CLI11 spdlog::spdlog)
+sluice_module(daemon DEPS bridge unixctl LIBS CLI11::CLI11)
 sluice_module(cli DEPS bridge unixctl LIBS CLI11::CLI11)
 
 # The programs: main.cc of daemon/ is sluiced, of cli/ is sluice.

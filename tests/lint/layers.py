@@ -20,7 +20,6 @@ THIRD_PARTY = {
     "asio": ["io"],
     "openssl/": ["io"],
     "CLI/": ["cli", "daemon"],
-    "spdlog/": ["base", "daemon"],
     "urcu": ["base"],
 }
 # Only the worker loop, the I/O layer and what is above may name a real clock.
