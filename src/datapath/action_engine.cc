@@ -74,15 +74,15 @@ void ActionEngine::drop(PacketBatch& packets, DropReason reason) {
   pool_.give(packets);
 }
 
-template <typename Keep>
-void ActionEngine::keep_if(Run& run, Keep&& keep) {
-  const Run before = run;
+void ActionEngine::keep_only(Run& run, std::uint32_t places) {
+  const unsigned n = run.packets.size();
+  PacketBatch before = run.packets;
   run.packets.clear();
-  for (unsigned i = 0; i < before.packets.size(); ++i) {
-    if (keep(before.packets[i])) {
-      run.push(before.packets[i], before.keys[i], before.places[i]);
+  for (unsigned i = 0; i < n; ++i) {
+    if ((places >> i & 1) != 0) {
+      run.push(before[i], run.keys[i], run.places[i]);  // never ahead of i
     } else {
-      pool_.give(before.packets[i]);
+      pool_.give(before[i]);
     }
   }
 }
@@ -96,7 +96,7 @@ void ActionEngine::change(Run& run, DropReason reason, Change&& change_one) {
   if (failed == 0) [[likely]]
     return;
   counters_.add(reason, static_cast<unsigned>(std::popcount(failed)));
-  keep_if(run, [&, i = 0](Packet*) mutable { return (failed >> i++ & 1) == 0; });
+  keep_only(run, ~failed);
 }
 
 template <typename Choose>
@@ -203,7 +203,10 @@ void ActionEngine::apply(const Ct& action, Run& run) {
     return;
   counters_.add(DropReason::ConnectionLimit, dropped.size());
   run.packets = before;
-  keep_if(run, [&](Packet* p) { return std::find(dropped.begin(), dropped.end(), p) == dropped.end(); });
+  std::uint32_t kept = 0;
+  for (unsigned i = 0; i < before.size(); ++i)
+    if (std::find(dropped.begin(), dropped.end(), before[i]) == dropped.end()) kept |= std::uint32_t{1} << i;
+  keep_only(run, kept);
 }
 
 void ActionEngine::apply(const SetHeader& action, Run& run) {

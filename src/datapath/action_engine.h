@@ -116,9 +116,8 @@ class ActionEngine {
   /// Takes the packets of the run through the megaflow table before anything else happens.
   void recirculate_now(std::uint32_t id, Run& run);
   void refresh_keys(Run& run);
-  /// Gives back the packets for which `keep` is false.
-  template <typename Keep>
-  void keep_if(Run& run, Keep&& keep);
+  /// Gives back the packets whose place in the run has no bit.
+  void keep_only(Run& run, std::uint32_t places);
   /// Changes each packet's bytes; drops those that cannot be changed.
   template <typename Change>
   void change(Run& run, packet::DropReason reason, Change&& change_one);
