@@ -593,20 +593,28 @@ class Tracker::Impl::Pass {
   [[gnu::always_inline]] void describe(CtMetadata& meta, const Found& found, std::uint8_t state,
                                        bool reply) const {
     const Entry& entry = *found.entry;
+    const std::uint8_t flags = entry.flag_bits();
+    const bool is_ipv6 = (flags & Entry::kIpv6) != 0;
     meta.state = state;
     meta.mark = entry.mark;
-    meta.label = entry.has(Entry::kHasLabel) ? entry.label : be128{};
-    copy_addresses(entry, meta.original.src, meta.original.dst);
-    const PortBytes ports(entry.ports);
-    if (is_icmp(entry)) [[unlikely]] {
+    meta.label = (flags & Entry::kHasLabel) != 0 ? entry.label : be128{};
+    if (is_ipv6) {
+      std::memcpy(&meta.original.src, entry.ipv6, 16);
+      std::memcpy(&meta.original.dst, entry.ipv6 + 16, 16);
+    } else {
+      meta.original.src = net::v4_mapped(be32::from_raw(entry.src));
+      meta.original.dst = net::v4_mapped(be32::from_raw(entry.dst));
+    }
+    if (entry.proto == (is_ipv6 ? net::ip_proto::kIcmpv6 : net::ip_proto::kIcmp)) [[unlikely]] {
+      const PortBytes ports(entry.ports);
       meta.original.src_port = be16{ports.bytes[2]};
       meta.original.dst_port = be16{ports.bytes[3]};
     } else {
-      meta.original.src_port = ports.first();
-      meta.original.dst_port = ports.second();
+      meta.original.src_port = be16::from_raw(static_cast<std::uint16_t>(entry.ports));
+      meta.original.dst_port = be16::from_raw(static_cast<std::uint16_t>(entry.ports >> 16));
     }
     meta.original.proto = entry.proto;
-    meta.original.is_ipv6 = entry.has(Entry::kIpv6);
+    meta.original.is_ipv6 = is_ipv6;
     meta.zone = request_.zone;
     meta.connection = found.name;
     meta.connection_generation = entry.generation;

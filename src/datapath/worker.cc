@@ -63,14 +63,17 @@ void Worker::process_batch(PacketBatch& batch) {
 /// Finds all headers in one walk over the bytes. A fault further up than Ethernet drops nothing: the packet
 /// is matched as far as it could be parsed.
 void Worker::find_headers(PacketBatch& batch) {
-  PacketBatch malformed, good;
+  std::uint32_t bad = 0;
   for (unsigned i = 0; i < batch.size(); ++i) {
     Packet* const p = batch[i];
     if (i + 1 < batch.size()) __builtin_prefetch(batch[i + 1]->data());
-    p->layout = wire::walk(p->bytes());
-    (p->layout.fault == wire::ParseFault::EthernetTruncated ? malformed : good).push(p);
+    wire::walk(p->bytes(), p->layout);
+    bad |= static_cast<std::uint32_t>(p->layout.fault == wire::ParseFault::EthernetTruncated) << i;
   }
-  if (malformed.empty()) return;
+  if (bad == 0) [[likely]]
+    return;
+  PacketBatch malformed, good;
+  for (unsigned i = 0; i < batch.size(); ++i) ((bad >> i & 1) != 0 ? malformed : good).push(batch[i]);
   batch = good;
   engine_.drop(malformed, DropReason::MalformedEthernet);
 }
