@@ -5,7 +5,6 @@
 #include <bit>
 #include <cctype>
 #include <cstdio>
-#include <cstring>
 
 namespace sluice::net {
 
@@ -37,7 +36,7 @@ std::string format_mac(const Mac& mac) {
 std::optional<be32> parse_ipv4(std::string_view text) {
   char buffer[INET_ADDRSTRLEN];
   if (text.size() >= sizeof buffer) return std::nullopt;
-  std::memcpy(buffer, text.data(), text.size());
+  text.copy(buffer, text.size());
   buffer[text.size()] = '\0';
   std::uint32_t raw;
   if (inet_pton(AF_INET, buffer, &raw) != 1) return std::nullopt;
@@ -54,7 +53,7 @@ std::string format_ipv4(be32 address) {
 std::optional<be128> parse_ipv6(std::string_view text) {
   char buffer[INET6_ADDRSTRLEN];
   if (text.size() >= sizeof buffer) return std::nullopt;
-  std::memcpy(buffer, text.data(), text.size());
+  text.copy(buffer, text.size());
   buffer[text.size()] = '\0';
   be128 address;
   if (inet_pton(AF_INET6, buffer, &address) != 1) return std::nullopt;

@@ -30,6 +30,7 @@ TEST(Ipv4, TextBothWays) {
   for (const char* wrong :
        {"", "10.1.2", "10.1.2.256", "10.1.2.3.4", "10.1.2.3 ", "a.b.c.d", "111.111.111.1111"})
     EXPECT_FALSE(parse_ipv4(wrong)) << wrong;
+  EXPECT_FALSE(parse_ipv4(std::string_view()));
 }
 
 TEST(Ipv6, TextIsCanonical) {
@@ -38,6 +39,7 @@ TEST(Ipv6, TextIsCanonical) {
   EXPECT_EQ(*parse_ipv6("fe80::1"), (be128{be64{0xfe80000000000000}, be64{1}}));
   for (const char* wrong : {"", ":", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "::g", "fe80::1%eth0", "[::1]"})
     EXPECT_FALSE(parse_ipv6(wrong)) << wrong;
+  EXPECT_FALSE(parse_ipv6(std::string_view()));
 }
 
 TEST(Prefix, MasksAndLengths) {
