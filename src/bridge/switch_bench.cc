@@ -14,7 +14,6 @@
 #include "base/rng.h"
 #include "bridge/switch.h"
 #include "conntrack/tracker.h"
-#include "flow/compose.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/memory_port.h"
 
@@ -22,6 +21,7 @@ namespace sluice::bridge {
 namespace {
 
 using testing::allocations;
+using testing::connection_frame;
 using testing::MemoryPort;
 
 constexpr std::string_view kFirewall = R"(
@@ -36,29 +36,6 @@ table=1,priority=100,ct_state=+trk+rel-new,in_port=2,actions=output:1
 table=1,priority=50,ct_state=+trk+new,ip,in_port=1,actions=ct(commit),output:2
 table=1,priority=0,actions=drop
 )";
-
-/// A UDP packet of connection n.
-MemoryPort::Frame frame_of(std::uint32_t n, bool reply) {
-  flow::FlowKey key;
-  key.eth_type = be16{0x0800};
-  key.eth_src = net::Mac::from_value(reply ? 0x020000000002 : 0x020000000001);
-  key.eth_dst = net::Mac::from_value(reply ? 0x020000000001 : 0x020000000002);
-  key.nw_src = be32{0x0a000000 + n / 60000};
-  key.nw_dst = be32{0x0b000001};
-  key.nw_proto = 17;
-  key.nw_ttl = 64;
-  key.tp_src = be16{static_cast<std::uint16_t>(1024 + n % 60000)};
-  key.tp_dst = be16{53};
-  if (reply) {
-    std::swap(key.nw_src, key.nw_dst);
-    std::swap(key.tp_src, key.tp_dst);
-  }
-  const std::vector<std::uint8_t> payload(22);
-  const auto bytes = flow::compose(key, payload);
-  MemoryPort::Frame frame{};
-  std::copy_n(bytes.begin(), std::min(bytes.size(), frame.size()), frame.begin());
-  return frame;
-}
 
 struct Rig {
   explicit Rig(std::uint32_t max_connections)
@@ -94,7 +71,7 @@ struct Rig {
   void establish(std::uint32_t n) {
     for (const bool reply : {false, true}) {
       auto& frames = ports[reply ? 1 : 0]->frames;
-      for (std::uint32_t i = 0; i < n; ++i) frames.push_back(frame_of(i, reply));
+      for (std::uint32_t i = 0; i < n; ++i) frames.push_back(connection_frame(i, reply));
       pump(reply ? 1 : 0, n);
     }
     Rng rng(1);
@@ -147,7 +124,7 @@ BENCHMARK(BM_FirewallEstablished)
 void BM_FirewallOpening(benchmark::State& state) {
   constexpr std::uint32_t kRound = 60'000;
   Rig rig(2'000'000);
-  for (std::uint32_t i = 0; i < kRound; ++i) rig.ports[0]->frames.push_back(frame_of(i, false));
+  for (std::uint32_t i = 0; i < kRound; ++i) rig.ports[0]->frames.push_back(connection_frame(i, false));
   rig.pump(0, 64);
   rig.measure(state, kRound, [&] {
     rig.sw.tracker().flush({});

@@ -8,7 +8,6 @@
 
 #include "base/rng.h"
 #include "datapath/fake_pipeline.h"
-#include "flow/compose.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/memory_port.h"
 
@@ -16,30 +15,8 @@ namespace sluice::datapath {
 namespace {
 
 using testing::allocations;
+using testing::connection_frame;
 using testing::MemoryPort;
-
-/// A UDP packet of connection n, in either direction.
-MemoryPort::Frame frame_of(std::uint32_t n, bool reply) {
-  flow::FlowKey key;
-  key.eth_type = be16{0x0800};
-  key.eth_src = net::Mac::from_value(0x020000000001);
-  key.eth_dst = net::Mac::from_value(0x020000000002);
-  key.nw_src = be32{0x0a000000 + n / 60000};
-  key.nw_dst = be32{0x0b000001};
-  key.nw_proto = 17;
-  key.nw_ttl = 64;
-  key.tp_src = be16{static_cast<std::uint16_t>(1024 + n % 60000)};
-  key.tp_dst = be16{53};
-  if (reply) {
-    std::swap(key.nw_src, key.nw_dst);
-    std::swap(key.tp_src, key.tp_dst);
-  }
-  const std::vector<std::uint8_t> payload(22);
-  const auto bytes = flow::compose(key, payload);
-  MemoryPort::Frame frame{};
-  std::copy_n(bytes.begin(), std::min(bytes.size(), frame.size()), frame.begin());
-  return frame;
-}
 
 struct BenchRig {
   BenchRig(FakePipeline::Decide decide, std::uint32_t connections)
@@ -93,7 +70,7 @@ void BM_Forward(benchmark::State& state) {
         result.program = {dp_action::Output{2}};
       },
       1);
-  for (std::uint32_t n = 0; n < 1000; ++n) rig.ports[0]->frames.push_back(frame_of(n, false));
+  for (std::uint32_t n = 0; n < 1000; ++n) rig.ports[0]->frames.push_back(connection_frame(n, false));
   rig.measure(state);
 }
 BENCHMARK(BM_Forward);
@@ -116,7 +93,7 @@ void BM_Stateful(benchmark::State& state) {
       connections);
   for (const bool reply : {false, true}) {
     MemoryPort& port = *rig.ports[reply ? 1 : 0];
-    for (std::uint32_t n = 0; n < connections; ++n) port.frames.push_back(frame_of(n, reply));
+    for (std::uint32_t n = 0; n < connections; ++n) port.frames.push_back(connection_frame(n, reply));
     rig.pump(port, connections);
   }
   // The same packets in random order.
