@@ -9,8 +9,10 @@ namespace sluice {
 
 }  // namespace sluice
 
-#define SLUICE_CHECK(condition) \
-  (__builtin_expect(static_cast<bool>(condition), 1) ? (void)0 : ::sluice::check_failed(__FILE__, __LINE__, #condition))
+#define SLUICE_CHECK(condition)                      \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? (void)0                                     \
+       : ::sluice::check_failed(__FILE__, __LINE__, #condition))
 
 #ifdef NDEBUG
 #define SLUICE_DCHECK(condition) ((void)0)

@@ -1,5 +1,5 @@
-// Time as an argument. Only the datapath's worker loop, the I/O layer and the daemon may name a real clock; all
-// others are handed an Instant.
+// Time as an argument. Only the datapath's worker loop, the I/O layer and the daemon may name a real clock;
+// all others are handed an Instant.
 #pragma once
 
 #include <compare>

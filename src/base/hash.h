@@ -1,4 +1,5 @@
-// Hashing of fixed-size keys. Every table keys its hash with a random secret, so that a peer cannot aim at a bucket.
+// Hashing of fixed-size keys. Every table keys its hash with a random secret, so that a peer cannot aim at a
+// bucket.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@ namespace sluice {
 
 /// Mixes one 64-bit word into a running hash (multiply-fold of the wyhash family): about 1 ns a word.
 inline std::uint64_t hash_mix(std::uint64_t hash, std::uint64_t word) {
-  const auto product = static_cast<unsigned __int128>(hash ^ 0xa0761d6478bd642f) * (word ^ 0xe7037ed1a0b428db);
+  const auto product =
+      static_cast<unsigned __int128>(hash ^ 0xa0761d6478bd642f) * (word ^ 0xe7037ed1a0b428db);
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 

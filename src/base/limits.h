@@ -15,32 +15,34 @@ inline constexpr std::size_t kRcuRetireBatch = 256;
 /// Megaflows per worker: a working set beyond it is cheaper translated than kept.
 inline constexpr std::uint32_t kMegaflows = 65'536;
 
-/// Masks that one look-up may try. Hostile traffic could make one per packet (tuple-space explosion, CVE-2019-25076):
-/// past the bound megaflows are installed with an exact mask.
+/// Masks that one look-up may try. Hostile traffic could make one per packet (tuple-space explosion,
+/// CVE-2019-25076): past the bound megaflows are installed with an exact mask.
 inline constexpr std::uint32_t kMasksPerPass = 32;
 
 /// Passes of one packet through the megaflow table, as ct(table=) and resubmission after MPLS make them.
 inline constexpr unsigned kRecirculations = 16;
 
-/// Copies that the packets of one batch may make of themselves on their way (clones that recirculate and clone again).
+/// Copies that the packets of one batch may make of themselves on their way (clones that recirculate and
+/// clone again).
 inline constexpr unsigned kCopiesPerBatch = 4096;
 
 /// Depth of actions inside actions (clone, sample, check_pkt_len).
 inline constexpr unsigned kActionNesting = 16;
 
-/// Megaflows that a worker's housekeeping looks at in one tick, and the least time between two ticks in milliseconds.
+/// Megaflows that a worker's housekeeping looks at in one tick, and the least time between two ticks in
+/// milliseconds.
 inline constexpr unsigned kSweepMegaflows = 64;
 inline constexpr unsigned kSweepIntervalMs = 1;
 
 /// Connections expired by one tick of housekeeping.
 inline constexpr unsigned kExpireConnections = 256;
 
-/// How long a worker polls its ports after the last packet before it sleeps, in microseconds: waking up costs about
-/// as much.
+/// How long a worker polls its ports after the last packet before it sleeps, in microseconds: waking up costs
+/// about as much.
 inline constexpr unsigned kPollBeforeSleepUs = 50;
 
-/// Connections at most until ct-set-maxconns or the configuration says otherwise: what OVS users are used to; about
-/// 650 MB when full.
+/// Connections at most until ct-set-maxconns or the configuration says otherwise: what OVS users are used to;
+/// about 650 MB when full.
 inline constexpr std::uint32_t kMaxConnections = 3'000'000;
 
 }  // namespace sluice::limits

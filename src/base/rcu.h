@@ -1,8 +1,9 @@
 // Read-copy-update through liburcu's quiescent-state flavour (McKenney; liburcu qsbr).
 //
-// A reading thread registers once (ThreadRegistration), holds pointers got from Published::get() only until its next
-// quiescent(), and calls quiescent() once a batch; going offline() before it sleeps. The writer replaces what is
-// published and hands the old object to retire(), which frees it after every registered thread was quiescent.
+// A reading thread registers once (ThreadRegistration), holds pointers got from Published::get() only until
+// its next quiescent(), and calls quiescent() once a batch; going offline() before it sleeps. The writer
+// replaces what is published and hands the old object to retire(), which frees it after every registered
+// thread was quiescent.
 #pragma once
 
 #include <atomic>
@@ -29,8 +30,8 @@ void online();
 /// Waits until every registered reader was quiescent or offline once. The caller may be a registered reader.
 void synchronize();
 
-/// Runs `destroy` after a grace period, on the thread that later calls reclaim() or retire(). Writer side only; any
-/// thread, guarded by a mutex.
+/// Runs `destroy` after a grace period, on the thread that later calls reclaim() or retire(). Writer side
+/// only; any thread, guarded by a mutex.
 void retire(std::function<void()> destroy);
 template <typename T>
 void retire(std::unique_ptr<const T> object) {
@@ -39,7 +40,8 @@ void retire(std::unique_ptr<const T> object) {
 /// Runs all that was retired, after a grace period. For shutdown and for tests of leaks.
 void reclaim();
 
-/// A pointer to an immutable object, owned here, read by any registered thread, replaced by one writer at a time.
+/// A pointer to an immutable object, owned here, read by any registered thread, replaced by one writer at a
+/// time.
 template <typename T>
 class Published {
  public:

@@ -30,16 +30,16 @@ inline tl::unexpected<Error> fail(std::string message, std::uint32_t of_error = 
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_INNER(a, b)
 
 /// Leaves the enclosing function with the error of `expression` (a Status), if it is one.
-#define SLUICE_TRY(expression)                                                       \
-  do {                                                                               \
-    if (auto sluice_status = (expression); !sluice_status)                           \
-      return ::tl::unexpected<::sluice::Error>(std::move(sluice_status).error());    \
+#define SLUICE_TRY(expression)                                                    \
+  do {                                                                            \
+    if (auto sluice_status = (expression); !sluice_status)                        \
+      return ::tl::unexpected<::sluice::Error>(std::move(sluice_status).error()); \
   } while (0)
 
 /// SLUICE_ASSIGN(auto value, parse(text)): declares or assigns the value, or leaves with the error.
 #define SLUICE_ASSIGN(target, expression) \
   SLUICE_ASSIGN_INNER(SLUICE_CONCAT(sluice_result_, __LINE__), target, expression)
-#define SLUICE_ASSIGN_INNER(result, target, expression)                                    \
-  auto result = (expression);                                                              \
-  if (!result) return ::tl::unexpected<::sluice::Error>(std::move(result).error());        \
+#define SLUICE_ASSIGN_INNER(result, target, expression)                             \
+  auto result = (expression);                                                       \
+  if (!result) return ::tl::unexpected<::sluice::Error>(std::move(result).error()); \
   target = std::move(*result)

@@ -1,8 +1,10 @@
-// FlowKey: everything a flow can match on, each member in network byte order, so that a field is a run of bits and
-// neighbouring registers read as one wider register. Mask: the same shape, a one bit where a bit matters.
+// FlowKey: everything a flow can match on, each member in network byte order, so that a field is a run of
+// bits and neighbouring registers read as one wider register. Mask: the same shape, a one bit where a bit
+// matters.
 //
-// The first kDatapathBytes are what the datapath extracts and matches; behind them is what exists only while a packet
-// is translated (registers, metadata): recirculation restores that from the frozen state of the recirc_id.
+// The first kDatapathBytes are what the datapath extracts and matches; behind them is what exists only while
+// a packet is translated (registers, metadata): recirculation restores that from the frozen state of the
+// recirc_id.
 #pragma once
 
 #include <array>
@@ -64,7 +66,7 @@ struct alignas(8) FlowKey {
   Mac eth_dst, eth_src;
   be16 eth_type;
   be16 l2_pad;
-  std::array<VlanTag, kMaxVlans> vlan;  ///< outermost first
+  std::array<VlanTag, kMaxVlans> vlan;    ///< outermost first
   std::array<be32, kMaxMplsLabels> mpls;  ///< outermost first
   be32 mpls_pad;
 

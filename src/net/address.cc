@@ -15,7 +15,8 @@ std::optional<Mac> parse_mac(std::string_view text) {
     if (i > 0 && (at >= text.size() || text[at++] != ':')) return std::nullopt;
     unsigned value = 0;
     std::size_t digits = 0;
-    for (; at < text.size() && digits < 2 && std::isxdigit(static_cast<unsigned char>(text[at])); ++at, ++digits) {
+    for (; at < text.size() && digits < 2 && std::isxdigit(static_cast<unsigned char>(text[at]));
+         ++at, ++digits) {
       const char c = text[at];
       value = value * 16 + static_cast<unsigned>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
     }
@@ -71,7 +72,9 @@ be32 ipv4_prefix_mask(unsigned length) {
 }
 
 be128 ipv6_prefix_mask(unsigned length) {
-  const auto half = [](unsigned n) { return be64{n == 0 ? 0 : n >= 64 ? ~std::uint64_t{0} : ~(~std::uint64_t{0} >> n)}; };
+  const auto half = [](unsigned n) {
+    return be64{n == 0 ? 0 : n >= 64 ? ~std::uint64_t{0} : ~(~std::uint64_t{0} >> n)};
+  };
   return {half(length < 64 ? length : 64), half(length > 64 ? length - 64 : 0)};
 }
 

@@ -28,7 +28,8 @@ struct Mac {
   }
   static constexpr Mac from_value(std::uint64_t v) {
     Mac mac;
-    for (int i = 5; i >= 0; --i, v >>= 8) mac.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(v);
+    for (int i = 5; i >= 0; --i, v >>= 8)
+      mac.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(v);
     return mac;
   }
 };
@@ -56,7 +57,11 @@ std::optional<unsigned> ipv6_prefix_length(const be128& mask);
 constexpr be128 v4_mapped(be32 address) {
   return {be64{0}, be64{0x0000ffff00000000ULL | address.host()}};
 }
-constexpr be32 v4_of(const be128& mapped) { return be32{static_cast<std::uint32_t>(mapped.lo.host())}; }
-constexpr bool is_v4_mapped(const be128& a) { return a.hi.raw() == 0 && (a.lo.host() >> 32) == 0xffff; }
+constexpr be32 v4_of(const be128& mapped) {
+  return be32{static_cast<std::uint32_t>(mapped.lo.host())};
+}
+constexpr bool is_v4_mapped(const be128& a) {
+  return a.hi.raw() == 0 && (a.lo.host() >> 32) == 0xffff;
+}
 
 }  // namespace sluice::net

@@ -16,7 +16,9 @@ be16 update(be16 sum, std::uint64_t removed, std::uint64_t added) {
 std::uint64_t words(std::uint64_t raw) {
   return (raw & 0xffff) + ((raw >> 16) & 0xffff) + ((raw >> 32) & 0xffff) + (raw >> 48);
 }
-std::uint64_t complemented(std::uint64_t raw) { return words(~raw); }
+std::uint64_t complemented(std::uint64_t raw) {
+  return words(~raw);
+}
 
 constexpr std::uint32_t kCastagnoliReflected = 0x82f63b78;
 
@@ -69,7 +71,8 @@ be16 checksum_update32(be16 sum, be32 from, be32 to) {
 }
 
 be16 checksum_update128(be16 sum, const be128& from, const be128& to) {
-  return update(sum, complemented(from.hi.raw()) + complemented(from.lo.raw()), words(to.hi.raw()) + words(to.lo.raw()));
+  return update(sum, complemented(from.hi.raw()) + complemented(from.lo.raw()),
+                words(to.hi.raw()) + words(to.lo.raw()));
 }
 
 std::uint32_t crc32c(Bytes bytes, std::uint32_t crc) {

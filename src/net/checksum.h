@@ -1,4 +1,5 @@
-// The Internet checksum (RFC 1071), its incremental update (RFC 1624) and SCTP's CRC32c (RFC 9260 appendix A).
+// The Internet checksum (RFC 1071), its incremental update (RFC 1624) and SCTP's CRC32c (RFC 9260 appendix
+// A).
 #pragma once
 
 #include <bit>

@@ -11,10 +11,14 @@ namespace sluice::net {
 
 template <std::unsigned_integral T>
 constexpr T byte_swap(T value) {
-  if constexpr (sizeof(T) == 1) return value;
-  else if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
-  else if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
-  else return __builtin_bswap64(value);
+  if constexpr (sizeof(T) == 1)
+    return value;
+  else if constexpr (sizeof(T) == 2)
+    return __builtin_bswap16(value);
+  else if constexpr (sizeof(T) == 4)
+    return __builtin_bswap32(value);
+  else
+    return __builtin_bswap64(value);
 }
 
 /// An unsigned integer stored in network byte order, with the alignment of T.
@@ -22,7 +26,8 @@ template <std::unsigned_integral T>
 class BigEndian {
  public:
   constexpr BigEndian() = default;
-  constexpr explicit BigEndian(T host) : raw_(std::endian::native == std::endian::little ? byte_swap(host) : host) {}
+  constexpr explicit BigEndian(T host)
+      : raw_(std::endian::native == std::endian::little ? byte_swap(host) : host) {}
   static constexpr BigEndian from_raw(T raw) {
     BigEndian result;
     result.raw_ = raw;
@@ -40,9 +45,15 @@ class BigEndian {
 
   constexpr bool operator==(const BigEndian&) const = default;
   constexpr auto operator<=>(const BigEndian& other) const { return host() <=> other.host(); }
-  friend constexpr BigEndian operator&(BigEndian a, BigEndian b) { return from_raw(static_cast<T>(a.raw_ & b.raw_)); }
-  friend constexpr BigEndian operator|(BigEndian a, BigEndian b) { return from_raw(static_cast<T>(a.raw_ | b.raw_)); }
-  friend constexpr BigEndian operator^(BigEndian a, BigEndian b) { return from_raw(static_cast<T>(a.raw_ ^ b.raw_)); }
+  friend constexpr BigEndian operator&(BigEndian a, BigEndian b) {
+    return from_raw(static_cast<T>(a.raw_ & b.raw_));
+  }
+  friend constexpr BigEndian operator|(BigEndian a, BigEndian b) {
+    return from_raw(static_cast<T>(a.raw_ | b.raw_));
+  }
+  friend constexpr BigEndian operator^(BigEndian a, BigEndian b) {
+    return from_raw(static_cast<T>(a.raw_ ^ b.raw_));
+  }
   constexpr BigEndian operator~() const { return from_raw(static_cast<T>(~raw_)); }
 
  private:

@@ -16,24 +16,25 @@ inline constexpr std::uint16_t kMinimum = 0x0600;
 }  // namespace ethertype
 
 namespace ip_proto {
-inline constexpr std::uint8_t kHopByHop = 0, kIcmp = 1, kIgmp = 2, kTcp = 6, kUdp = 17, kDccp = 33, kRouting = 43,
-                              kFragment = 44, kGre = 47, kAuth = 51, kIcmpv6 = 58, kNoNext = 59, kDestination = 60,
-                              kMobility = 135, kSctp = 132, kUdpLite = 136;
+inline constexpr std::uint8_t kHopByHop = 0, kIcmp = 1, kIgmp = 2, kTcp = 6, kUdp = 17, kDccp = 33,
+                              kRouting = 43, kFragment = 44, kGre = 47, kAuth = 51, kIcmpv6 = 58,
+                              kNoNext = 59, kDestination = 60, kMobility = 135, kSctp = 132, kUdpLite = 136;
 }  // namespace ip_proto
 
 namespace icmp {
 inline constexpr std::uint8_t kEchoReply = 0, kUnreachable = 3, kSourceQuench = 4, kRedirect = 5, kEcho = 8,
-                              kTimeExceeded = 11, kParameterProblem = 12, kTimestamp = 13, kTimestampReply = 14,
-                              kInfoRequest = 15, kInfoReply = 16;
+                              kTimeExceeded = 11, kParameterProblem = 12, kTimestamp = 13,
+                              kTimestampReply = 14, kInfoRequest = 15, kInfoReply = 16;
 /// Code of kUnreachable: fragmentation needed and DF set.
 inline constexpr std::uint8_t kFragmentationNeeded = 4;
 }  // namespace icmp
 
 namespace icmpv6 {
 inline constexpr std::uint8_t kUnreachable = 1, kPacketTooBig = 2, kTimeExceeded = 3, kParameterProblem = 4,
-                              kEcho = 128, kEchoReply = 129, kMldQuery = 130, kMldReport = 131, kMldDone = 132,
-                              kRouterSolicit = 133, kRouterAdvert = 134, kNeighborSolicit = 135,
-                              kNeighborAdvert = 136, kRedirect = 137, kMldV2Report = 143;
+                              kEcho = 128, kEchoReply = 129, kMldQuery = 130, kMldReport = 131,
+                              kMldDone = 132, kRouterSolicit = 133, kRouterAdvert = 134,
+                              kNeighborSolicit = 135, kNeighborAdvert = 136, kRedirect = 137,
+                              kMldV2Report = 143;
 }  // namespace icmpv6
 
 namespace tcp_flag {

@@ -1,6 +1,7 @@
 // A packet: its bytes with room before and after, where its headers are, and what is known about it besides.
 //
-// Packets are owned by the PacketPool they came from; whoever takes one from a batch frees it or passes it on.
+// Packets are owned by the PacketPool they came from; whoever takes one from a batch frees it or passes it
+// on.
 #pragma once
 
 #include <array>
@@ -15,8 +16,8 @@
 
 namespace sluice::packet {
 
-/// The tuple that created a connection, as ct_nw_src … ct_tp_dst show it: before any NAT; for related packets the
-/// parent's. IPv4 addresses are v4-mapped. ICMP: type in src_port, code in dst_port.
+/// The tuple that created a connection, as ct_nw_src … ct_tp_dst show it: before any NAT; for related packets
+/// the parent's. IPv4 addresses are v4-mapped. ICMP: type in src_port, code in dst_port.
 struct CtTuple {
   be128 src, dst;
   be16 src_port, dst_port;
@@ -42,22 +43,22 @@ struct CtMetadata {
 /// Work that a sender or receiver left to hardware, as virtio_net_hdr tells it.
 struct Offload {
   enum Gso : std::uint8_t { kNoGso, kTcp4, kTcp6, kUdp, kUdpL4 };
-  bool checksum_partial = false;   ///< the L4 checksum field holds only the pseudo-header sum
-  bool checksum_valid = false;     ///< the receiver verified the L4 checksum
+  bool checksum_partial = false;  ///< the L4 checksum field holds only the pseudo-header sum
+  bool checksum_valid = false;    ///< the receiver verified the L4 checksum
   std::uint16_t checksum_start = 0, checksum_offset = 0;
   Gso gso = kNoGso;
   bool gso_ecn = false;
-  std::uint16_t gso_size = 0;      ///< segment payload in bytes
+  std::uint16_t gso_size = 0;  ///< segment payload in bytes
 };
 
 struct Metadata {
-  std::uint32_t in_port = 0;    ///< datapath port
+  std::uint32_t in_port = 0;  ///< datapath port
   std::uint32_t recirc_id = 0;
   std::uint32_t dp_hash = 0;
   std::uint32_t pkt_mark = 0;
   std::uint32_t skb_priority = 0;
-  std::uint32_t rss_hash = 0;   ///< of the 5-tuple if the receiver computed one, else 0
-  std::uint16_t mru = 0;        ///< largest fragment of a reassembled packet in bytes, 0 = not reassembled
+  std::uint32_t rss_hash = 0;  ///< of the 5-tuple if the receiver computed one, else 0
+  std::uint16_t mru = 0;       ///< largest fragment of a reassembled packet in bytes, 0 = not reassembled
   CtMetadata ct;
   Offload offload;
 };
