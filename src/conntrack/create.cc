@@ -1,0 +1,121 @@
+// The way of a packet whose connection the table does not have: +new, and with commit a connection is made of
+// it, in a new entry or in place of one with the same tuple that is over.
+#include <cstring>
+
+#include "conntrack/pass.h"
+#include "conntrack/proto/advance.h"
+
+namespace sluice::conntrack {
+
+[[gnu::noinline]] bool Tracker::Impl::Pass::absent(Packet& packet, const Probe& probe) {
+  if (probe.cannot_open != Reason::None) [[unlikely]]
+    return invalidate(packet, probe.cannot_open);
+  if (!request_.commit) return describe_new(packet, probe);
+  Found found;
+  {
+    const TagIndex::HomeLock home(t_.index, probe.hash);
+    if (!find(probe, found)) return create(packet, probe);
+  }
+  return meet_late(packet, probe, found);  // another worker was faster
+}
+
+bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe) {
+  const Admission admission = t_.admit(request_.zone);
+  if (admission.reason != Reason::None) [[unlikely]]
+    return refuse(packet, admission.reason);
+  const auto hint = static_cast<std::uint32_t>(probe.hash >> 16);
+  const std::uint32_t name = t_.slab.allocate(hint);
+  if (name == kNone) [[unlikely]] {  // what a flush left is not yet swept
+    t_.unadmit(request_.zone, admission);
+    return refuse(packet, Reason::TableFull);
+  }
+  Entry& entry = t_.slab[name];
+  entry.lock();
+  begin(entry, packet, probe, admission.zone_generation);
+  if (!t_.index.insert(probe.hash, name)) [[unlikely]] {
+    entry.set_flag(Entry::kLive, false);
+    entry.unlock();
+    t_.slab.release(name, hint);
+    t_.unadmit(request_.zone, admission);
+    return refuse(packet, Reason::TableFull);
+  }
+  t_.wheel.insert(name, due(entry), now_, hint);
+  created_ = true;
+  finish_creation(packet, {&entry, name, Direction::Original});
+  return true;
+}
+
+[[gnu::noinline]] bool Tracker::Impl::Pass::renew(Packet& packet, const Probe& probe, const Found& found) {
+  Entry& entry = *found.entry;
+  const bool forced = request_.force && request_.commit;
+  if (probe.cannot_open != Reason::None) {
+    if (forced) t_.retire(entry, found.name, End::Replaced, notes_);
+    entry.unlock();
+    return invalidate(packet, probe.cannot_open);
+  }
+  if (!request_.commit) {
+    entry.unlock();
+    return describe_new(packet, probe);
+  }
+  const bool expired = ticks_left(entry, timeouts_, coarse_now_) <= 0;
+  t_.discharge(entry, found.name,
+               t_.is_flushed(entry) ? End::Flushed
+               : expired            ? End::Expired
+                                    : End::Replaced,
+               notes_);
+  const Admission admission = t_.admit(request_.zone);
+  if (admission.reason != Reason::None) {
+    t_.remove(entry, found.name);
+    entry.unlock();
+    return refuse(packet, admission.reason);
+  }
+  begin(entry, packet, probe, admission.zone_generation);
+  finish_creation(packet, {&entry, found.name, Direction::Original});
+  return true;
+}
+
+void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe& probe,
+                                std::uint16_t zone_generation) {
+  const std::uint32_t generation = entry.generation + 1;
+  // All but generation and flags, which others read while they wait for the lock.
+  entry.last_seen = coarse_now_;
+  entry.src = probe.src;
+  entry.dst = probe.dst;
+  entry.ports = probe.ports;
+  entry.proto = probe.proto;
+  entry.zone = request_.zone;
+  entry.zone_generation = zone_generation;
+  entry.states = 0;
+  entry.scales = 0;
+  auto* const bytes = reinterpret_cast<std::uint8_t*>(&entry);
+  std::memset(bytes + offsetof(Entry, seq_low), 0, offsetof(Entry, ipv6) - offsetof(Entry, seq_low));
+  std::memset(bytes + offsetof(Entry, nat_address), 0, sizeof(Entry) - offsetof(Entry, nat_address));
+  if (probe.is_ipv6()) std::memcpy(entry.ipv6, probe.ipv6, 32);
+  entry.generation = generation;
+  entry.id_helper =
+      t_.next_id.fetch_add(1, std::memory_order_relaxed) << 8 | static_cast<std::uint8_t>(request_.helper);
+  entry.start_parent = static_cast<std::uint64_t>(now_.ns) & ~std::uint64_t{0xffff};
+  entry.cookie = request_.cookie;
+  entry.set_flags(
+      static_cast<std::uint8_t>(Entry::kLocked | Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0)));
+  open(entry, packet);
+  entry.count(Direction::Original, datagram_bytes(packet));
+}
+
+void Tracker::Impl::Pass::finish_creation(Packet& packet, const Found& found) {
+  notes_.created(*found.entry, found.name);
+  commit(found);
+  describe(packet.meta.ct, found, ct_state::kNew | ct_state::kTracked, false);
+  found.entry->unlock();
+}
+
+bool Tracker::Impl::Pass::refuse(const Packet& packet, Reason reason) {
+  notes_.refused(packet, request_.zone, reason);
+  return false;
+}
+
+Instant Tracker::Impl::Pass::due(const Entry& entry) const {
+  return now_ + Duration::nanoseconds(ticks_left(entry, timeouts_, coarse_now_) << CoarseTime::kShift);
+}
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,75 @@
+// The tuples of an entry: compared with a packet's probe, and in full for dumps and ct_nw_src ….
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "conntrack/classify.h"
+#include "conntrack/entry.h"
+#include "conntrack/tuple.h"
+#include "net/address.h"
+
+namespace sluice::conntrack {
+
+inline bool is_icmp(const Entry& entry) {
+  return entry.proto == (entry.has(Entry::kIpv6) ? net::ip_proto::kIcmpv6 : net::ip_proto::kIcmp);
+}
+
+/// The bytes of Entry::ports: two ports, or id, type, code.
+struct PortBytes {
+  explicit PortBytes(std::uint32_t ports) { std::memcpy(bytes, &ports, sizeof bytes); }
+  be16 first() const { return be16::load(bytes); }
+  be16 second() const { return be16::load(bytes + 2); }
+  std::uint8_t bytes[4];
+};
+
+/// The folded addresses agree; do the addresses?
+inline bool ipv6_matches(const Entry& entry, const Probe& probe, bool forward, bool backward,
+                         Direction& direction) {
+  if (forward && std::memcmp(entry.ipv6, probe.ipv6, 32) == 0) return true;
+  direction = Direction::Reply;
+  return backward && std::memcmp(entry.ipv6, probe.ipv6 + 16, 16) == 0 &&
+         std::memcmp(entry.ipv6 + 16, probe.ipv6, 16) == 0;
+}
+
+/// Whether the locked entry is the connection of the probe's packet, and which way the packet runs in it.
+[[gnu::always_inline]] inline bool matches(const Entry& entry, const Probe& probe, std::uint16_t zone,
+                                           Direction& direction) {
+  // No branch on the direction: it is as random as traffic.
+  const bool forward = (entry.src == probe.src) & (entry.dst == probe.dst) & (entry.ports == probe.ports);
+  const bool backward =
+      (entry.src == probe.dst) & (entry.dst == probe.src) & (entry.ports == probe.reverse_ports);
+  const std::uint8_t kind = Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0);
+  if (!((forward | backward) & (entry.proto == probe.proto) & (entry.zone == zone) &
+        ((entry.flag_bits() & (Entry::kLive | Entry::kIpv6)) == kind)))
+    return false;
+  direction = static_cast<Direction>(!forward);
+  return !probe.is_ipv6() || ipv6_matches(entry, probe, forward, backward, direction);
+}
+
+Tuple original_tuple(const Entry& entry);
+Tuple reply_tuple(const Entry& entry);
+
+/// The original tuple as ct_nw_src … ct_tp_dst show it.
+[[gnu::always_inline]] inline void copy_original(const Entry& entry, packet::CtTuple& tuple) {
+  const bool is_ipv6 = entry.has(Entry::kIpv6);
+  if (is_ipv6) {
+    std::memcpy(&tuple.src, entry.ipv6, 16);
+    std::memcpy(&tuple.dst, entry.ipv6 + 16, 16);
+  } else {
+    tuple.src = net::v4_mapped(be32::from_raw(entry.src));
+    tuple.dst = net::v4_mapped(be32::from_raw(entry.dst));
+  }
+  if (is_icmp(entry)) [[unlikely]] {
+    const PortBytes ports(entry.ports);
+    tuple.src_port = be16{ports.bytes[2]};
+    tuple.dst_port = be16{ports.bytes[3]};
+  } else {
+    tuple.src_port = be16::from_raw(static_cast<std::uint16_t>(entry.ports));
+    tuple.dst_port = be16::from_raw(static_cast<std::uint16_t>(entry.ports >> 16));
+  }
+  tuple.proto = entry.proto;
+  tuple.is_ipv6 = is_ipv6;
+}
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,32 @@
+// Connections whose time is over, and the memory of those that a flush left behind.
+#include "conntrack/tracker_impl.h"
+
+namespace sluice::conntrack {
+
+std::optional<Instant> Tracker::Impl::visit_due(std::uint32_t name, Instant now, Notes& notes) {
+  Entry& entry = slab[name];
+  entry.lock();
+  if (entry.has(Entry::kLive)) {
+    const std::int64_t left = ticks_left(entry, timeouts(entry.zone), CoarseTime::of(now));
+    const bool flushed = is_flushed(entry);
+    if (left > 0 && !flushed) {
+      entry.unlock();
+      return now + Duration::nanoseconds(left << CoarseTime::kShift);
+    }
+    retire(entry, name, flushed ? End::Flushed : End::Expired, notes);
+  }
+  entry.unlock();
+  slab.release(name, name);
+  return std::nullopt;
+}
+
+bool Tracker::expire(Instant now, unsigned budget) {
+  const std::unique_lock turn(impl_->expire_mutex, std::try_to_lock);
+  if (!turn) return false;
+  Notes notes(impl_->cells(&turn));
+  return impl_->wheel.advance(
+      now, budget, [this](std::uint32_t name) { __builtin_prefetch(&impl_->slab[name], 1); },
+      [&](std::uint32_t name) { return impl_->visit_due(name, now, notes); });
+}
+
+}  // namespace sluice::conntrack

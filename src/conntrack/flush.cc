@@ -1,0 +1,52 @@
+// Connections that a command removes: a zone by raising its generation, others one by one.
+#include "conntrack/dump.h"
+#include "conntrack/tracker_impl.h"
+
+namespace sluice::conntrack {
+
+void Tracker::Impl::purge_flushed() {
+  Notes notes(cells(&notes));
+  for_each(0, slab.touched(), [&](Entry& entry, std::uint32_t name) {
+    if (is_flushed(entry)) retire(entry, name, End::Flushed, notes);
+  });
+}
+
+void Tracker::flush(std::optional<std::uint16_t> zone) {
+  bool purge = false;
+  std::uint64_t destroyed = 0;
+  const auto flush_one = [&](std::uint16_t z) {
+    const ZoneTable::Flushed flushed = impl_->zones.flush(z);
+    impl_->total.fetch_sub(flushed.connections, std::memory_order_relaxed);
+    destroyed += flushed.connections;
+    // Entries keep 16 bits of the generation.
+    purge = purge || (flushed.generation & 0x7fff) == 0;
+  };
+  if (zone) {
+    flush_one(*zone);
+  } else {
+    for (unsigned z = 0; z < ZoneTable::kZones; ++z)
+      if (impl_->zones.connections(static_cast<std::uint16_t>(z)) != 0)
+        flush_one(static_cast<std::uint16_t>(z));
+  }
+  impl_->cells(&destroyed)
+      .events[static_cast<unsigned>(Event::Destroyed)]
+      .fetch_add(destroyed, std::memory_order_relaxed);
+  if (purge) impl_->purge_flushed();
+  impl_->wheel.sweep();
+}
+
+std::uint64_t Tracker::flush_matching(const Filter& filter) {
+  std::uint64_t flushed = 0;
+  {
+    Notes notes(impl_->cells(&flushed));
+    impl_->for_each(0, impl_->slab.touched(), [&](Entry& entry, std::uint32_t name) {
+      if (impl_->is_flushed(entry) || !filter.matches(impl_->snapshot(entry, name, Instant{}))) return;
+      impl_->retire(entry, name, End::Flushed, notes);
+      ++flushed;
+    });
+  }
+  if (flushed != 0) impl_->wheel.sweep();
+  return flushed;
+}
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,116 @@
+// Pass: one call of Tracker::process. pass.cc is the way of a packet whose connection is known, create.cc
+// that of one that opens a connection. On the worker's stack.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "conntrack/proto/outcome.h"
+#include "conntrack/tracker_impl.h"
+
+namespace sluice::conntrack {
+
+inline std::uint32_t datagram_bytes(const packet::Packet& packet) {
+  return packet.layout.l3_end - packet.layout.l3;
+}
+
+/// ct_state of a valid packet.
+constexpr std::uint8_t state_of(Outcome outcome, Direction direction) {
+  using namespace ct_state;
+  static_assert(static_cast<unsigned>(Direction::Reply) * 8 == kReply);
+  if (outcome == Outcome::New) return kNew | kTracked;
+  return static_cast<std::uint8_t>(kEstablished | kTracked | static_cast<unsigned>(direction) * 8);
+}
+
+class Tracker::Impl::Pass {
+ public:
+  Pass(Impl& tracker, const CtRequest& request, Instant now)
+      : t_(tracker),
+        request_(request),
+        now_(now),
+        coarse_now_(CoarseTime::of(now)),
+        timeouts_(tracker.timeouts(request.zone)),
+        check_sequence_(tracker.tcp_sequence_check.load(std::memory_order_relaxed)),
+        notes_(tracker.cells(this)) {}
+
+  void run(packet::PacketBatch& batch, packet::PacketBatch& dropped);
+
+ private:
+  using Packet = packet::Packet;
+  using CtMetadata = packet::CtMetadata;
+
+  struct Work {
+    Probe probe;
+    std::uint32_t candidate;
+    bool tracked_here;  ///< an earlier ct of this packet in this zone has its say
+  };
+  struct Found {
+    Entry* entry = nullptr;  ///< locked
+    std::uint32_t name = kNone;
+    Direction direction = Direction::Original;
+  };
+
+  // pass.cc. Those that say whether to keep the packet return false if it is to be dropped.
+
+  void identify(const Packet& packet, Work& work);
+  void prefetch_candidate(Work& work);
+  bool settle(Packet& packet, Work& work);
+  bool is_it(const Probe& probe, std::uint32_t name, Found& found);
+  /// Looks for the entry that the probe names; it is then locked.
+  bool find(const Probe& probe, Found& found);
+  bool is_current(const Entry& entry) const;
+  /// The packet's tuple is known to the table. Unlocks the entry.
+  bool meet(Packet& packet, const Probe& probe, const Found& found);
+  bool meet_late(Packet& packet, const Probe& probe, const Found& found);
+  /// An ICMP error about a packet of this connection. Unlocks the entry.
+  bool relate(Packet& packet, const Found& found);
+  /// A further ct in the same zone: the packet was counted and judged already.
+  /// @return whether to keep the packet; nothing if it must be looked up anew: its connection is gone
+  /// meanwhile, or to be forced.
+  std::optional<bool> revisit(Packet& packet);
+  /// What a committing ct does to a locked connection, new or not.
+  void commit(const Found& found);
+  void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply) const;
+  bool describe_new(Packet& packet, const Probe& probe) const;
+  bool invalidate(Packet& packet, Reason reason);
+
+  // create.cc
+
+  /// The packet's tuple is not in the table.
+  bool absent(Packet& packet, const Probe& probe);
+  /// A new entry. The HomeLock is held.
+  bool create(Packet& packet, const Probe& probe);
+  /// The packet opens a connection whose tuple a dead, closed or (force) opposite one has: commit puts the
+  /// new one in its place. Unlocks the entry.
+  bool renew(Packet& packet, const Probe& probe, const Found& found);
+  /// Makes the locked entry the connection that this packet opens.
+  void begin(Entry& entry, const Packet& packet, const Probe& probe, std::uint16_t zone_generation);
+  void finish_creation(Packet& packet, const Found& found);
+  bool refuse(const Packet& packet, Reason reason);
+  Instant due(const Entry& entry) const;
+
+  Impl& t_;
+  const CtRequest& request_;
+  const Instant now_;
+  const CoarseTime coarse_now_;
+  const TimeoutTicks& timeouts_;
+  const bool check_sequence_;
+  bool created_ = false;  ///< this batch put something into the index that the second round could not see
+  Notes notes_;
+};
+
+/// Tells the packet what it has met.
+[[gnu::always_inline]] inline void Tracker::Impl::Pass::describe(CtMetadata& meta, const Found& found,
+                                                                 std::uint8_t state, bool reply) const {
+  const Entry& entry = *found.entry;
+  meta.state = state;
+  meta.mark = entry.mark;
+  meta.label = entry.has(Entry::kHasLabel) ? entry.label : be128{};
+  copy_original(entry, meta.original);
+  meta.zone = request_.zone;
+  meta.connection = found.name;
+  meta.connection_generation = entry.generation;
+  meta.reply = reply;
+}
+
+}  // namespace sluice::conntrack

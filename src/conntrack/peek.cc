@@ -1,0 +1,53 @@
+// What process() would say of a packet, found out on a copy of its connection.
+#include "conntrack/pass.h"
+#include "conntrack/proto/advance.h"
+
+namespace sluice::conntrack {
+
+PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Instant now) const {
+  Impl& t = *impl_;
+  PeekResult result;
+  const auto invalid = [&result](Reason reason) {
+    result.state = ct_state::kInvalid | ct_state::kTracked;
+    result.reason = reason;
+    return result;
+  };
+  Probe probe;
+  classify(packet, t.secret, zone, probe);
+  if (probe.reason != Reason::None) return invalid(probe.reason);
+
+  Entry copy{};
+  Direction direction = Direction::Original;
+  const std::uint32_t name = t.index.find(probe.hash, [&](std::uint32_t candidate) {
+    Entry& entry = t.slab[candidate];
+    entry.lock();
+    const bool found = matches(entry, probe, zone, direction) && !t.is_flushed(entry) &&
+                       Impl::ticks_left(entry, t.timeouts(zone), CoarseTime::of(now)) > 0;
+    if (found) entry.copy_to(copy);
+    entry.unlock();
+    return found;
+  });
+  if (name == kNone) {
+    if (probe.cannot_open != Reason::None) return invalid(probe.cannot_open);
+    result.state = ct_state::kNew | ct_state::kTracked;
+    return result;
+  }
+  result.connection = t.snapshot(copy, name, now);
+  if (probe.related) {
+    result.state =
+        ct_state::kTracked | ct_state::kRelated | (direction == Direction::Original ? ct_state::kReply : 0);
+    return result;
+  }
+  const Verdict verdict =
+      advance(copy, packet, direction, t.tcp_sequence_check.load(std::memory_order_relaxed));
+  if (verdict.outcome == Outcome::Invalid) return invalid(verdict.reason);
+  if (verdict.outcome == Outcome::Reopen) {
+    result.connection.reset();
+    result.state = ct_state::kNew | ct_state::kTracked;
+    return result;
+  }
+  result.state = state_of(verdict.outcome, direction);
+  return result;
+}
+
+}  // namespace sluice::conntrack

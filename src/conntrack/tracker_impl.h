@@ -1,0 +1,129 @@
+// What the files of the tracker share. pass.cc takes a batch through the tracker, create.cc makes
+// connections, admit.cc decides whether there is room, expire.cc and flush.cc end them, snapshot.cc shows
+// them.
+//
+// classify.cc names a packet's connection, TagIndex finds it, the entry's lock makes it this worker's,
+// proto/ judges the packet, and what came out is copied into the packet's metadata.
+//
+// Locks, in the order in which they may be held together: HomeLock (creating) -> Entry::lock -> the shards of
+// slab and wheel. Nothing waits for a lock that a system call or a control command holds for long: dumps,
+// flushes and expiry lock one entry at a time.
+//
+// An entry that is live lies in the index and in the wheel once each. Who ends its life (retire) takes it out
+// of the index under its lock; the wheel's next visit, at most TimerWheel::kHorizon later or in a sweep,
+// gives the memory back. An entry whose time is over or whose zone was flushed is treated as absent by
+// everyone who locks it; a packet that opens a connection with the same tuple renews it in place.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/slab.h"
+#include "base/tag_index.h"
+#include "base/timer_wheel.h"
+#include "conntrack/classify.h"
+#include "conntrack/entry.h"
+#include "conntrack/entry_tuple.h"
+#include "conntrack/notes.h"
+#include "conntrack/tracker.h"
+#include "conntrack/zone_table.h"
+
+namespace sluice::conntrack {
+
+inline constexpr std::uint32_t kNone = Slab<Entry>::kNone;
+static_assert(kNone == TagIndex::kNone && kNone == packet::CtMetadata::kNoConnection);
+
+struct Tracker::Impl {
+  explicit Impl(const TrackerOptions& options);
+
+  const Secret secret;
+  const std::uint32_t capacity;
+  Slab<Entry> slab;
+  TagIndex index;
+  ZoneTable zones;
+  TimerWheel wheel;
+
+  std::atomic<std::uint32_t> max_connections;
+  std::atomic<std::uint32_t> default_zone_limit{0};
+  std::atomic<bool> tcp_sequence_check;
+  const TimeoutTicks default_timeouts{TimeoutPolicy{}};
+
+  alignas(64) std::atomic<std::int64_t> total{0};
+  std::atomic<std::uint64_t> next_id{1};
+
+  static constexpr unsigned kStripes = 8;
+  struct alignas(64) Stripe : CounterCells {};
+  std::array<Stripe, kStripes> counters{};
+
+  std::mutex expire_mutex;  ///< one thread turns the wheel
+  std::mutex policy_mutex;  ///< guards policies
+  /// Every policy ever set, never freed before the tracker: zones and workers refer to them. Equal ones are
+  /// shared.
+  std::vector<std::pair<TimeoutPolicy, std::unique_ptr<const TimeoutTicks>>> policies;
+
+  const TimeoutTicks& timeouts(std::uint16_t zone) const {
+    const TimeoutTicks* own = zones.timeouts(zone);
+    return own != nullptr ? *own : default_timeouts;
+  }
+
+  /// Threads have their stacks far apart: good enough to keep their counters apart.
+  CounterCells& cells(const void* stack) {
+    return counters[(reinterpret_cast<std::uintptr_t>(stack) >> 16) % kStripes];
+  }
+
+  std::uint64_t hash_of(const Entry& entry) const {
+    return secret.hash(entry.src, entry.dst, entry.ports, entry.proto, is_icmp(entry), entry.zone);
+  }
+
+  static std::int64_t ticks_left(const Entry& entry, const TimeoutTicks& timeouts, CoarseTime now) {
+    return std::int64_t{timeouts[timeout_class(entry)]} - now.since(entry.last_seen);
+  }
+  bool is_flushed(const Entry& entry) const { return entry.zone_generation != zones.generation(entry.zone); }
+
+  // admit.cc
+
+  struct Admission {
+    std::uint16_t zone_generation;
+    Reason reason;  ///< not None: there is no room
+  };
+  /// Counts a connection in, if the limits allow it.
+  Admission admit(std::uint16_t zone);
+  /// Takes back an admission that came to nothing.
+  void unadmit(std::uint16_t zone, const Admission& admission);
+
+  /// Ends the life of a locked entry.
+  void retire(Entry& entry, std::uint32_t name, End why, Notes& notes);
+  /// The two halves of retire(), for an entry that begins another life at once: out of the books …
+  void discharge(const Entry& entry, std::uint32_t name, End why, Notes& notes);
+  /// … and out of the index.
+  void remove(Entry& entry, std::uint32_t name);
+
+  // snapshot.cc
+
+  ConnectionSnapshot snapshot(const Entry& entry, std::uint32_t name, Instant now) const;
+
+  /// Calls visit(locked entry, name) for live, current connections in [from, to).
+  template <typename Visit>
+  void for_each(std::uint32_t from, std::uint32_t to, Visit&& visit) {
+    for (std::uint32_t name = from; name < to; ++name) {
+      Entry& entry = slab[name];
+      entry.lock();
+      if (entry.has(Entry::kLive)) visit(entry, name);
+      entry.unlock();
+    }
+  }
+
+  /// expire.cc: what the wheel calls for a name that is due.
+  std::optional<Instant> visit_due(std::uint32_t name, Instant now, Notes& notes);
+  /// flush.cc: retires every flushed entry now, before a zone's generation comes round again.
+  void purge_flushed();
+
+  class Pass;
+};
+
+}  // namespace sluice::conntrack
