@@ -44,6 +44,8 @@ struct alignas(64) Megaflow {
   std::atomic<std::uint64_t> packets{0}, bytes{0};
   std::atomic<std::int64_t> last_used_ns{kNever};
   std::atomic<std::uint16_t> tcp_flags{0};
+  /// Of a packet that the program sends nowhere.
+  packet::DropReason drop_reason = packet::DropReason::NoActions;
   bool linked = true;          ///< false once removed: only the batch in progress still uses it
   std::uint32_t slot = 0;      ///< index in the table, for cursors
   std::uint64_t epoch = 0;     ///< the pipeline's epoch that the program was last found valid under

@@ -94,9 +94,9 @@ TEST_F(ReplayTest, SaysWhatHappenedToEachPacket) {
   EXPECT_THAT(text, HasSubstr("        output 2; ct_state new|trk; rules 0/50 1/80\n"));
   EXPECT_THAT(text, HasSubstr("     2     1.000000  port 2  10.1.1.2:53 > 10.1.1.1:1 udp"));
   EXPECT_THAT(text, HasSubstr("        output 1; ct_state est|rpl|trk; rules 0/50 1/60\n"));
-  EXPECT_THAT(text, HasSubstr("        drop (no_actions); ct_state new|trk; rules 0/50 1/1\n"));
+  EXPECT_THAT(text, HasSubstr("        drop (explicit_drop); ct_state new|trk; rules 0/50 1/1\n"));
   EXPECT_THAT(text, HasSubstr("6 packets in 3.000000 s, 5 forwarded\n"));
-  EXPECT_THAT(text, HasSubstr("  port 1: 3 in, 2 out\n  port 2: 3 in, 3 out\n  dropped, no_actions: 1\n"));
+  EXPECT_THAT(text, HasSubstr("  port 1: 3 in, 2 out\n  port 2: 3 in, 3 out\n  dropped, explicit_drop: 1\n"));
   EXPECT_THAT(text, HasSubstr("  connections: 2 created, 0 expired, 2 left\n"));
 }
 

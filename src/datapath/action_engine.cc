@@ -54,8 +54,8 @@ void ActionEngine::execute(const Program& program, Run& run, unsigned nesting) {
       apply(*sample, run, last, nesting);
     } else if (const auto* check = std::get_if<CheckPktLen>(&action)) {
       apply(*check, run, last, nesting);
-    } else if (std::holds_alternative<Drop>(action)) {
-      drop(run.packets, DropReason::ExplicitDrop);
+    } else if (const auto* drop_action = std::get_if<Drop>(&action)) {
+      drop(run.packets, drop_action->reason);
     }  // Meter: packets pass until meters are installed.
   }
   finish(run);
@@ -63,7 +63,7 @@ void ActionEngine::execute(const Program& program, Run& run, unsigned nesting) {
 
 void ActionEngine::finish(Run& run) {
   if (run.packets.empty()) return;
-  if (!run.copied) return drop(run.packets, DropReason::NoActions);
+  if (!run.copied) return drop(run.packets, run.drop_reason);
   counters_.add(Counter::Finished, run.packets.size());
   pool_.give(run.packets);
 }
@@ -273,6 +273,7 @@ void ActionEngine::apply(const CheckPktLen& action, Run& run, bool last, unsigne
 void ActionEngine::copy(Run& run, Run& copies, flow::FlowKey* keys) {
   copies.depth = run.depth;
   copies.key_state = run.key_state;
+  copies.drop_reason = run.drop_reason;
   const unsigned n = run.packets.size();
   for (unsigned i = 0; i < n; ++i) {
     counters_.add(Counter::Copied, 1);

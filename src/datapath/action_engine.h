@@ -53,6 +53,7 @@ struct Run {
   unsigned depth = 0;             ///< recirculations so far
   std::uint32_t truncate_to = 0;  ///< for the next Output; 0 = no
   KeyState key_state = KeyState::Fresh;
+  packet::DropReason drop_reason = packet::DropReason::NoActions;  ///< of what goes nowhere
   bool copied = false;  ///< copies of the packets went on: what ends here is finished, not dropped
 
   void push(packet::Packet* packet, flow::FlowKey* key, unsigned place) {

@@ -129,6 +129,7 @@ TEST(Datapath, EveryDropHasItsReason) {
       {"empty", {}, DropReason::NoActions},
       {"no effect", {CtClear{}}, DropReason::NoActions},
       {"drop", {Drop{}}, DropReason::ExplicitDrop},
+      {"drop with its reason", {Drop{DropReason::TableMiss}}, DropReason::TableMiss},
       {"no port", {Output{9}}, DropReason::NoPort},
       {"own port", {Output{kOwnPort}}, DropReason::PortHasNoBackend},
       {"loop", {Recirc{1}}, DropReason::RecirculationDepth},

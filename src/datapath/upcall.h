@@ -19,6 +19,8 @@ using StatsSink = cache::StatsSink;
 struct UpcallResult {
   flow::Mask mask;  ///< over the datapath part of the FlowKey; what the program depends on
   dp_action::Program program;
+  /// Of a packet that the program sends nowhere.
+  packet::DropReason drop_reason = packet::DropReason::NoActions;
   std::unique_ptr<StatsSink> stats;  ///< may be null
   bool cacheable = true;             ///< false: execute, but install no megaflow
 };

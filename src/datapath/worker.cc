@@ -38,7 +38,12 @@ constexpr Duration kTick = Duration::milliseconds(limits::kSweepIntervalMs);
 
 /// Programs that may be used once only.
 struct Worker::Uncached {
-  std::vector<std::pair<unsigned, dp_action::Program>> programs;  // with the place of the packet in the pass
+  struct Entry {
+    unsigned place;  ///< of the packet in the pass
+    dp_action::Program program;
+    DropReason drop_reason;
+  };
+  std::vector<Entry> entries;
 };
 
 // ---- The datapath: what happens to a batch of packets
@@ -126,6 +131,7 @@ void Worker::execute(Pass& pass, Megaflow* const* found, std::uint32_t misses, U
     Run run;
     run.pass = &pass;
     run.depth = depth;
+    run.drop_reason = megaflow->drop_reason;
     std::uint64_t bytes = 0;
     std::uint16_t tcp_flags = 0;
     for (std::uint32_t rest = left; rest != 0; rest &= rest - 1) {
@@ -139,10 +145,11 @@ void Worker::execute(Pass& pass, Megaflow* const* found, std::uint32_t misses, U
     megaflow->count(run.packets.size(), bytes, tcp_flags, now_);
     engine_.execute(megaflow->program, run);
   }
-  for (auto& [place, program] : uncached.programs) {
+  for (const auto& [place, program, drop_reason] : uncached.entries) {
     Run run;
     run.pass = &pass;
     run.depth = depth;
+    run.drop_reason = drop_reason;
     run.push(pass.packets[place], pass.keys[place], place);
     engine_.execute(program, run);
   }
@@ -209,11 +216,12 @@ std::uint32_t Worker::ask_control_plane(Pass& pass, Megaflow** found, std::uint3
     if (result.cacheable) {
       found[i] = &megaflows_.insert(*pass.keys[i], result.mask, std::move(result.program),
                                     std::move(result.stats), epoch_, now_);
+      found[i]->drop_reason = result.drop_reason;
       continue;
     }
     counters_.add(Counter::Uncached, 1);
     if (result.stats) result.stats->credit(1, pass.packets[i]->size(), now_);
-    uncached.programs.emplace_back(i, std::move(result.program));
+    uncached.entries.push_back({i, std::move(result.program), result.drop_reason});
     without |= std::uint32_t{1} << i;
   }
   publish_table();
@@ -229,6 +237,7 @@ bool Worker::still_valid(Megaflow& megaflow, const flow::FlowKey& key, const Pac
     // The same actions, but perhaps of other rules: what was counted so far goes to the old ones.
     megaflow.credit();
     megaflow.stats = std::move(result.stats);
+    megaflow.drop_reason = result.drop_reason;
     megaflow.epoch = epoch_;
     return true;
   }

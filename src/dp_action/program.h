@@ -13,6 +13,7 @@
 #include "conntrack/request.h"
 #include "field/field.h"
 #include "flow/flow_key.h"
+#include "packet/drop_reason.h"
 
 namespace sluice::dp_action {
 
@@ -124,7 +125,7 @@ struct Meter {
 };
 /// An explicit drop. Text: "drop" (as the whole program).
 struct Drop {
-  std::uint32_t reason = 0;
+  packet::DropReason reason = packet::DropReason::ExplicitDrop;
   bool operator==(const Drop&) const = default;
 };
 

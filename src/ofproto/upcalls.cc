@@ -85,6 +85,7 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
     result.mask.bits.in_port = ~be32{0};
     result.mask.bits.recirc_id = ~be32{0};
     result.mask.bits.eth_type = ~be16{0};
+    result.drop_reason = packet::DropReason::UnknownInputPort;
     return;
   }
   flow::FlowKey seen = key;
@@ -99,6 +100,7 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
     result.cacheable = false;
   }
   result.program = std::move(translation.program);
+  if (translation.drop) result.drop_reason = *translation.drop;
   result.stats = std::make_unique<CreditSink>(std::move(translation.credits));
 }
 

@@ -62,7 +62,7 @@ void conclude(const Translator& translator, const BridgeConfig& config, Translat
       translator.unlearned())
     result.cacheable = false;
   if (config.explicit_drop && result.program.empty() && result.drop)
-    result.program.push_back(dp_action::Drop{static_cast<std::uint32_t>(*result.drop)});
+    result.program.push_back(dp_action::Drop{*result.drop});
 }
 
 }  // namespace

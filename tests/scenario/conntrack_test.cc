@@ -65,7 +65,7 @@ TEST_F(Conntrack, TheOutsideMayNotBegin) {
                 {"recirculated", 1},
                 {"tracked", 1},
                 {"ct.lookups", 1},
-                {"drop.no_actions", 1}});
+                {"drop.explicit_drop", 1}});
   EXPECT_THAT(connections(), ElementsAre());
 }
 
@@ -150,7 +150,7 @@ TEST_F(Conntrack, OutOfWindowSegmentIsInvalid) {
                 {"ct.lookups", 1},
                 {"ct.hits", 1},
                 {"ct.reason.tcp_out_of_window", 1},
-                {"drop.no_actions", 1}});
+                {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Conntrack, StraySynAckIsInvalid) {
@@ -162,7 +162,7 @@ TEST_F(Conntrack, StraySynAckIsInvalid) {
                 {"tracked", 1},
                 {"ct.lookups", 1},
                 {"ct.reason.tcp_syn_ack_without_connection", 1},
-                {"drop.no_actions", 1}});
+                {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Conntrack, BadChecksumIsInvalid) {
@@ -173,7 +173,7 @@ TEST_F(Conntrack, BadChecksumIsInvalid) {
                 {"recirculated", 1},
                 {"tracked", 1},
                 {"ct.reason.bad_transport_checksum", 1},
-                {"drop.no_actions", 1}});
+                {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Conntrack, PingIpv4AndIpv6) {
@@ -222,7 +222,7 @@ TEST_F(Conntrack, IcmpErrorIsRelated) {
                 {"tracked", 1},
                 {"ct.lookups", 1},
                 {"ct.reason.icmp_error_no_connection", 1},
-                {"drop.no_actions", 1}});
+                {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Conntrack, TwoZonesAreTwoTables) {
@@ -358,7 +358,7 @@ TEST_F(Conntrack, ConnectionsExpire) {
                 {"ct.destroyed", 1},
                 {"ct.expired", 1},
                 {"ct.committed", 1},
-                {"drop.no_actions", 1}});
+                {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Conntrack, ZoneLimitDropsWithAReason) {

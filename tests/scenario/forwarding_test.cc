@@ -17,7 +17,7 @@ TEST_F(Forwarding, OutputToAPort) {
 TEST_F(Forwarding, NothingMatches) {
   start(2, "priority=10,in_port=1,actions=output:2\n");
   send(2, Ip4{} / Udp{});
-  expect_delta({{"drop.no_actions", 1}});
+  expect_delta({{"drop.table_miss", 1}});
 }
 
 TEST_F(Forwarding, DropAction) {
@@ -25,7 +25,7 @@ TEST_F(Forwarding, DropAction) {
   send(1, Ip4{} / Udp{});
   send(1, Ip4{} / Tcp{});
   expect(2, Ip4{} / Tcp{});
-  expect_delta({{"t0p10", 1}, {"t0p1", 1}, {"drop.no_actions", 1}});
+  expect_delta({{"t0p10", 1}, {"t0p1", 1}, {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Forwarding, TruncatedFrameIsMalformed) {
@@ -47,7 +47,7 @@ TEST_F(Forwarding, NotBackToTheInPortUnlessSaid) {
   send(1, Ip4{} / Udp{});
   send(1, Ip4{} / Tcp{});
   expect(1, Ip4{} / Tcp{});
-  expect_delta({{"t0p2", 1}, {"t0p1", 1}, {"drop.no_actions", 1}});
+  expect_delta({{"t0p2", 1}, {"t0p1", 1}, {"drop.input_port_only", 1}});
 }
 
 TEST_F(Forwarding, PushAndPopVlan) {
@@ -59,7 +59,7 @@ TEST_F(Forwarding, PushAndPopVlan) {
   send(2, Eth{} / Vlan{.vid = 7} / Ip4{} / Tcp{});
   expect(1, Eth{.type = 0x0800} / Ip4{} / Tcp{});
   send(2, Eth{} / Vlan{.vid = 8} / Ip4{} / Tcp{});
-  expect_delta({{"t0p2", 1}, {"t0p1", 1}, {"drop.no_actions", 1}});
+  expect_delta({{"t0p2", 1}, {"t0p1", 1}, {"drop.table_miss", 1}});
 }
 
 TEST_F(Forwarding, RewritesMendChecksums) {
@@ -171,7 +171,7 @@ TEST_F(Forwarding, ADeletedFlowForwardsNothingMore) {
   expect_delta({{"t0p10", 5}});
   del_flows("udp");
   send(1, Ip4{} / Udp{});
-  expect_delta({{"t0p1", 1}, {"drop.no_actions", 1}});
+  expect_delta({{"t0p1", 1}, {"drop.explicit_drop", 1}});
   add_flow("priority=10,udp,actions=output:2");
   send(1, Ip4{} / Udp{});
   expect(2, Ip4{} / Udp{});
@@ -199,7 +199,7 @@ TEST_F(Forwarding, HardTimeout) {
   advance(Duration::seconds(2));
   EXPECT_EQ(device().bridge().pipeline().flow_count(), 1u);
   send(1, Ip4{} / Udp{});
-  expect_delta({{"t0p1", 1}, {"drop.no_actions", 1}});
+  expect_delta({{"t0p1", 1}, {"drop.explicit_drop", 1}});
 }
 
 TEST_F(Forwarding, IdleTimeoutCountsFromTheLastPacket) {
