@@ -39,10 +39,10 @@ struct alignas(64) Entry {
       kSourceNat = 0x20,                           ///< the reply tuple differs in nat_address / nat_ports
       kDestinationNat = 0x40,
                                 kExpected = 0x80;  ///< a helper's child: keeps +rel
-  /// Values of a nibble of `scales` beside the shift 0..13.
-  static constexpr std::uint8_t kUnknownScale =
-                                    14,  ///< picked up in mid-stream; any shift up to 14 is believed
-      kNoScale = 15;                     ///< the option was not offered
+  /// Values of a nibble of `scales` beside the shift 0..13. 14 at both ends stands for connections picked up
+  /// in mid-stream, too: any shift up to 14 is believed.
+  static constexpr std::uint8_t kUnknownScale = 14,
+                                kNoScale = 15;  ///< the option was not offered
 
   // Line 0. Network byte order where it is compared with packets.
   std::uint32_t generation;  ///< changes whenever the index begins to name another connection

@@ -20,7 +20,6 @@ enum class Reason : std::uint8_t {
   TcpOutOfWindow,
   TcpBadAck,
   TcpRstOutOfWindow,
-  TcpSynOnEstablished,
   IcmpUnsupportedType,
   IcmpBadCode,
   IcmpErrorTruncated,      ///< the quoted packet cannot be parsed

@@ -26,7 +26,7 @@ ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t nam
     c.bytes[i] = entry.total_bytes(d);
     if (entry.proto != net::ip_proto::kTcp) continue;
     const std::uint8_t scale = entry.scale(d);
-    if (scale == Entry::kUnknownScale) {
+    if (entry.scales == Entry::kUnknownScale * 0x11) {
       c.tcp_flags[i] = ConnectionSnapshot::kLiberal;
     } else if (scale != Entry::kNoScale) {
       c.tcp_flags[i] = ConnectionSnapshot::kWindowScale;

@@ -64,6 +64,31 @@ struct Before {
   std::uint16_t window[2];
 };
 
+/// Whether a reset carries its sender's next number; one off is forgiven.
+bool is_next(std::uint32_t seq, std::uint32_t next) {
+  return seq - next + 1 <= 2;
+}
+
+/// Whether the first segment of the connection was no SYN, so that nothing is known of sequence numbers.
+/// A SYN leaves the other end's scale open, and 14 is a shift that a SYN may carry.
+bool picked_up(const Entry& entry, Direction from, Direction to) {
+  return entry.scale(from) == Entry::kUnknownScale && entry.scale(to) == Entry::kUnknownScale;
+}
+
+/// What is wrong with a segment to an end whose SYN is not yet acknowledged (RFC 9293 section 3.10.7.3), or
+/// that it passes without changing anything; nothing if update() has to go on.
+std::optional<Verdict> judge_answer(Entry& entry, Direction from, const Segment& segment) {
+  const End opener(entry, opposite(from));
+  const bool acknowledges =
+      (segment.flags & kAck) != 0 && at_or_after(segment.ack, opener.low) && !after(segment.ack, opener.high);
+  if (acknowledges) return std::nullopt;
+  if (entry.tcp_state(from) >= TcpState::SynSent && (segment.flags & kSyn) == 0) return std::nullopt;
+  if ((segment.flags & kRst) != 0) return Verdict{Outcome::Invalid, Reason::TcpRstOutOfWindow};
+  // The other end still has an old connection of these ports: its challenge makes the opener reset that.
+  if ((segment.flags & (kSyn | kFin)) == 0 && segment.payload == 0) return Verdict{Outcome::Established};
+  return Verdict{Outcome::Invalid, Reason::TcpBadAck};
+}
+
 /// The first segment that an end other than the opener sends.
 void meet(Entry& entry, Direction from, const Segment& segment) {
   End source(entry, from), target(entry, opposite(from));
@@ -160,13 +185,15 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
       return {Outcome::New};
     }
   }
-  if ((flags & (kSyn | kAck)) == (kSyn | kAck) && to_state == TcpState::SynSent && check_sequence &&
-      entry.scale(to) != Entry::kUnknownScale) [[unlikely]] {
-    // RFC 9293 section 3.10.7.3: the handshake must acknowledge something of this SYN.
-    const End opener(entry, to);
-    if (!at_or_after(segment.ack, opener.low) || after(segment.ack, opener.high))
-      return {Outcome::Invalid, Reason::TcpBadAck};
+  if (opens && (from_state >= TcpState::Established || to_state >= TcpState::Established)) [[unlikely]]
+    return {
+        Outcome::Established};  // RFC 5961 section 4: whatever its number, the end it goes to challenges it
+  if (check_sequence && !opens && to_state == TcpState::SynSent && !picked_up(entry, from, to)) [[unlikely]] {
+    if (const auto verdict = judge_answer(entry, from, segment)) return *verdict;
   }
+  if (check_sequence && (flags & kRst) != 0 && to_state < TcpState::SynSent &&
+      !is_next(segment.seq, entry.seq_low[static_cast<unsigned>(from)])) [[unlikely]]
+    return {Outcome::Established};  // the opener's answer to a challenge, with the number that this one names
 
   std::optional<Before> before;
   if (from_state < TcpState::SynSent) [[unlikely]] {
@@ -186,7 +213,7 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
   std::uint32_t end = end_of(segment);
   std::uint32_t ack = segment.ack;
   if ((flags & kAck) == 0 || (ack == 0 && (flags & kRst) != 0)) ack = target.low;  // nothing to check
-  if (seq == end) {  // a segment without data may come late or early
+  if (seq == end && (flags & kRst) == 0) {  // a segment without data may come late or early
     seq = source.low;
     end = seq;
   }
@@ -198,25 +225,23 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
     const bool ack_ok = ack_lag >= -kMaxAckWindow &&
                         static_cast<std::int64_t>(ack_lag) <= static_cast<std::int64_t>(kMaxAckWindow)
                                                                   << from_shift;
-    const bool reset_ok = (flags & kRst) == 0 || static_cast<std::uint32_t>(segment.seq - source.low + 1) <=
-                                                     2;  // one off is forgiven
-    if (!(window_ok && ack_ok && reset_ok)) [[unlikely]] {
+    if (!(window_ok && ack_ok)) [[unlikely]] {
       // Where one end is unknown, or both are about to close, nearness is enough.
       const bool loose =
           to_state < TcpState::SynSent || to_state >= TcpState::FinWait2 || from_state >= TcpState::FinWait2;
       if (!loose || !at_or_after(source.high + kMaxAckWindow, end) ||
           !at_or_after(seq, source.low - kMaxAckWindow)) {
         if (before) before->restore(entry);
-        if (opens) return {Outcome::Invalid, Reason::TcpSynOnEstablished};
         if ((flags & kRst) != 0) return {Outcome::Invalid, Reason::TcpRstOutOfWindow};
         return {Outcome::Invalid, window_ok ? Reason::TcpBadAck : Reason::TcpOutOfWindow};
       }
     }
   }
 
-  if (opens && from_state >= TcpState::Established) [[unlikely]]
-    return {Outcome::Established};  // RFC 5961 section 4: passed, so that the end can challenge it; nothing
-                                    // changes
+  if (check_sequence && (flags & kRst) != 0 && !is_next(segment.seq, source.low)) [[unlikely]] {
+    if (before) before->restore(entry);
+    return {Outcome::Established};  // RFC 5961 section 3: it is for the end to challenge, and closes nothing
+  }
 
   source.window =
       std::max(source.window, both_scale && !scaled ? scaled_down(segment.window, shift_of(entry.scale(from)))

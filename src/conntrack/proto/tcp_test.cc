@@ -175,14 +175,33 @@ TEST_F(TcpTest, SequenceCheckCanBeSwitchedOff) {
   EXPECT_EQ(track(client({.seq = 1, .ack = 501, .data = 1000})), "+inv+trk");
 }
 
-TEST_F(TcpTest, ResetNeedsTheNextSequenceNumber) {
+// RFC 5961 section 3.2: closes with the very next number, is challenged inside the window, dropped outside.
+TEST_F(TcpTest, ResetClosesWithTheNextSequenceNumberOnly) {
   handshake();
-  EXPECT_EQ(track(client({.flags = "R", .seq = 150})), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 150})), "+est+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 1101})), "+est+trk");
+  EXPECT_EQ(track(client({.flags = "RA", .seq = 103, .ack = 501})), "+est+trk");
   EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
-  expect_delta({{"lookups", 1}, {"hits", 1}, {"reason.tcp_rst_out_of_window", 1}});
+  EXPECT_EQ(expires_in_seconds(), 86400);
+  expect_delta({{"lookups", 3}, {"hits", 3}});
+  EXPECT_EQ(track(client({.flags = "R", .seq = 1102})), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 101u - 1001})), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 0})), "+est+trk");  // inside: a window is 1000
+  EXPECT_EQ(track(server({.flags = "R", .seq = 3'000'000'000})), "+inv+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  expect_delta({{"lookups", 4}, {"hits", 4}, {"reason.tcp_rst_out_of_window", 3}});
   EXPECT_EQ(track(client({.flags = "R", .seq = 101})), "+est+trk");
   EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
   EXPECT_EQ(expires_in_seconds(), 30);
+}
+
+TEST_F(TcpTest, ResetAfterDataAndFromTheServer) {
+  handshake();
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 300})), "+est+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 101})), "+est+trk");  // what the server expects is not known
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(track(server({.flags = "RA", .seq = 501, .ack = 401})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
 }
 
 TEST_F(TcpTest, RefusedConnection) {
@@ -192,14 +211,59 @@ TEST_F(TcpTest, RefusedConnection) {
   EXPECT_EQ(track(client({.flags = "S", .seq = 200})), "+new+trk");
 }
 
-TEST_F(TcpTest, SynOnOpenConnectionIsPassedNearAndInvalidFar) {
+// RFC 5961 section 4: the end that a SYN goes to answers with an acknowledgement, wherever the SYN lies.
+TEST_F(TcpTest, SynOnOpenConnectionPassesAndChangesNothing) {
   handshake();
-  EXPECT_EQ(track(client({.flags = "S", .seq = 101})), "+est+trk");
-  EXPECT_EQ(track(client({.flags = "S", .seq = 99'999'999})), "+inv+trk");
+  const ConnectionSnapshot before = only_connection();
+  for (const std::uint32_t seq : {100u, 101u, 600u, 99'999'999u, 0x80000000u + 101})
+    EXPECT_EQ(track(client({.flags = "S", .seq = seq, .scale = 7})), "+est+trk") << seq;
+  EXPECT_EQ(track(server({.flags = "S", .seq = 4'000'000'000})), "+est+rpl+trk");
   EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
-  // Neither moved the window.
+  EXPECT_EQ(only_connection().window_scale[0], before.window_scale[0]);
+  // The challenge passes, and so does the data of those who were meant.
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101})), "+est+rpl+trk");
   EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 1000})), "+est+trk");
-  expect_delta({{"lookups", 3}, {"hits", 3}, {"reason.tcp_syn_on_established", 1}});
+  EXPECT_EQ(track(client({.seq = 1101, .ack = 501, .data = 1})), "+inv+trk");  // the window was not moved
+  expect_delta({{"lookups", 9}, {"hits", 9}, {"reason.tcp_out_of_window", 1}});
+}
+
+// A client that lost its state opens again from the same port: challenge, reset, and the port is free.
+TEST_F(TcpTest, ChallengeEndsWhatTheOpenerForgot) {
+  handshake();
+  EXPECT_EQ(track(client({.flags = "S", .seq = 77'000'000})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 101})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 77'000'000})), "+new+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 9, .ack = 77'000'001})), "+est+rpl+trk");
+}
+
+// The same where only the tracker and the client forgot: RFC 9293 section 3.5.1, figure 9.
+TEST_F(TcpTest, ChallengeFromAConnectionThatOnlyTheServerRemembers) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 77'000'000})), "+new+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 101})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 77'000'000})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 9, .ack = 77'000'001})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 77'000'001, .ack = 10})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(track(client({.seq = 77'000'001, .ack = 10, .data = 1000})), "+est+trk");
+}
+
+TEST_F(TcpTest, OnlyTheAnswerToTheSynOpens) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  forget_counters();
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 100})), "+inv+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 103})), "+inv+trk");
+  EXPECT_EQ(track(server({.seq = 500, .ack = 5, .data = 100})), "+inv+trk");
+  EXPECT_EQ(track(server({.flags = "FA", .seq = 500, .ack = 5})), "+inv+trk");
+  EXPECT_EQ(track(server({.flags = "R", .seq = 500})), "+inv+trk");
+  EXPECT_EQ(track(server({.flags = "RA", .seq = 500, .ack = 5})), "+inv+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  expect_delta({{"lookups", 6}, {"hits", 6}, {"reason.tcp_bad_ack", 4}, {"reason.tcp_rst_out_of_window", 2}});
 }
 
 TEST_F(TcpTest, PortIsReusedAfterClose) {
@@ -251,6 +315,21 @@ TEST_F(TcpTest, SimultaneousOpen) {
   EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 900})), "+inv+trk");
 }
 
+TEST_F(TcpTest, SimultaneousOpenWithRetransmissions) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = 2})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "S", .seq = 500, .scale = 5})), "+new+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100, .scale = 2})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "S", .seq = 500, .scale = 5})), "+new+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/SYN_SENT");
+  EXPECT_EQ(expires_in_seconds(), 30);
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 100, .ack = 99})), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 100, .ack = 501, .scale = 2})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = 5})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(only_connection().window_scale[0], 2);
+  EXPECT_EQ(only_connection().window_scale[1], 5);
+}
+
 TEST_F(TcpTest, AnotherInitialSequenceNumberBeforeTheAnswer) {
   EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
   EXPECT_EQ(track(client({.flags = "S", .seq = 99'000'000})), "+new+trk");
@@ -269,6 +348,97 @@ TEST_F(TcpTest, PickedUpInMidStream) {
   EXPECT_EQ(track(client({.seq = 5'200, .ack = 37'000, .data = 50'000})), "+est+trk");
   EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
   EXPECT_EQ(track(client({.seq = 3'000'000'000, .ack = 37'000, .data = 100})), "+inv+trk");
+}
+
+TEST_F(TcpTest, KeepAlivesAndTheirAnswers) {
+  handshake();
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 200})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 301})), "+est+rpl+trk");
+  advance(Duration::seconds(7200));
+  for (const std::size_t garbage :
+       {0u, 1u}) {  // RFC 9293 section 3.8.4: one before the next, with or without
+    EXPECT_EQ(track(client({.seq = 300, .ack = 501, .data = garbage})), "+est+trk");
+    EXPECT_EQ(track(server({.seq = 501, .ack = 301})), "+est+rpl+trk");
+  }
+  EXPECT_EQ(expires_in_seconds(), 86400);
+  EXPECT_EQ(track(client({.seq = 301, .ack = 501, .data = 1000})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+}
+
+TEST_F(TcpTest, ZeroWindowIsProbedByOneByteAtATime) {
+  handshake();
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 1000})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 1101, .window = 0})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 1101, .ack = 501, .data = 2})), "+inv+trk");
+  for (int probe = 0; probe < 3; ++probe) {  // refused and sent again
+    EXPECT_EQ(track(client({.seq = 1101, .ack = 501, .data = 1})), "+est+trk");
+    EXPECT_EQ(track(server({.seq = 501, .ack = 1101, .window = 0})), "+est+rpl+trk");
+  }
+  EXPECT_EQ(track(server({.seq = 501, .ack = 1102, .window = 500})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 1102, .ack = 501, .data = 501})), "+inv+trk");
+  EXPECT_EQ(track(client({.seq = 1102, .ack = 501, .data = 500})), "+est+trk");
+  expect_delta({{"lookups", 12}, {"hits", 12}, {"reason.tcp_out_of_window", 2}});
+}
+
+TEST_F(TcpTest, RetransmissionsOfTheHandshake) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = 3})), "+new+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100, .scale = 3})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = 2})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.flags = "S", .seq = 100, .scale = 3})),
+            "+est+trk");  // the answer was late or lost
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/SYN_SENT");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = 2})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/SYN_SENT");
+  EXPECT_EQ(expires_in_seconds(), 30);
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = 2})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  EXPECT_EQ(only_connection().window_scale[0], 3);
+  EXPECT_EQ(only_connection().window_scale[1], 2);
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 8000})), "+est+rpl+trk");
+  EXPECT_EQ(track(server({.seq = 8501, .ack = 101, .data = 1})), "+inv+trk");
+}
+
+TEST_F(TcpTest, RetransmissionsOfTheEnd) {
+  handshake();
+  track(client({.flags = "FA", .seq = 101, .ack = 501}));
+  EXPECT_EQ(track(client({.flags = "FA", .seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "CLOSING/ESTABLISHED");
+  track(server({.flags = "FA", .seq = 501, .ack = 102}));
+  EXPECT_EQ(track(server({.flags = "FA", .seq = 501, .ack = 102})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/CLOSING");
+  track(client({.seq = 102, .ack = 502}));
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/FIN_WAIT_2");
+  // The last acknowledgement was lost.
+  EXPECT_EQ(track(server({.flags = "FA", .seq = 501, .ack = 102})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 102, .ack = 502})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/FIN_WAIT_2");
+}
+
+/// Every pair of shifts: each end may send just what the other's window allows.
+class ScaleTest : public TcpTest, public ::testing::WithParamInterface<int> {};
+TEST_P(ScaleTest, AllowsTheScaledWindowAndNoMore) {
+  const auto mine = static_cast<std::uint8_t>(GetParam());
+  for (std::uint8_t other = 0; other <= 14; other += 7) {
+    tracker_.flush({});
+    handshake(mine, other);
+    const ConnectionSnapshot c = only_connection();
+    const bool both_at_most = mine == 14 && other == 14;  // looks like a connection picked up in mid-stream
+    EXPECT_EQ(c.window_scale[0], both_at_most ? 0 : mine);
+    EXPECT_EQ(c.window_scale[1], both_at_most ? 0 : other);
+    EXPECT_EQ(c.tcp_flags[0], both_at_most ? ConnectionSnapshot::kLiberal : ConnectionSnapshot::kWindowScale);
+    const std::uint32_t window = 1000u << mine;
+    // Only the ends matter; a segment of the whole window would not fit a packet.
+    EXPECT_EQ(track(server({.seq = 501 + window - 10, .ack = 101, .data = 11})), "+inv+trk");
+    EXPECT_EQ(track(server({.seq = 501 + window - 10, .ack = 101, .data = 10})), "+est+rpl+trk");
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Shifts, ScaleTest, ::testing::Range(0, 15));
+
+TEST_F(TcpTest, AShiftBeyondFourteenIsFourteen) {
+  handshake(200, 3);
+  EXPECT_EQ(only_connection().window_scale[0], 14);
+  EXPECT_EQ(only_connection().window_scale[1], 3);
 }
 
 TEST_F(TcpTest, FinNeedsItsOwnAcknowledgement) {
