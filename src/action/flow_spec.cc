@@ -285,10 +285,7 @@ std::string format_flow(const FlowSpec& flow, const Names& names) {
 }
 
 std::string format_flow_stats(const FlowSpec& flow, const FlowCounters& counters, const Names& names) {
-  const std::int64_t seconds = counters.duration_ns / 1'000'000'000;
-  const std::int64_t milliseconds = counters.duration_ns / 1'000'000 % 1000;
-  std::string duration = std::to_string(seconds);
-  if (counters.duration_ns % 1'000'000'000 != 0) duration += fmt::format(".{:03}", milliseconds);
+  const std::string duration = format_duration(counters.duration_ns);
   std::string text = fmt::format("cookie={:#x}, duration={}s, table={}, n_packets={}, n_bytes={}, ",
                                  flow.new_cookie.value_or(0), duration,
                                  format_table(flow.table == kNoTable ? std::uint8_t{0} : flow.table, names),

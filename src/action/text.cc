@@ -113,6 +113,14 @@ std::optional<Word> next_word(std::string_view& text) {
   return word;
 }
 
+std::string format_duration(std::int64_t ns) {
+  const std::int64_t seconds = ns / 1'000'000'000, milliseconds = ns / 1'000'000 % 1000;
+  if (ns % 1'000'000'000 == 0) return std::to_string(seconds);
+  std::string fraction = std::to_string(1000 + milliseconds);
+  fraction.front() = '.';
+  return std::to_string(seconds) + fraction;
+}
+
 Result<field::FieldValue> parse_wide(std::string_view text, std::string_view what) {
   if (const auto value = field::parse_integer(text)) return *value;
   return fail("invalid " + std::string(what) + " \"" + std::string(text) + "\": expected an integer");

@@ -113,6 +113,58 @@ std::string_view of_error_name(OfError code) {
       return "OFPFMFC_BAD_FLAGS";
     case OfError::FmfcBadPriority:
       return "OFPFMFC_BAD_PRIORITY";
+    case OfError::GmfcGroupExists:
+      return "OFPGMFC_GROUP_EXISTS";
+    case OfError::GmfcInvalidGroup:
+      return "OFPGMFC_INVALID_GROUP";
+    case OfError::GmfcOutOfGroups:
+      return "OFPGMFC_OUT_OF_GROUPS";
+    case OfError::GmfcOutOfBuckets:
+      return "OFPGMFC_OUT_OF_BUCKETS";
+    case OfError::GmfcWatchUnsupported:
+      return "OFPGMFC_WATCH_UNSUPPORTED";
+    case OfError::GmfcLoop:
+      return "OFPGMFC_LOOP";
+    case OfError::GmfcUnknownGroup:
+      return "OFPGMFC_UNKNOWN_GROUP";
+    case OfError::GmfcChainedGroup:
+      return "OFPGMFC_CHAINED_GROUP";
+    case OfError::GmfcBadType:
+      return "OFPGMFC_BAD_TYPE";
+    case OfError::GmfcBadCommand:
+      return "OFPGMFC_BAD_COMMAND";
+    case OfError::GmfcBadBucket:
+      return "OFPGMFC_BAD_BUCKET";
+    case OfError::GmfcBadWatch:
+      return "OFPGMFC_BAD_WATCH";
+    case OfError::GmfcUnknownBucket:
+      return "OFPGMFC_UNKNOWN_BUCKET";
+    case OfError::GmfcBucketExists:
+      return "OFPGMFC_BUCKET_EXISTS";
+    case OfError::MmfcMeterExists:
+      return "OFPMMFC_METER_EXISTS";
+    case OfError::MmfcInvalidMeter:
+      return "OFPMMFC_INVALID_METER";
+    case OfError::MmfcUnknownMeter:
+      return "OFPMMFC_UNKNOWN_METER";
+    case OfError::MmfcBadCommand:
+      return "OFPMMFC_BAD_COMMAND";
+    case OfError::MmfcBadFlags:
+      return "OFPMMFC_BAD_FLAGS";
+    case OfError::MmfcBadRate:
+      return "OFPMMFC_BAD_RATE";
+    case OfError::MmfcBadBurst:
+      return "OFPMMFC_BAD_BURST";
+    case OfError::MmfcBadBand:
+      return "OFPMMFC_BAD_BAND";
+    case OfError::MmfcBadBandValue:
+      return "OFPMMFC_BAD_BAND_VALUE";
+    case OfError::MmfcOutOfMeters:
+      return "OFPMMFC_OUT_OF_METERS";
+    case OfError::MmfcOutOfBands:
+      return "OFPMMFC_OUT_OF_BANDS";
+    case OfError::BpcBadValue:
+      return "OFPBPC_BAD_VALUE";
   }
   return "unknown error";
 }
