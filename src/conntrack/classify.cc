@@ -31,7 +31,7 @@ std::uint32_t load32(const std::uint8_t* at) {
   return value;
 }
 void set_ports(Probe& probe, std::uint32_t ports) {
-  probe.ports = ports;
+  probe.key.ports = ports;
   probe.reverse_ports = ports << 16 | ports >> 16;
   if ((ports & 0xffff) == 0 || ports >> 16 == 0) [[unlikely]]
     probe.reason = Reason::ZeroPort;
@@ -62,7 +62,7 @@ void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bo
     case ip_proto::kIcmp:
     case ip_proto::kIcmpv6: {
       if ((layout.ip_proto == ip_proto::kIcmpv6) != is_ipv6) {  // the other family's: by number
-        probe.ports = probe.reverse_ports = 0;
+        probe.key.ports = probe.reverse_ports = 0;
         return;
       }
       // Some ICMPv6 messages are shorter than a query; a query has eight bytes.
@@ -80,24 +80,24 @@ void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bo
         probe.reason = Reason::IcmpBadCode;
         return;
       }
-      probe.ports = icmp_ports(header.id(), header.type(), 0);
+      probe.key.ports = icmp_ports(header.id(), header.type(), 0);
       probe.reverse_ports = icmp_ports(header.id(), counterpart, 0);
       if (!icmp_is_query(header.type(), is_ipv6)) probe.cannot_open = Reason::ReplyWithoutConnection;
       return;
     }
     default:
-      probe.ports = probe.reverse_ports = 0;
+      probe.key.ports = probe.reverse_ports = 0;
   }
 }
 
 void read_addresses(Probe& probe, const std::uint8_t* l3, bool is_ipv6, const Secret& secret) {
   if (is_ipv6) {
     probe.ipv6 = l3 + 8;
-    probe.src = secret.fold_ipv6(l3 + 8);
-    probe.dst = secret.fold_ipv6(l3 + 24);
+    probe.key.src = secret.fold_ipv6(l3 + 8);
+    probe.key.dst = secret.fold_ipv6(l3 + 24);
   } else {
-    probe.src = load32(l3 + 12);
-    probe.dst = load32(l3 + 16);
+    probe.key.src = load32(l3 + 12);
+    probe.key.dst = load32(l3 + 16);
   }
 }
 
@@ -118,7 +118,7 @@ void read_quoted(Probe& probe, const std::uint8_t* data, const Layout& layout, b
     return;
   }
   probe.related = true;
-  probe.proto = found.ip_proto;
+  probe.key.proto = found.ip_proto;
   read_ports(probe, inner, found, is_ipv6);
   if (probe.reason != Reason::None) {
     probe.reason = Reason::IcmpErrorTruncated;
@@ -201,7 +201,7 @@ void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t 
 
   probe.reason = Reason::None;
   const std::uint8_t proto = layout.ip_proto;
-  probe.proto = proto;
+  probe.key.proto = proto;
   if (layout.has_l4() && (proto == ip_proto::kTcp || proto == ip_proto::kUdp)) [[likely]] {
     set_ports(probe, load32(data + layout.l4));
     if (proto == ip_proto::kTcp) {
@@ -223,7 +223,9 @@ void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t 
     return;
   }
   if (!probe.related) read_addresses(probe, l3, is_ipv6, secret);
-  probe.hash = secret.hash(probe.src, probe.dst, probe.ports, probe.proto, probe.is_icmp(), zone);
+  probe.key.kind = is_ipv6 ? Key::kIpv6 : Key::kIpv4;
+  probe.key.zone = zone;
+  probe.hash = secret.hash(probe.key, probe.is_icmp());
 }
 
 packet::CtTuple tuple_of(const packet::Packet& packet, const Probe& probe) {
@@ -233,17 +235,17 @@ packet::CtTuple tuple_of(const packet::Packet& packet, const Probe& probe) {
     std::memcpy(&tuple.src, probe.ipv6, 16);
     std::memcpy(&tuple.dst, probe.ipv6 + 16, 16);
   } else {
-    tuple.src = net::v4_mapped(be32::from_raw(probe.src));
-    tuple.dst = net::v4_mapped(be32::from_raw(probe.dst));
+    tuple.src = net::v4_mapped(be32::from_raw(probe.key.src));
+    tuple.dst = net::v4_mapped(be32::from_raw(probe.key.dst));
   }
-  tuple.proto = probe.proto;
+  tuple.proto = probe.key.proto;
   if (probe.is_icmp()) {
     const std::uint8_t* icmp = packet.data() + packet.layout.l4;
     tuple.src_port = be16{icmp[0]};
     tuple.dst_port = be16{icmp[1]};
   } else {
     std::uint16_t ports[2];
-    std::memcpy(ports, &probe.ports, sizeof ports);
+    std::memcpy(ports, &probe.key.ports, sizeof ports);
     tuple.src_port = be16::from_raw(ports[0]);
     tuple.dst_port = be16::from_raw(ports[1]);
   }

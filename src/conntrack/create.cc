@@ -76,14 +76,12 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe) {
 
 void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe& probe,
                                 std::uint16_t zone_generation) {
-  const std::uint32_t generation = entry.generation + 1;
-  // All but generation and flags, which others read while they wait for the lock.
   entry.last_seen = coarse_now_;
-  entry.src = probe.src;
-  entry.dst = probe.dst;
-  entry.ports = probe.ports;
-  entry.proto = probe.proto;
-  entry.zone = request_.zone;
+  entry.src = probe.key.src;
+  entry.dst = probe.key.dst;
+  entry.ports = probe.key.ports;
+  entry.proto = probe.key.proto;
+  entry.zone = probe.key.zone;
   entry.zone_generation = zone_generation;
   entry.states = 0;
   entry.scales = 0;
@@ -91,13 +89,12 @@ void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe&
   std::memset(bytes + offsetof(Entry, seq_low), 0, offsetof(Entry, ipv6) - offsetof(Entry, seq_low));
   std::memset(bytes + offsetof(Entry, nat_address), 0, sizeof(Entry) - offsetof(Entry, nat_address));
   if (probe.is_ipv6()) std::memcpy(entry.ipv6, probe.ipv6, 32);
-  entry.generation = generation;
+  entry.next_generation();
   entry.id_helper =
       t_.next_id.fetch_add(1, std::memory_order_relaxed) << 8 | static_cast<std::uint8_t>(request_.helper);
   entry.start_parent = static_cast<std::uint64_t>(now_.ns) & ~std::uint64_t{0xffff};
   entry.cookie = request_.cookie;
-  entry.set_flags(
-      static_cast<std::uint8_t>(Entry::kLocked | Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0)));
+  entry.flags = probe.key.kind;
   open(entry, packet);
   entry.count(Direction::Original, datagram_bytes(packet));
 }

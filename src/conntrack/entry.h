@@ -7,10 +7,10 @@
 // An established IPv4 packet reads and writes line 0 alone; IPv6 also reads line 1, and so does a connection
 // with a label. Packet and byte counts grow in line 0 and are carried into line 2 when they near their width.
 //
-// Every member is guarded by the entry's lock, a bit of `flags`: held for some ten nanoseconds by the worker
-// whose packet it is, by a dump or by expiry. Memory of a freed entry stays valid, so whoever got the index
-// from the hash index locks first and then looks whether it is what was meant. Bump kLayoutVersion with any
-// change of layout.
+// Every other member is guarded by the entry's lock, the lowest bit of `lock_generation`: held for some ten
+// nanoseconds by the worker whose packet it is, by a dump or by expiry. Memory of a freed entry stays valid,
+// so whoever got the index from the hash index locks first and then looks whether it is what was meant. Bump
+// kLayoutVersion with any change of layout.
 #pragma once
 
 #include <array>
@@ -21,6 +21,7 @@
 
 #include "base/spin_lock.h"
 #include "conntrack/connection.h"
+#include "conntrack/key.h"
 #include "conntrack/timeout.h"
 #include "conntrack/tuple.h"
 #include "net/endian.h"
@@ -29,27 +30,29 @@
 namespace sluice::conntrack {
 
 struct alignas(64) Entry {
-  static constexpr std::uint32_t kLayoutVersion = 1;
+  static constexpr std::uint32_t kLayoutVersion = 2;
 
   /// Bits of `flags`.
-  static constexpr std::uint8_t kLocked = 0x01,
-                                kLive = 0x02,  ///< in the index
-      kIpv6 = 0x04, kSeenReply = 0x08,
-                                kHasLabel = 0x10,  ///< the label in line 1 is not zero
-      kSourceNat = 0x20,                           ///< the reply tuple differs in nat_address / nat_ports
-      kDestinationNat = 0x40,
-                                kExpected = 0x80;  ///< a helper's child: keeps +rel
+  static constexpr std::uint8_t kLive = 0x02,  ///< in the index
+      kIpv6 = 0x04,                            //
+      kSeenReply = 0x08,                       //
+      kHasLabel = 0x10,                        ///< the label in line 1 is not zero
+      kSourceNat = 0x20,                       ///< the reply tuple differs in nat_address / nat_ports
+      kDestinationNat = 0x40,                  //
+      kExpected = 0x80;                        ///< a helper's child: keeps +rel
+  static constexpr std::uint8_t kKindMask = kLive | kIpv6;  ///< what Key::kind tells of them
   /// Values of a nibble of `scales` beside the shift 0..13. 14 at both ends stands for connections picked up
   /// in mid-stream, too: any shift up to 14 is believed.
   static constexpr std::uint8_t kUnknownScale = 14,
                                 kNoScale = 15;  ///< the option was not offered
 
   // Line 0. Network byte order where it is compared with packets.
-  std::uint32_t generation;  ///< changes whenever the index begins to name another connection
-  CoarseTime last_seen;      ///< of the last valid packet
-  std::uint32_t src,
-      dst;              ///< original direction; IPv6: a keyed hash of each address, the address is in line 1
-  std::uint32_t ports;  ///< original direction: source port, destination port | ICMP: id, type, code
+  /// Bit 0: locked. Above: the generation, which changes whenever the index begins to name another
+  /// connection.
+  std::uint32_t lock_generation;
+  CoarseTime last_seen;  ///< of the last valid packet
+  // The Key of the original direction; `flags` for its kind.
+  std::uint32_t src, dst, ports;
   std::uint8_t proto;
   std::uint8_t flags;
   std::uint16_t zone;
@@ -87,14 +90,18 @@ struct alignas(64) Entry {
   }
   std::uint8_t scale(Direction d) const { return nibble(scales, d); }
   void set_scale(Direction d, std::uint8_t value) { set_nibble(scales, d, value); }
-  /// Atomic, though the lock is held: others try to take it.
-  std::uint8_t flag_bits() const { return __atomic_load_n(&flags, __ATOMIC_RELAXED); }
-  bool has(std::uint8_t flag) const { return (flag_bits() & flag) != 0; }
-  void set_flags(std::uint8_t value) { store_flags(value, std::memory_order_relaxed); }
-  void set_flag(std::uint8_t flag, bool on) {
-    store_flags(static_cast<std::uint8_t>(on ? flag_bits() | flag : flag_bits() & ~flag),
-                std::memory_order_relaxed);
+  Key key() const {
+    Key key;
+    std::memcpy(&key, reinterpret_cast<const std::uint8_t*>(this) + offsetof(Entry, src), sizeof key);
+    key.kind &= kKindMask;
+    return key;
   }
+  bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
+  void set_flag(std::uint8_t flag, bool on) {
+    flags = static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag);
+  }
+  std::uint32_t generation() const { return __atomic_load_n(&lock_generation, __ATOMIC_RELAXED) >> 1; }
+  void next_generation() { store_lock(lock_generation + 2, std::memory_order_relaxed); }
 
   void count(Direction d, std::uint32_t n_bytes) {
     const auto i = static_cast<unsigned>(d);
@@ -116,26 +123,23 @@ struct alignas(64) Entry {
 
   /// A copy to look at; this entry is locked.
   void copy_to(Entry& other) const {
-    const auto* from = reinterpret_cast<const std::uint8_t*>(this);
-    auto* to = reinterpret_cast<std::uint8_t*>(&other);
-    std::memcpy(to, from, offsetof(Entry, flags));
-    std::memcpy(to + offsetof(Entry, zone), from + offsetof(Entry, zone),
-                sizeof(Entry) - offsetof(Entry, zone));
-    other.flags = flag_bits();
+    constexpr std::size_t kFrom = offsetof(Entry, last_seen);
+    std::memcpy(reinterpret_cast<std::uint8_t*>(&other) + kFrom,
+                reinterpret_cast<const std::uint8_t*>(this) + kFrom, sizeof(Entry) - kFrom);
+    other.lock_generation = generation() << 1;
   }
 
   void lock() {
-    std::atomic_ref<std::uint8_t> word(flags);
+    std::atomic_ref<std::uint32_t> word(lock_generation);
     for (;;) {
-      std::uint8_t seen = word.load(std::memory_order_relaxed);
-      if ((seen & kLocked) == 0 &&
-          word.compare_exchange_weak(seen, static_cast<std::uint8_t>(seen | kLocked),
-                                     std::memory_order_acquire, std::memory_order_relaxed))
+      std::uint32_t seen = word.load(std::memory_order_relaxed);
+      if ((seen & 1) == 0 &&
+          word.compare_exchange_weak(seen, seen | 1, std::memory_order_acquire, std::memory_order_relaxed))
         return;
       cpu_relax();
     }
   }
-  void unlock() { store_flags(static_cast<std::uint8_t>(flag_bits() & ~kLocked), std::memory_order_release); }
+  void unlock() { store_lock(generation() << 1, std::memory_order_release); }
 
  private:
   static std::uint8_t nibble(std::uint8_t pair, Direction d) {
@@ -145,12 +149,14 @@ struct alignas(64) Entry {
     const unsigned shift = static_cast<unsigned>(d) * 4;
     pair = static_cast<std::uint8_t>((pair & ~(0xfu << shift)) | static_cast<unsigned>(value) << shift);
   }
-  /// Others read `flags` while they wait for the lock.
-  void store_flags(std::uint8_t value, std::memory_order order) {
-    std::atomic_ref<std::uint8_t>(flags).store(value, order);
+  /// Others read it while they wait for the lock.
+  void store_lock(std::uint32_t value, std::memory_order order) {
+    std::atomic_ref<std::uint32_t>(lock_generation).store(value, order);
   }
 };
 static_assert(sizeof(Entry) == 192 && offsetof(Entry, ipv6) == 64 && offsetof(Entry, id_helper) == 128);
+static_assert(offsetof(Entry, zone) - offsetof(Entry, src) == offsetof(Key, zone));
+static_assert(Key::kIpv4 == Entry::kLive && Key::kIpv6 == (Entry::kLive | Entry::kIpv6));
 
 /// Which timeout a connection in its present state has.
 Timeout timeout_class_of_other(const Entry& entry);

@@ -33,16 +33,13 @@ inline bool ipv6_matches(const Entry& entry, const Probe& probe, bool forward, b
 }
 
 /// Whether the locked entry is the connection of the probe's packet, and which way the packet runs in it.
-[[gnu::always_inline]] inline bool matches(const Entry& entry, const Probe& probe, std::uint16_t zone,
-                                           Direction& direction) {
+[[gnu::always_inline]] inline bool matches(const Entry& entry, const Probe& probe, Direction& direction) {
   // No branch on the direction: it is as random as traffic.
-  const bool forward = (entry.src == probe.src) & (entry.dst == probe.dst) & (entry.ports == probe.ports);
-  const bool backward =
-      (entry.src == probe.dst) & (entry.dst == probe.src) & (entry.ports == probe.reverse_ports);
-  const std::uint8_t kind = Entry::kLive | (probe.is_ipv6() ? Entry::kIpv6 : 0);
-  if (!((forward | backward) & (entry.proto == probe.proto) & (entry.zone == zone) &
-        ((entry.flag_bits() & (Entry::kLive | Entry::kIpv6)) == kind)))
-    return false;
+  const Key::Words mine = entry.key().words(), its = probe.key.words();
+  const std::uint64_t rest_back = (its.rest & ~std::uint64_t{0xffffffff}) | probe.reverse_ports;
+  const bool forward = ((mine.addresses ^ its.addresses) | (mine.rest ^ its.rest)) == 0;
+  const bool backward = ((mine.addresses ^ std::rotl(its.addresses, 32)) | (mine.rest ^ rest_back)) == 0;
+  if (!(forward | backward)) return false;
   direction = static_cast<Direction>(!forward);
   return !probe.is_ipv6() || ipv6_matches(entry, probe, forward, backward, direction);
 }

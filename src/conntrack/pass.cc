@@ -60,7 +60,7 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
                                                               Found& found) {
   Entry& entry = t_.slab[name];
   entry.lock();
-  if (matches(entry, probe, request_.zone, found.direction)) [[likely]] {
+  if (matches(entry, probe, found.direction)) [[likely]] {
     found.entry = &entry;
     found.name = name;
     return true;
@@ -100,7 +100,7 @@ inline bool Tracker::Impl::Pass::is_current(const Entry& entry) const {
   const bool reply = found.direction == Direction::Reply;
   // One branch that goes the same way for both directions.
   static_assert(Entry::kSeenReply == 1u << 3);
-  if (static_cast<unsigned>(reply) > (entry.flag_bits() >> 3 & 1u)) [[unlikely]]
+  if (static_cast<unsigned>(reply) > (entry.flags >> 3 & 1u)) [[unlikely]]
     entry.set_flag(Entry::kSeenReply, true);
   if (request_.commit) commit(found);
   describe(packet.meta.ct, found, state_of(verdict.outcome, found.direction), reply);
@@ -164,7 +164,7 @@ std::optional<bool> Tracker::Impl::Pass::revisit(Packet& packet) {
   if (meta.connection >= t_.slab.capacity()) return std::nullopt;
   Entry& entry = t_.slab[meta.connection];
   entry.lock();
-  if (!entry.has(Entry::kLive) || entry.generation != meta.connection_generation ||
+  if (!entry.has(Entry::kLive) || entry.generation() != meta.connection_generation ||
       entry.zone != request_.zone || t_.is_flushed(entry)) {
     entry.unlock();
     return std::nullopt;

@@ -109,7 +109,7 @@ class Tracker::Impl::Pass {
   copy_original(entry, meta.original);
   meta.zone = request_.zone;
   meta.connection = found.name;
-  meta.connection_generation = entry.generation;
+  meta.connection_generation = entry.generation();
   meta.reply = reply;
 }
 

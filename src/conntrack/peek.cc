@@ -21,7 +21,7 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
   const std::uint32_t name = t.index.find(probe.hash, [&](std::uint32_t candidate) {
     Entry& entry = t.slab[candidate];
     entry.lock();
-    const bool found = matches(entry, probe, zone, direction) && !t.is_flushed(entry) &&
+    const bool found = matches(entry, probe, direction) && !t.is_flushed(entry) &&
                        Impl::ticks_left(entry, t.timeouts(zone), CoarseTime::of(now)) > 0;
     if (found) entry.copy_to(copy);
     entry.unlock();

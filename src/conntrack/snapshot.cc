@@ -17,7 +17,7 @@ ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t nam
   c.mark = entry.mark;
   c.label = entry.label;
   c.index = name;
-  c.generation = entry.generation;
+  c.generation = entry.generation();
   c.seen_reply = entry.has(Entry::kSeenReply);
   for (const Direction d : {Direction::Original, Direction::Reply}) {
     const auto i = static_cast<unsigned>(d);

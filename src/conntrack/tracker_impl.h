@@ -76,9 +76,7 @@ struct Tracker::Impl {
     return counters[(reinterpret_cast<std::uintptr_t>(stack) >> 16) % kStripes];
   }
 
-  std::uint64_t hash_of(const Entry& entry) const {
-    return secret.hash(entry.src, entry.dst, entry.ports, entry.proto, is_icmp(entry), entry.zone);
-  }
+  std::uint64_t hash_of(const Entry& entry) const { return secret.hash(entry.key(), is_icmp(entry)); }
 
   static std::int64_t ticks_left(const Entry& entry, const TimeoutTicks& timeouts, CoarseTime now) {
     return std::int64_t{timeouts[timeout_class(entry)]} - now.since(entry.last_seen);

@@ -1,0 +1,58 @@
+// Key: what connections are compared by, 16 bytes for every protocol, and its hash.
+//
+// IPv6 addresses are folded to a keyed 32-bit hash each; the full addresses are compared where the fold
+// matches. The hash is symmetric, so both directions of a connection that is not translated are one entry in
+// the index.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "base/hash.h"
+
+namespace sluice::conntrack {
+
+struct Key {
+  /// Values of `kind`: bits of Entry::flags.
+  static constexpr std::uint8_t kIpv4 = 0x02, kIpv6 = 0x06;
+
+  std::uint32_t src, dst;  ///< network order, or folded IPv6
+  std::uint32_t ports;     ///< source, destination in memory order | ICMP: id, type, code
+  std::uint8_t proto;
+  std::uint8_t kind;
+  std::uint16_t zone;
+
+  struct Words {
+    std::uint64_t addresses, rest;
+  };
+  Words words() const { return std::bit_cast<Words>(*this); }
+};
+static_assert(sizeof(Key) == 16);
+
+/// What hashes are keyed with; random per tracker.
+struct Secret {
+  explicit Secret(std::uint64_t seed);
+  std::uint64_t tuple, address_hi, address_lo;
+
+  std::uint32_t fold_ipv6(const std::uint8_t* address) const {
+    std::uint64_t words[2];
+    std::memcpy(words, address, sizeof words);
+    return static_cast<std::uint32_t>(
+        hash_mix(hash_mix(tuple, words[0] ^ address_hi), words[1] ^ address_lo));
+  }
+  /// @param is_icmp  the id, which comes first in Key::ports, stands for both ports
+  std::uint64_t hash(const Key& key, bool is_icmp) const {
+    // Ports lie in memory order: the first is the source's.
+    const std::uint32_t source_port = key.ports & 0xffff;
+    const std::uint32_t destination_port = is_icmp ? source_port : key.ports >> 16;
+    const std::uint64_t a = std::uint64_t{key.src} << 16 | source_port;
+    const std::uint64_t b = std::uint64_t{key.dst} << 16 | destination_port;
+    const std::uint64_t low = a < b ? a : b, high = a < b ? b : a;
+    return hash_mix(hash_mix(tuple, low ^ std::uint64_t{key.zone} << 48),
+                    high ^ std::uint64_t{key.proto} << 48 ^ address_hi);
+  }
+};
+static_assert(std::endian::native == std::endian::little);
+
+}  // namespace sluice::conntrack
