@@ -30,6 +30,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "cache/basis.h"
 #include "cache/stats_sink.h"
 #include "dp_action/program.h"
 #include "flow/flow_key.h"
@@ -57,6 +58,7 @@ struct alignas(64) Megaflow {
   Subtable* subtable = nullptr;
   std::uint64_t hash = 0;
   std::unique_ptr<StatsSink> stats;
+  Basis basis;
   std::uint64_t credited_packets = 0, credited_bytes = 0;
   Instant created;
 

@@ -17,10 +17,7 @@ Result<std::string> flush_macs(bridge::Switch& device, Args args) {
     if (!bridge) return fail("no such bridge");
     bridges = {bridge};
   }
-  for (auto* bridge : bridges) {
-    bridge->pipeline().mac_table().flush();
-    bridge->pipeline().bump_epoch();
-  }
+  for (auto* bridge : bridges) bridge->pipeline().mac_table().flush();
   return "table successfully flushed";
 }
 

@@ -229,6 +229,27 @@ TEST(Datapath, StatefulFirewall) {
   EXPECT_EQ(stats.unaccounted(), 0);
 }
 
+TEST(Datapath, WhatAMegaflowRestedOnIsAskedForBeforeItIsTranslatedAgain) {
+  Rig rig([](const flow::FlowKey&, UpcallResult& result) {
+    result.basis.words = {1};
+    result.program = {Output{2}};
+  });
+  const auto frame = build(Eth{} / Ip4{} / Udp{});
+  rig.send(1, frame);
+  rig.pipeline.bump();
+  rig.send(1, frame);
+  EXPECT_EQ(rig.sent(2), (Frames{frame, frame}));
+  EXPECT_EQ(rig.datapath.stats()[Counter::Revalidated], 0u);
+  EXPECT_EQ(rig.pipeline.upcalls.load(), 1u);
+
+  rig.pipeline.holds = {2};
+  rig.send(1, frame);
+  EXPECT_EQ(rig.datapath.stats()[Counter::Revalidated], 0u) << "no epoch has passed";
+  rig.pipeline.bump();
+  rig.send(1, frame);
+  EXPECT_EQ(rig.datapath.stats()[Counter::Revalidated], 1u);
+}
+
 TEST(Datapath, RecirculationKeepsTheOrderOfArrival) {
   // Even and odd source ports have different megaflows in the first pass and meet again in the second.
   Rig rig([](const flow::FlowKey& key, UpcallResult& result) {

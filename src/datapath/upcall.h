@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cache/basis.h"
 #include "cache/stats_sink.h"
 #include "dp_action/program.h"
 #include "flow/flow_key.h"
@@ -16,13 +17,16 @@ namespace sluice::datapath {
 
 using StatsSink = cache::StatsSink;
 
+using Basis = cache::Basis;
+
 struct UpcallResult {
   flow::Mask mask;  ///< over the datapath part of the FlowKey; what the program depends on
   dp_action::Program program;
   /// Of a packet that the program sends nowhere.
   packet::DropReason drop_reason = packet::DropReason::NoActions;
   std::unique_ptr<StatsSink> stats;  ///< may be null
-  bool cacheable = true;             ///< false: execute, but install no megaflow
+  Basis basis;
+  bool cacheable = true;  ///< false: execute, but install no megaflow
 };
 
 class UpcallHandler {
@@ -40,9 +44,13 @@ class UpcallHandler {
   virtual void packet_in(const packet::Packet& packet, const flow::FlowKey& key,
                          const dp_action::Userspace& action) = 0;
 
+  /// Whether what the translation of the key rested on is as it was, so that it need not be made again. False
+  /// where that is not known.
+  virtual bool unchanged(const flow::FlowKey& key, const Basis& basis) const = 0;
+
   /// Changes whenever a translation could come out differently (flow, group, port or MAC table change). Read
-  /// once a batch before look-ups: a megaflow validated under an older epoch is translated again before it is
-  /// used.
+  /// once a batch before look-ups: a megaflow validated under an older epoch is not used before unchanged()
+  /// says so or its translation was made again.
   virtual std::uint64_t epoch() const = 0;
 };
 

@@ -113,9 +113,8 @@ std::uint32_t Worker::look_up(const Pass& pass, Megaflow** found) {
     const int i = std::countr_zero(hits);
     if (found[i]->epoch == epoch_) [[likely]]
       continue;
-    if (found[i]->linked && still_valid(*found[i], *pass.keys[i], pass.packets[i])) continue;
-    found[i] = nullptr;
-    misses |= std::uint32_t{1} << i;
+    found[i] = renew(*found[i], *pass.keys[i], *pass.packets[i]);
+    if (found[i] == nullptr) misses |= std::uint32_t{1} << i;
   }
   counters_.add(Counter::Lookups, n);
   counters_.add(Counter::Hits, n - static_cast<unsigned>(std::popcount(misses)));
@@ -214,9 +213,7 @@ std::uint32_t Worker::ask_control_plane(Pass& pass, Megaflow** found, std::uint3
     UpcallResult result;
     handler_->translate(*pass.keys[i], pass.packets[i], now_, result);
     if (result.cacheable) {
-      found[i] = &megaflows_.insert(*pass.keys[i], result.mask, std::move(result.program),
-                                    std::move(result.stats), epoch_, now_);
-      found[i]->drop_reason = result.drop_reason;
+      found[i] = &install(*pass.keys[i], result);
       continue;
     }
     counters_.add(Counter::Uncached, 1);
@@ -228,16 +225,39 @@ std::uint32_t Worker::ask_control_plane(Pass& pass, Megaflow** found, std::uint3
   return without;
 }
 
-/// Translates the key again under the epoch of now; a megaflow that came out differently is removed.
-bool Worker::still_valid(Megaflow& megaflow, const flow::FlowKey& key, const Packet* packet) {
-  counters_.add(Counter::Revalidated, 1);
+Megaflow& Worker::install(const flow::FlowKey& key, UpcallResult& result) {
+  Megaflow& megaflow =
+      megaflows_.insert(key, result.mask, std::move(result.program), std::move(result.stats), epoch_, now_);
+  megaflow.drop_reason = result.drop_reason;
+  megaflow.basis = result.basis;
+  return megaflow;
+}
+
+/// The megaflow of an older epoch that was found for a packet, if it holds, or what takes its place; null if
+/// the packet must be translated by itself.
+Megaflow* Worker::renew(Megaflow& megaflow, const flow::FlowKey& key, const Packet& packet) {
+  if (!megaflow.linked) return nullptr;
   UpcallResult result;
+  if (still_valid(megaflow, key, &packet, result)) return &megaflow;
+  return result.cacheable ? &install(key, result) : nullptr;
+}
+
+/// Whether the megaflow holds in the epoch of now; if not, it is removed and `result` is what the key
+/// translates to instead.
+bool Worker::still_valid(Megaflow& megaflow, const flow::FlowKey& key, const Packet* packet,
+                         UpcallResult& result) {
+  if (handler_->unchanged(key, megaflow.basis)) {
+    megaflow.epoch = epoch_;
+    return true;
+  }
+  counters_.add(Counter::Revalidated, 1);
   handler_->translate(key, packet, now_, result);
   if (result.cacheable && covers(megaflow.mask(), result.mask) && result.program == megaflow.program) {
     // The same actions, but perhaps of other rules: what was counted so far goes to the old ones.
     megaflow.credit();
     megaflow.stats = std::move(result.stats);
     megaflow.drop_reason = result.drop_reason;
+    megaflow.basis = result.basis;
     megaflow.epoch = epoch_;
     return true;
   }
@@ -330,7 +350,8 @@ void Worker::sweep_one(Megaflow& megaflow) {
   if (megaflow.epoch == epoch_) return;
   // The mask holds all that the translation looked at, so that the masked key stands for every key that it
   // covers.
-  still_valid(megaflow, megaflow.match().value, nullptr);
+  UpcallResult result;
+  still_valid(megaflow, megaflow.match().value, nullptr, result);
 }
 
 void Worker::publish_table() {

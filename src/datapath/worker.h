@@ -83,7 +83,10 @@ class Worker final : private EngineHost {
   bool send(std::uint32_t port, const packet::PacketBatch& packets) override;
   void flush_ports();
 
-  bool still_valid(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet* packet);
+  cache::Megaflow& install(const flow::FlowKey& key, UpcallResult& result);
+  cache::Megaflow* renew(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet& packet);
+  bool still_valid(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet* packet,
+                   UpcallResult& result);
   void housekeeping();
   void sweep(unsigned budget);
   void sweep_one(cache::Megaflow& megaflow);

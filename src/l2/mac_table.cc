@@ -1,6 +1,7 @@
 #include "l2/mac_table.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/hash.h"
 #include "base/rcu.h"
@@ -38,6 +39,9 @@ std::size_t cells_for(std::uint32_t entries) {
   return size;
 }
 
+/// Versions. Two of the addresses in use rarely share one.
+constexpr std::size_t kGroups = 4096;
+
 /// How many entries are looked at to find one that was not seen for long when the table is full.
 constexpr unsigned kEvictionCandidates = 16;
 
@@ -59,10 +63,22 @@ struct MacTable::Impl {
   mutable std::mutex mutex;  ///< appearance, move and removal of entries; configuration
   Config config;
   std::atomic<std::int64_t> ageing_ns{0};
+  std::atomic<bool> learns{true};  ///< config has room for an entry at all
   std::atomic<std::size_t> size{0};
   std::size_t used = 0;  ///< cells with an entry or a tombstone
   std::size_t hand = 0;  ///< where the next eviction begins to look
   std::uint32_t next_order = 1;
+  std::array<std::atomic<std::uint32_t>, kGroups> versions{};
+  std::atomic<std::uint64_t> changes{0};
+
+  std::uint32_t group_of(std::uint64_t key) const {
+    return static_cast<std::uint32_t>(hash_mix(secret, key & kKeyBits) >> 32) % kGroups;
+  }
+  /// After the change is visible.
+  void changed(std::uint64_t key) {
+    versions[group_of(key)].fetch_add(1, std::memory_order_release);
+    changes.fetch_add(1, std::memory_order_release);
+  }
 
   static Cell* find(const Cells& table, std::uint64_t key, std::uint64_t hash) {
     for (std::size_t i = hash & table.mask;; i = (i + 1) & table.mask) {
@@ -93,10 +109,12 @@ struct MacTable::Impl {
     cell.order = next_order++;
     cell.key.store(key, std::memory_order_release);
     size.fetch_add(1, std::memory_order_relaxed);
+    changed(key);
   }
   void erase(Cell& cell) {
-    cell.key.store(kTombstone, std::memory_order_release);
+    const std::uint64_t key = cell.key.exchange(kTombstone, std::memory_order_acq_rel);
     size.fetch_sub(1, std::memory_order_relaxed);
+    changed(key);
   }
   void evict() {
     const Cells& table = *cells.load(std::memory_order_acquire);
@@ -151,6 +169,7 @@ struct MacTable::Impl {
 MacTable::MacTable(std::uint64_t hash_secret, Config config)
     : impl_(std::make_unique<Impl>(hash_secret, config)) {
   impl_->ageing_ns.store(config.ageing.ns, std::memory_order_relaxed);
+  impl_->learns.store(config.max_entries != 0, std::memory_order_relaxed);
 }
 MacTable::~MacTable() = default;
 
@@ -167,6 +186,7 @@ std::optional<std::uint32_t> MacTable::lookup(const net::Mac& mac, std::uint16_t
 }
 
 bool MacTable::would_change(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port, Instant now) const {
+  if (!impl_->learns.load(std::memory_order_relaxed)) return false;
   const Cell* cell = impl_->find(key_of(mac, vlan));
   if (!cell) return true;
   const std::uint64_t key = cell->key.load(std::memory_order_acquire);
@@ -191,7 +211,21 @@ bool MacTable::learn(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port
   cell->last_seen.store(now.ns, std::memory_order_relaxed);
   cell->port.store(port, std::memory_order_release);
   cell->order = impl_->next_order++;
+  impl_->changed(key);
   return true;
+}
+
+MacTable::Watch MacTable::watch(const net::Mac& mac, std::uint16_t vlan) const {
+  const std::uint32_t group = impl_->group_of(key_of(mac, vlan));
+  return {group, impl_->versions[group].load(std::memory_order_acquire)};
+}
+
+bool MacTable::unchanged(const Watch& watch) const {
+  return impl_->versions[watch.group].load(std::memory_order_acquire) == watch.version;
+}
+
+std::uint64_t MacTable::changes() const {
+  return impl_->changes.load(std::memory_order_acquire);
 }
 
 bool MacTable::add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port) {
@@ -239,6 +273,7 @@ void MacTable::configure(Config config) {
   const std::lock_guard lock(impl_->mutex);
   impl_->config = config;
   impl_->ageing_ns.store(config.ageing.ns, std::memory_order_relaxed);
+  impl_->learns.store(config.max_entries != 0, std::memory_order_relaxed);
   while (impl_->size.load(std::memory_order_relaxed) > config.max_entries) {
     const std::size_t before = impl_->size.load(std::memory_order_relaxed);
     impl_->evict();

@@ -2,8 +2,10 @@
 //
 // Fixed open-addressing array of atomic cells, so that several workers learn and look up at once: a look-up
 // is a probe of a few cells under a per-cell sequence and never waits; learning takes the table's mutex only
-// when an entry appears or moves (a refresh is one relaxed store). What could change a translation (an entry
-// appears, moves or goes) is told to the caller, who bumps the epoch.
+// when an entry appears or moves (a refresh is one relaxed store). Addresses are spread over a fixed number
+// of versions: an entry that appears, moves or goes changes the version of its address, so that who remembers
+// the version (Watch) knows whether a look-up could come out differently, and a flood of new addresses leaves
+// most of what is remembered alone.
 //
 // Threads: lookup, learn and refresh by any worker; expire, flush, dump and configuration by main.
 #pragma once
@@ -46,8 +48,17 @@ class MacTable {
 
   /// Whether learning it would change the table (a new address, or behind another port): nothing is changed.
   bool would_change(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port, Instant now) const;
-  /// Notes that the address was seen behind the port. True if a translation could come out differently now.
+  /// Notes that the address was seen behind the port. True if the table changed.
   bool learn(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port, Instant now);
+
+  /// The version of an address. Take it before the look-up that it is to vouch for.
+  struct Watch {
+    std::uint32_t group = 0, version = 0;
+  };
+  Watch watch(const net::Mac& mac, std::uint16_t vlan) const;
+  bool unchanged(const Watch& watch) const;
+  /// Changes with every version.
+  std::uint64_t changes() const;
 
   bool add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port);
   bool remove(const net::Mac& mac, std::uint16_t vlan);

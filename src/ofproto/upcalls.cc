@@ -1,6 +1,7 @@
 #include "ofproto/upcalls.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "ofproto/ofproto.h"
 #include "pipeline/pipeline.h"
@@ -30,6 +31,17 @@ class CreditSink final : public datapath::StatsSink {
  private:
   pipeline::Credits credits_;
 };
+
+}  // namespace
+
+namespace {
+
+/// What a megaflow's translation rested on. A translation stays within the bridge of its input port.
+struct Rest {
+  std::uint64_t tables = 0;  ///< Upcalls::tables_epoch() before it began
+  pipeline::MacDependence macs;
+};
+static_assert(sizeof(Rest) == sizeof(datapath::Basis));
 
 }  // namespace
 
@@ -78,6 +90,20 @@ std::uint64_t Upcalls::epoch() const {
   return sum;
 }
 
+std::uint64_t Upcalls::tables_epoch() const {
+  const Map* map = map_.get();
+  std::uint64_t sum = map->base;
+  for (const Ofproto* bridge : map->bridges) sum += bridge->pipeline().tables_epoch();
+  return sum;
+}
+
+bool Upcalls::unchanged(const flow::FlowKey& key, const datapath::Basis& basis) const {
+  const auto rest = std::bit_cast<Rest>(basis);
+  const Place from = place(key.in_port.host());
+  return rest.tables == tables_epoch() && from.bridge &&
+         rest.macs.unchanged(from.bridge->pipeline().mac_table());
+}
+
 void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
                         datapath::UpcallResult& result) {
   const Place from = place(key.in_port.host());
@@ -88,6 +114,7 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
     result.drop_reason = packet::DropReason::UnknownInputPort;
     return;
   }
+  Rest rest{.tables = tables_epoch()};
   flow::FlowKey seen = key;
   seen.in_port = be32{from.of_port};
   pipeline::TranslationResult translation;
@@ -99,6 +126,8 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
     observer_->translated(*from.bridge, seen, translation);
     result.cacheable = false;
   }
+  rest.macs = translation.macs;
+  result.basis = std::bit_cast<datapath::Basis>(rest);
   result.program = std::move(translation.program);
   if (translation.drop) result.drop_reason = *translation.drop;
   result.stats = std::make_unique<CreditSink>(std::move(translation.credits));

@@ -64,11 +64,13 @@ class Upcalls final : public datapath::UpcallHandler {
                  datapath::UpcallResult& result) override;
   void packet_in(const packet::Packet& packet, const flow::FlowKey& key,
                  const dp_action::Userspace& action) override;
+  bool unchanged(const flow::FlowKey& key, const datapath::Basis& basis) const override;
   std::uint64_t epoch() const override;
 
  private:
   struct Map;
   void publish(std::unique_ptr<Map> next);
+  std::uint64_t tables_epoch() const;
 
   rcu::Published<Map> map_;
   TranslationObserver* observer_ = nullptr;

@@ -56,6 +56,7 @@ namespace {
 
 void conclude(const Translator& translator, const BridgeConfig& config, TranslationResult& result) {
   result.drop = translator.drop();
+  result.macs = translator.macs();
   const auto error = translator.error();
   // These pass: the next packet may fare better.
   if (error == DropReason::RecirculationLost || error == DropReason::RecirculationExhausted ||
@@ -74,7 +75,6 @@ void Pipeline::translate(const flow::FlowKey& key, bool may_learn, Instant now, 
   Translator translator(input, key, result.mask, result.program, result.credits);
   translator.run();
   conclude(translator, input.ports.config, result);
-  if (translator.learned()) bump_epoch();
 }
 
 void Pipeline::translate_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
@@ -202,9 +202,12 @@ const BridgeConfig& Pipeline::config() const {
 l2::MacTable& Pipeline::mac_table() {
   return impl_->macs;
 }
+const l2::MacTable& Pipeline::mac_table() const {
+  return impl_->macs;
+}
 
 void Pipeline::run(Instant now) {
-  if (impl_->macs.expire(now) != 0) bump_epoch();
+  impl_->macs.expire(now);
   impl_->frozen.sweep(now);
   impl_->tables.collect_garbage();
 }
@@ -216,9 +219,7 @@ ExplainResult Pipeline::explain(const flow::FlowKey& key, Instant now, const CtH
                                 const action::Names& names, bool may_learn) {
   TranslationInput input = impl_->input(now);
   input.may_learn = may_learn;
-  ExplainResult result = explain_packet(input, key, nullptr, hook, names);
-  if (result.learned) bump_epoch();
-  return result;
+  return explain_packet(input, key, nullptr, hook, names);
 }
 
 ExplainResult Pipeline::explain_actions(const flow::FlowKey& key, const action::ActionList& actions,

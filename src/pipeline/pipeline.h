@@ -30,6 +30,7 @@
 #include "pipeline/credits.h"
 #include "pipeline/explain.h"
 #include "pipeline/frozen_state.h"
+#include "pipeline/mac_dependence.h"
 #include "pipeline/port_table.h"
 #include "pipeline/rule.h"
 #include "pipeline/table.h"
@@ -43,6 +44,7 @@ struct TranslationResult {
   Credits credits;             ///< what packets of the megaflow count into; move it into the StatsSink
   /// Why nothing leaves; set if the program is empty (or only an explicit Drop).
   std::optional<packet::DropReason> drop;
+  MacDependence macs;
   bool cacheable = true;
 
   void clear();
@@ -62,7 +64,12 @@ class Pipeline {
   /// Translates a packet's key (in_port an OpenFlow port). `may_learn`: there is a packet, so that side
   /// effects (MAC learning) happen; false when a megaflow is revalidated.
   void translate(const flow::FlowKey& key, bool may_learn, Instant now, TranslationResult& result);
-  std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
+  /// Changes whenever a translation could come out differently: with the tables' epoch and with every change
+  /// of the MAC table.
+  std::uint64_t epoch() const { return tables_epoch() + mac_table().changes(); }
+  /// Changes with flows, ports and settings. While it stands still, a translation holds whose MacDependence
+  /// is unchanged.
+  std::uint64_t tables_epoch() const { return epoch_.load(std::memory_order_acquire); }
 
   /// What the recirculation or controller state of this id is; empty reference if it is unknown. Any thread.
   FrozenRef frozen_state(std::uint32_t recirc_id) const;
@@ -102,10 +109,9 @@ class Pipeline {
   void configure(BridgeConfig config);
   const BridgeConfig& config() const;
   l2::MacTable& mac_table();
+  const l2::MacTable& mac_table() const;
   /// Ages the MAC table and forgets frozen states that nothing refers to.
   void run(Instant now);
-  /// For changes that this class can't see (a MAC table changed through mac_table()).
-  void bump_epoch() { epoch_.fetch_add(1, std::memory_order_acq_rel); }
 
   // --- Trace: main
   // --------------------------------------------------------------------------------------------------
@@ -122,6 +128,8 @@ class Pipeline {
                          TranslationResult& result);
 
  private:
+  void bump_epoch() { epoch_.fetch_add(1, std::memory_order_acq_rel); }
+
   struct Impl;
   std::atomic<std::uint64_t> epoch_{1};
   std::unique_ptr<Impl> impl_;

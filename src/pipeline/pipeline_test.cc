@@ -1,5 +1,7 @@
 #include "pipeline/pipeline.h"
 
+#include <fmt/format.h>
+
 #include <gtest/gtest.h>
 
 #include <string>
@@ -479,6 +481,24 @@ TEST_F(PipelineTest, NormalLearnsAndForwards) {
   EXPECT_EQ(pipeline.epoch(), epoch + 3);
   EXPECT_EQ(actions("in_port=1,dl_dst=01:80:c2:00:00:03"), "drop");
   EXPECT_EQ(result.drop, DropReason::ReservedMulticast);
+}
+
+TEST_F(PipelineTest, NormalRestsOnItsTwoAddressesOnly) {
+  mod("actions=NORMAL");
+  const auto from = [this](int source) {
+    return key_of(fmt::format("in_port=1,ip,dl_src=50:00:00:00:00:{:02},dl_dst=50:00:00:00:00:99", source));
+  };
+  const std::uint64_t tables = pipeline.tables_epoch();
+  translate(from(1));
+  const MacDependence rests_on = result.macs;
+  EXPECT_TRUE(rests_on.unchanged(pipeline.mac_table()));
+  const std::uint64_t before = pipeline.epoch();
+  for (int source = 2; source < 40; ++source) translate(from(source));
+  EXPECT_EQ(pipeline.epoch(), before + 38);
+  EXPECT_EQ(pipeline.tables_epoch(), tables);
+  EXPECT_TRUE(rests_on.unchanged(pipeline.mac_table()));
+  translate(from(99));
+  EXPECT_FALSE(rests_on.unchanged(pipeline.mac_table())) << "the destination appeared";
 }
 
 TEST_F(PipelineTest, NormalSeparatesVlans) {

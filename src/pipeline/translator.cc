@@ -134,7 +134,8 @@ Translator::Translator(const TranslationInput& input, const FlowKey& key, flow::
       original_(key),
       mask_(mask),
       program_(&program),
-      credits_(credits) {}
+      credits_(credits),
+      macs_(input.macs) {}
 
 // --- The whole
 // ------------------------------------------------------------------------------------------------------
@@ -1031,6 +1032,10 @@ void Translator::ct_clear() {
 // --- NORMAL
 // ---------------------------------------------------------------------------------------------------------
 
+void Translator::watch_mac(const net::Mac& mac, std::uint16_t vlan) {
+  macs_.add(input_.macs.watch(mac, vlan));
+}
+
 void Translator::normal() {
   const std::uint32_t in_port = flow_.in_port.host();
   const net::Mac every_bit = net::Mac::from_value(0xffffffffffff);
@@ -1054,17 +1059,19 @@ void Translator::normal() {
     return;
   }
   if (!flow_.eth_src.is_multicast()) {
-    if (!input_.may_learn) {
-      unlearned_ = unlearned_ || input_.macs.would_change(flow_.eth_src, *vlan, in_port, input_.now);
-    } else if (input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now)) {
+    if (input_.may_learn && input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now)) {
       learned_ = true;
       if (tracing())
         note(Kind::Detail, fmt::format("learned that {} is on port {} in VLAN {}",
                                        net::format_mac(flow_.eth_src), input->name, *vlan));
     }
+    watch_mac(flow_.eth_src, *vlan);
+    // Not allowed to, or another worker has just learned otherwise.
+    unlearned_ = unlearned_ || input_.macs.would_change(flow_.eth_src, *vlan, in_port, input_.now);
     credits_.add_mac({&input_.macs, flow_.eth_src, *vlan, in_port});
   }
   if (!flow_.eth_dst.is_multicast()) {
+    watch_mac(flow_.eth_dst, *vlan);
     if (const auto port = input_.macs.lookup(flow_.eth_dst, *vlan, input_.now)) {
       const PortInfo* out = input_.ports.find(*port);
       if (*port == in_port) {

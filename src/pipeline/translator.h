@@ -21,6 +21,7 @@
 #include "packet/drop_reason.h"
 #include "pipeline/credits.h"
 #include "pipeline/frozen_state.h"
+#include "pipeline/mac_dependence.h"
 #include "pipeline/port_table.h"
 #include "pipeline/table.h"
 #include "pipeline/trace.h"
@@ -67,6 +68,7 @@ class Translator final : public action::Translation {
 
   std::optional<packet::DropReason> drop() const;
   bool learned() const { return learned_; }
+  const MacDependence& macs() const { return macs_; }
   /// NORMAL would have learned an address, had it been allowed to: the next packet must be translated itself.
   bool unlearned() const { return unlearned_; }
   std::optional<packet::DropReason> error() const { return error_; }
@@ -138,6 +140,7 @@ class Translator final : public action::Translation {
   void output_port(std::uint32_t port);
   void compose_output(std::uint32_t port);
   void flood(bool all);
+  void watch_mac(const net::Mac& mac, std::uint16_t vlan);
   void normal();
   bool needs_retag(const PortInfo& info, std::uint16_t vlan) const;
   void output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan);
@@ -170,6 +173,7 @@ class Translator final : public action::Translation {
   action::ActionList action_set_;
   FrozenRef thawed_;
   std::vector<Fork> forks_;
+  MacDependence macs_;
   action::ActionList frozen_rest_;
   Rule* rule_ = nullptr;
   std::optional<std::uint8_t> next_table_;

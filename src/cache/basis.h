@@ -1,0 +1,14 @@
+// What a translation rested on, in the control plane's own terms: kept with the megaflow, shown to it again
+// when the epoch has moved on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace sluice::cache {
+
+struct Basis {
+  std::array<std::uint64_t, 6> words{};
+};
+
+}  // namespace sluice::cache
