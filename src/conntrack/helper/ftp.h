@@ -98,7 +98,7 @@ class Scanner {
   bool add_digit(std::uint8_t byte, unsigned max_digits, std::uint32_t max);
   bool parse_address();
 
-  const Speaker speaker_;
+  Speaker speaker_;
   State state_ = State::Word;
   std::uint8_t count_ = 0;        // bytes of the word, numbers or delimiters so far
   std::uint8_t digits_ = 0;       // of the number that is being read
