@@ -6,7 +6,6 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "conntrack/proto/icmp.h"
-#include "conntrack/proto/sctp.h"
 #include "conntrack/proto/tcp.h"
 #include "net/address.h"
 #include "net/protocol.h"
@@ -14,7 +13,6 @@
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
-#include "wire/sctp.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
 #include "wire/walk.h"
@@ -152,11 +150,7 @@ void read_quoted(Probe& probe, const std::uint8_t* data, const Layout& layout, b
   }
   read_ports(probe, data, layout, is_ipv6);
   if (probe.reason != Reason::None || layout.ip_proto != ip_proto::kSctp) return;
-  if (layout.l3_end < layout.l4 + 16u)
-    probe.reason = Reason::SctpBadChunk;
-  else
-    probe.cannot_open =
-        sctp::may_open(data[layout.l4 + 12], wire::SctpHeader(data + layout.l4).verification_tag().host());
+  if (layout.l3_end < layout.l4 + 16u) probe.reason = Reason::SctpBadChunk;
 }
 
 [[gnu::always_inline]] inline bool ipv4_header_sums_up(const std::uint8_t* header) {

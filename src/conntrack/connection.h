@@ -22,6 +22,19 @@ enum class TcpState : std::uint8_t {
 };
 inline constexpr unsigned kTcpStateCount = static_cast<unsigned>(TcpState::TimeWait) + 1;
 
+/// State of an SCTP association, named as conntrack-tools name them.
+enum class SctpState : std::uint8_t {
+  Closed,
+  CookieWait,
+  CookieEchoed,
+  Established,
+  ShutdownSent,      ///< by the opener
+  ShutdownReceived,  ///< by the opener
+  ShutdownAckSent,
+  HeartbeatSent,  ///< a further path, or picked up in mid-stream; not answered
+};
+inline constexpr unsigned kSctpStateCount = static_cast<unsigned>(SctpState::HeartbeatSent) + 1;
+
 /// State of a connection of any other protocol; both directions hold the same.
 enum class SimpleState : std::uint8_t { First, Single, Multiple };
 
@@ -36,7 +49,8 @@ struct ConnectionSnapshot {
   std::uint16_t zone = 0;
   std::uint32_t mark = 0;
   be128 label;
-  std::uint8_t state[2] = {0, 0};         ///< per Direction: TcpState for TCP, SimpleState else
+  std::uint8_t state[2] = {0, 0};         ///< per Direction: TcpState, SctpState or SimpleState
+  std::uint32_t sctp_tag[2] = {0, 0};     ///< the verification tag that packets of this Direction carry
   std::uint8_t window_scale[2] = {0, 0};  ///< 0 where none was offered
   std::uint8_t tcp_flags[2] = {0, 0};
   std::uint64_t packets[2] = {0, 0}, bytes[2] = {0, 0};  ///< per Direction; bytes of the IP datagram

@@ -8,8 +8,9 @@
 namespace sluice::conntrack {
 
 [[gnu::noinline]] bool Tracker::Impl::Pass::absent(Packet& packet, const Probe& probe) {
-  if (probe.cannot_open != Reason::None) [[unlikely]]
-    return invalidate(packet, probe.cannot_open);
+  if (const Reason reason = cannot_open(packet, probe, strictness_.loose); reason != Reason::None)
+      [[unlikely]]
+    return invalidate(packet, reason);
   if (!request_.commit) return describe_new(packet, probe);
   Found found;
   {
@@ -48,10 +49,10 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe) {
 [[gnu::noinline]] bool Tracker::Impl::Pass::renew(Packet& packet, const Probe& probe, const Found& found) {
   Entry& entry = *found.entry;
   const bool forced = request_.force && request_.commit;
-  if (probe.cannot_open != Reason::None) {
+  if (const Reason reason = cannot_open(packet, probe, strictness_.loose); reason != Reason::None) {
     if (forced) t_.retire(entry, found.name, End::Replaced, notes_);
     entry.unlock();
-    return invalidate(packet, probe.cannot_open);
+    return invalidate(packet, reason);
   }
   if (!request_.commit) {
     entry.unlock();

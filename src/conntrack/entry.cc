@@ -27,7 +27,7 @@ Timeout timeout_class_of_other(const Entry& entry) {
     case net::ip_proto::kUdp:
       return udp::timeout_of(entry.simple_state());
     case net::ip_proto::kSctp:
-      return sctp::timeout_of(entry.simple_state());
+      return sctp::timeout_of(entry.sctp_state());
     case net::ip_proto::kIcmp:
       if (!entry.has(Entry::kIpv6)) return icmp::timeout_of(entry.simple_state());
       break;

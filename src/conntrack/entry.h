@@ -59,9 +59,10 @@ struct alignas(64) Entry {
   std::uint16_t zone_generation;  ///< the low bits of the zone's at creation; another one there = flushed
   std::uint8_t states;            ///< a nibble per Direction
   std::uint8_t scales;            ///< a nibble per Direction
-  std::uint32_t seq_low[2];       ///< TCP: one beyond the highest sequence number sent
-  std::uint32_t seq_high[2];      ///< TCP: one beyond what the other end's window allows to send
-  std::uint16_t max_window[2];    ///< TCP: the largest window advertised, unscaled
+  std::uint32_t seq_low[2];  ///< TCP: one beyond the highest sequence number sent | SCTP: verification tag
+  std::uint32_t
+      seq_high[2];  ///< TCP: one beyond what the other end's window allows to send | SCTP: tag offered
+  std::uint16_t max_window[2];  ///< TCP: the largest window advertised, unscaled
   std::uint32_t mark;
   std::uint16_t fresh_packets[2];
   std::uint32_t fresh_bytes[2];
@@ -86,6 +87,10 @@ struct alignas(64) Entry {
   void set_tcp_state(Direction d, TcpState value) { set_state(d, static_cast<std::uint8_t>(value)); }
   SimpleState simple_state() const { return static_cast<SimpleState>(states & 0xf); }
   void set_simple_state(SimpleState value) {
+    states = static_cast<std::uint8_t>(static_cast<unsigned>(value) * 0x11);
+  }
+  SctpState sctp_state() const { return static_cast<SctpState>(states & 0xf); }
+  void set_sctp_state(SctpState value) {
     states = static_cast<std::uint8_t>(static_cast<unsigned>(value) * 0x11);
   }
   std::uint8_t scale(Direction d) const { return nibble(scales, d); }

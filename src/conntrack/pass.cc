@@ -87,7 +87,7 @@ inline bool Tracker::Impl::Pass::is_current(const Entry& entry) const {
     return relate(packet, found);
   if (request_.force && request_.commit && found.direction == Direction::Reply) [[unlikely]]
     return renew(packet, probe, found);
-  const Verdict verdict = advance(entry, packet, found.direction, check_sequence_);
+  const Verdict verdict = advance(entry, packet, found.direction, rules_);
   if (verdict.outcome == Outcome::Invalid) [[unlikely]] {
     entry.unlock();
     return invalidate(packet, verdict.reason);

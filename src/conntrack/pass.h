@@ -30,7 +30,8 @@ class Tracker::Impl::Pass {
         now_(now),
         coarse_now_(CoarseTime::of(now)),
         timeouts_(tracker.timeouts(request.zone)),
-        check_sequence_(tracker.tcp_sequence_check.load(std::memory_order_relaxed)),
+        strictness_(tracker.zones.strictness(request.zone)),
+        rules_(tracker.tcp_rules(strictness_)),
         notes_(tracker.cells(this)) {}
 
   void run(packet::PacketBatch& batch, packet::PacketBatch& dropped);
@@ -94,7 +95,8 @@ class Tracker::Impl::Pass {
   const Instant now_;
   const CoarseTime coarse_now_;
   const TimeoutTicks& timeouts_;
-  const bool check_sequence_;
+  const Strictness strictness_;
+  const tcp::Rules rules_;
   bool created_ = false;  ///< this batch put something into the index that the second round could not see
   Notes notes_;
 };

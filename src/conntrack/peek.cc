@@ -16,6 +16,7 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
   classify(packet, t.secret, zone, probe);
   if (probe.reason != Reason::None) return invalid(probe.reason);
 
+  const Strictness strictness = t.zones.strictness(zone);
   Entry copy{};
   Direction direction = Direction::Original;
   const std::uint32_t name = t.index.find(probe.hash, [&](std::uint32_t candidate) {
@@ -28,7 +29,8 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
     return found;
   });
   if (name == kNone) {
-    if (probe.cannot_open != Reason::None) return invalid(probe.cannot_open);
+    if (const Reason reason = cannot_open(packet, probe, strictness.loose); reason != Reason::None)
+      return invalid(reason);
     result.state = ct_state::kNew | ct_state::kTracked;
     return result;
   }
@@ -38,8 +40,7 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
         ct_state::kTracked | ct_state::kRelated | (direction == Direction::Original ? ct_state::kReply : 0);
     return result;
   }
-  const Verdict verdict =
-      advance(copy, packet, direction, t.tcp_sequence_check.load(std::memory_order_relaxed));
+  const Verdict verdict = advance(copy, packet, direction, t.tcp_rules(strictness));
   if (verdict.outcome == Outcome::Invalid) return invalid(verdict.reason);
   if (verdict.outcome == Outcome::Reopen) {
     result.connection.reset();

@@ -40,7 +40,11 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::ReplyWithoutConnection, "reply_without_connection",
      "A reply arrived to a question that nobody asked."},
     {Reason::SctpBadChunk, "sctp_bad_chunk",
-     "The SCTP packet holds no chunk that could belong to a connection here."},
+     "The SCTP packet holds no chunk that could belong to a connection here, or one that is malformed."},
+    {Reason::SctpBadTag, "sctp_bad_tag",
+     "The SCTP verification tag is not the one of the association (RFC 9260 section 8.5)."},
+    {Reason::MidStream, "mid_stream",
+     "There is no connection, the packet is no SYN or INIT, and the zone is not loose."},
 }};
 
 constexpr bool rows_in_order() {

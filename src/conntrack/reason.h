@@ -29,9 +29,11 @@ enum class Reason : std::uint8_t {
   TableFull,               ///< not created: maximum of connections
   ZoneFull,                ///< not created: the zone's limit
   ReplyWithoutConnection,  ///< an echo reply or the like that can't open a connection
-  SctpBadChunk,            ///< the first chunk is absent, or one that may not open a connection
+  SctpBadChunk,            ///< a chunk is absent, malformed, wrongly bundled or may not open a connection
+  SctpBadTag,              ///< the verification tag is not the association's
+  MidStream,               ///< no connection, and the zone wants to see their beginning
 };
-inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::SctpBadChunk) + 1;
+inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::MidStream) + 1;
 
 std::string_view reason_name(Reason reason);  ///< "tcp_out_of_window"
 std::string_view reason_text(Reason reason);  ///< one sentence

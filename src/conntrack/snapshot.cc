@@ -24,6 +24,7 @@ ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t nam
     c.state[i] = entry.state(d);
     c.packets[i] = entry.total_packets(d);
     c.bytes[i] = entry.total_bytes(d);
+    if (entry.proto == net::ip_proto::kSctp) c.sctp_tag[i] = entry.seq_low[i];
     if (entry.proto != net::ip_proto::kTcp) continue;
     const std::uint8_t scale = entry.scale(d);
     if (entry.scales == Entry::kUnknownScale * 0x11) {

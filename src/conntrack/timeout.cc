@@ -1,14 +1,32 @@
 #include "conntrack/timeout.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace sluice::conntrack {
 
 std::string_view timeout_name(Timeout timeout) {
   static constexpr std::array<std::string_view, kTimeoutCount> kNames = {
-      "tcp_syn_sent", "tcp_syn_recv", "tcp_established", "tcp_fin_wait", "tcp_time_wait", "tcp_close",
-      "udp_first",    "udp_single",   "udp_multiple",    "icmp_first",   "icmp_reply"};
+      "tcp_syn_sent",       "tcp_syn_recv",       "tcp_established",
+      "tcp_fin_wait",       "tcp_time_wait",      "tcp_close",
+      "udp_first",          "udp_single",         "udp_multiple",
+      "icmp_first",         "icmp_reply",         "sctp_closed",
+      "sctp_cookie_wait",   "sctp_cookie_echoed", "sctp_established",
+      "sctp_shutdown_sent", "sctp_shutdown_recd", "sctp_shutdown_ack_sent",
+      "sctp_heartbeat_sent"};
   return kNames[static_cast<unsigned>(timeout)];
+}
+
+std::optional<Timeout> find_timeout(std::string_view name) {
+  for (unsigned i = 0; i < kTimeoutCount; ++i)
+    if (timeout_name(static_cast<Timeout>(i)) == name) return static_cast<Timeout>(i);
+  return std::nullopt;
+}
+
+bool is_kernel_timeout(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"tcp_close_wait", "tcp_last_ack", "tcp_syn_sent2",
+                                                "tcp_retransmit", "tcp_unack"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 TimeoutTicks::TimeoutTicks(const TimeoutPolicy& policy) {

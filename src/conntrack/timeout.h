@@ -1,9 +1,13 @@
 // How long a connection lives after its last packet, by protocol state. The names are those of
-// CT_Timeout_Policy in the database; the defaults are those of the OVS userspace tracker.
+// CT_Timeout_Policy in the database, the defaults those of the OVS userspace tracker. It has none for SCTP's
+// states: their names are those of Linux (net.netfilter.nf_conntrack_sctp_timeout_*), and so is the life of
+// an established association (some heartbeat intervals, RFC 9260 section 8.3); setup and end have the 30 s
+// that TCP's have, which is several retransmissions.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/clock.h"
@@ -22,12 +26,24 @@ enum class Timeout : std::uint8_t {
   UdpMultiple,
   IcmpFirst,
   IcmpReply,
+  SctpClosed,
+  SctpCookieWait,
+  SctpCookieEchoed,
+  SctpEstablished,
+  SctpShutdownSent,
+  SctpShutdownReceived,
+  SctpShutdownAckSent,
+  SctpHeartbeatSent,
 };
-inline constexpr unsigned kTimeoutCount = static_cast<unsigned>(Timeout::IcmpReply) + 1;
+inline constexpr unsigned kTimeoutCount = static_cast<unsigned>(Timeout::SctpHeartbeatSent) + 1;
 std::string_view timeout_name(Timeout timeout);  ///< "tcp_syn_sent"
+std::optional<Timeout> find_timeout(std::string_view name);
+/// A key of CT_Timeout_Policy that only the kernel's tracker knows: accepted there, and here without effect.
+bool is_kernel_timeout(std::string_view name);
 
 struct TimeoutPolicy {
-  std::array<std::uint32_t, kTimeoutCount> seconds = {30, 30, 86400, 900, 45, 30, 60, 60, 30, 60, 30};
+  std::array<std::uint32_t, kTimeoutCount> seconds = {30, 30, 86400, 900, 45,  30, 60, 60, 30, 60,
+                                                      30, 10, 30,    30,  210, 30, 30, 30, 30};
 
   std::uint32_t& operator[](Timeout t) { return seconds[static_cast<unsigned>(t)]; }
   std::uint32_t operator[](Timeout t) const { return seconds[static_cast<unsigned>(t)]; }

@@ -67,6 +67,21 @@ void Tracker::set_timeout_policy(std::uint16_t zone, const std::optional<Timeout
   impl_->zones.set_timeouts(zone, known->second.get());
 }
 
+std::optional<TimeoutPolicy> Tracker::timeout_policy(std::uint16_t zone) const {
+  const TimeoutTicks* const own = impl_->zones.timeouts(zone);
+  const std::lock_guard guard(impl_->policy_mutex);
+  for (const auto& [policy, ticks] : impl_->policies)
+    if (ticks.get() == own) return policy;
+  return std::nullopt;
+}
+
+void Tracker::set_strictness(std::uint16_t zone, const Strictness& strictness) {
+  impl_->zones.set_strictness(zone, strictness);
+}
+Strictness Tracker::strictness(std::uint16_t zone) const {
+  return impl_->zones.strictness(zone);
+}
+
 bool Tracker::tcp_sequence_check() const {
   return impl_->tcp_sequence_check.load(std::memory_order_relaxed);
 }

@@ -18,6 +18,7 @@
 #include "conntrack/connection.h"
 #include "conntrack/reason.h"
 #include "conntrack/request.h"
+#include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
 #include "conntrack/tuple.h"
 #include "packet/packet.h"
@@ -91,6 +92,10 @@ class Tracker {
   std::uint32_t default_zone_limit() const;
   /// Nothing = the defaults. Holds at once for the connections that the zone has.
   void set_timeout_policy(std::uint16_t zone, const std::optional<TimeoutPolicy>& policy);
+  void set_strictness(std::uint16_t zone, const Strictness& strictness);
+  Strictness strictness(std::uint16_t zone) const;
+  /// Nothing if the zone has the defaults.
+  std::optional<TimeoutPolicy> timeout_policy(std::uint16_t zone) const;
   bool tcp_sequence_check() const;
   void set_tcp_sequence_check(bool on);
   TrackerCounters counters() const;

@@ -30,6 +30,7 @@
 #include "conntrack/entry.h"
 #include "conntrack/entry_tuple.h"
 #include "conntrack/notes.h"
+#include "conntrack/proto/tcp.h"
 #include "conntrack/tracker.h"
 #include "conntrack/zone_table.h"
 
@@ -69,6 +70,15 @@ struct Tracker::Impl {
   const TimeoutTicks& timeouts(std::uint16_t zone) const {
     const TimeoutTicks* own = zones.timeouts(zone);
     return own != nullptr ? *own : default_timeouts;
+  }
+
+  /// What a zone asks of its TCP segments.
+  tcp::Rules tcp_rules(const Strictness& zone) const {
+    using Check = Strictness::SequenceCheck;
+    return {.check_sequence = zone.sequence_check == Check::Global
+                                  ? tcp_sequence_check.load(std::memory_order_relaxed)
+                                  : zone.sequence_check == Check::On,
+            .liberal = zone.liberal};
   }
 
   /// Threads have their stacks far apart: good enough to keep their counters apart.

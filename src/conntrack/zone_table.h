@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/reserved_memory.h"
+#include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
 
 namespace sluice::conntrack {
@@ -78,11 +79,19 @@ class ZoneTable {
     at(zone).timeouts.store(policy, std::memory_order_release);
   }
 
+  Strictness strictness(std::uint16_t zone) const {
+    return Strictness::decoded(at(zone).strictness.load(std::memory_order_relaxed));
+  }
+  void set_strictness(std::uint16_t zone, Strictness strictness) {
+    at(zone).strictness.store(strictness.encoded(), std::memory_order_relaxed);
+  }
+
  private:
   struct alignas(32) Zone {
     std::atomic<std::uint64_t> generation_count;  ///< generation in the upper half, connections in the lower
     std::atomic<std::uint64_t> limit;             ///< + 1; 0 = none of its own
     std::atomic<const TimeoutTicks*> timeouts;
+    std::atomic<std::uint8_t> strictness;  ///< Strictness::encoded()
   };
 
   static std::uint16_t generation_of(std::uint64_t word) { return static_cast<std::uint16_t>(word >> 32); }

@@ -1,4 +1,4 @@
-// UDP, ICMP, ICMPv6, SCTP, other protocols, and what is invalid before any of them, through the whole
+// UDP, ICMP, ICMPv6, other protocols, and what is invalid before any of them, through the whole
 // tracker.
 #include "conntrack/tracker_fixture.h"
 
@@ -165,20 +165,6 @@ TEST_F(ProtocolsTest, OtherProtocolsByNumber) {
   EXPECT_EQ(track(proto(forth(), 58) / Payload{.size = 8}), "+new+trk");
 }
 
-TEST_F(ProtocolsTest, SctpPortsAndFirstChunk) {
-  const auto sctp = [](std::uint16_t from, std::uint16_t to, std::uint32_t tag, char chunk) {
-    return Sctp{.sport = from, .dport = to, .tag = tag} / Payload{std::string{chunk, 0, 0, 4}};
-  };
-  EXPECT_EQ(commit(back() / sctp(80, 5, 1, 2)), "+inv+trk");   // INIT ACK to nobody
-  EXPECT_EQ(commit(forth() / sctp(5, 80, 1, 1)), "+inv+trk");  // INIT with a tag
-  EXPECT_EQ(commit(forth() / Sctp{.sport = 5, .dport = 80}), "+inv+trk");
-  EXPECT_EQ(commit(forth() / sctp(5, 80, 0, 1)), "+new+trk");
-  EXPECT_EQ(track(back() / sctp(80, 5, 1, 2)), "+est+rpl+trk");
-  EXPECT_EQ(track(forth() / sctp(5, 80, 3, 10)), "+est+trk");
-  EXPECT_EQ(track(forth() / sctp(6, 80, 3, 0)), "+new+trk");  // mid-stream
-  expect_delta({{"created", 1}, {"committed", 1}, {"lookups", 6}, {"hits", 2}, {"reason.sctp_bad_chunk", 3}});
-}
-
 TEST_F(ProtocolsTest, WhatIsWrongBeforeAnyLookup) {
   EXPECT_EQ(commit(Arp{.op = 1}), "+inv+trk");
   expect_delta({{"reason.not_ip", 1}});
@@ -219,6 +205,28 @@ TEST_F(ProtocolsTest, OffloadVouchesForTheTransportChecksum) {
   packet::Packet* verified = make(wrong);
   verified->meta.offload.checksum_valid = true;
   EXPECT_EQ(track(verified), "+new+trk");
+}
+
+TEST_F(ProtocolsTest, OffloadVouchesForSctpAndIcmpToo) {
+  const std::string init("\1\0\0\24\0\0\0\7\0\1\0\0\0\1\0\1\0\0\0\1", 20);
+  const Layers crc = forth() / (Sctp{.sport = 5, .dport = 6, .tag = 0, .checksum = 0x1234} / Payload{init});
+  EXPECT_EQ(track(crc), "+inv+trk");
+  expect_delta({{"reason.bad_transport_checksum", 1}});
+  packet::Packet* partial = make(crc);
+  partial->meta.offload.checksum_partial = true;
+  EXPECT_EQ(track(partial), "+new+trk");
+  packet::Packet* verified = make(crc);
+  verified->meta.offload.checksum_valid = true;
+  EXPECT_EQ(track(verified), "+new+trk");
+  packet::Packet* echo = make(forth() / Icmp4{.type = 8, .code = 0, .id = 1, .checksum = 0x1234});
+  echo->meta.offload.checksum_valid = true;
+  EXPECT_EQ(track(echo), "+new+trk");
+  // The header of IPv4 is nobody's to vouch for.
+  Ip4 bad = forth();
+  bad.checksum = 0x1234;
+  packet::Packet* header = make(bad / query());
+  header->meta.offload.checksum_valid = true;
+  EXPECT_EQ(track(header), "+inv+trk");
 }
 
 TEST_F(ProtocolsTest, EthernetPaddingIsNotPayload) {

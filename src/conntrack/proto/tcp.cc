@@ -169,7 +169,8 @@ void open(Entry& entry, const Segment& segment) {
   entry.set_tcp_state(Direction::Reply, TcpState::Closed);
 }
 
-Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_sequence) {
+Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules) {
+  const bool check_sequence = rules.check_sequence;
   const Direction to = opposite(from);
   const std::uint16_t flags = segment.flags;
   if (!flags_possible(flags)) [[unlikely]]
@@ -231,6 +232,10 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, bool check_
           to_state < TcpState::SynSent || to_state >= TcpState::FinWait2 || from_state >= TcpState::FinWait2;
       if (!loose || !at_or_after(source.high + kMaxAckWindow, end) ||
           !at_or_after(seq, source.low - kMaxAckWindow)) {
+        if (rules.liberal && (flags & kRst) == 0) {
+          advance_states(entry, from, segment);
+          return {opens ? Outcome::New : Outcome::Established};
+        }
         if (before) before->restore(entry);
         if ((flags & kRst) != 0) return {Outcome::Invalid, Reason::TcpRstOutOfWindow};
         return {Outcome::Invalid, window_ok ? Reason::TcpBadAck : Reason::TcpOutOfWindow};

@@ -54,9 +54,14 @@ constexpr Reason may_open(std::uint16_t flags) {
 /// The state after the first segment.
 void open(Entry& entry, const Segment& segment);
 
-/// Advances the connection by a segment of its direction. With `check_sequence` off every segment is in the
-/// window.
-Verdict update(Entry& entry, Direction direction, const Segment& segment, bool check_sequence);
+/// What is asked of a segment (conntrack/strictness.h).
+struct Rules {
+  bool check_sequence = true;
+  bool liberal = false;
+};
+
+/// Advances the connection by a segment of its direction.
+Verdict update(Entry& entry, Direction direction, const Segment& segment, Rules rules);
 
 /// The largest reordering or acknowledgement lag that is forgiven where windows are not known: a window
 /// without scaling and a segment.

@@ -176,6 +176,52 @@ TEST_F(TcpTest, SequenceCheckCanBeSwitchedOff) {
 }
 
 // RFC 5961 section 3.2: closes with the very next number, is challenged inside the window, dropped outside.
+TEST_F(TcpTest, LiberalZonePassesWhatIsOutsideTheWindowButNoReset) {
+  tracker_.set_strictness(0, {.liberal = true});
+  handshake();
+  EXPECT_EQ(track(client({.seq = 90'000'000, .ack = 501, .data = 1000})), "+est+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501 + 70'000})), "+est+trk");
+  EXPECT_EQ(track(client({.flags = "R", .seq = 90'000'000})), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "SF", .seq = 101})), "+inv+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+  expect_delta(
+      {{"lookups", 4}, {"hits", 4}, {"reason.tcp_rst_out_of_window", 1}, {"reason.tcp_bad_flags", 1}});
+  // No window was moved.
+  tracker_.set_strictness(0, {});
+  EXPECT_EQ(track(client({.seq = 90'000'000, .ack = 501, .data = 1})), "+inv+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 1000})), "+est+trk");
+}
+
+TEST_F(TcpTest, StrictnessOfOneZoneIsNotThatOfAnother) {
+  tracker_.set_strictness(5, {.sequence_check = Strictness::SequenceCheck::Off, .loose = false});
+  for (const std::uint16_t zone : {0, 5}) {
+    const CtRequest request{.commit = true, .zone = zone};
+    EXPECT_EQ(track(client({.seq = 5, .ack = 7}), request), zone == 5 ? "+inv+trk" : "+new+trk");
+    tracker_.flush({});
+    EXPECT_EQ(track(client({.flags = "S", .seq = 100}), request), "+new+trk");
+    EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101}), request), "+est+rpl+trk");
+    EXPECT_EQ(track(client({.seq = 101, .ack = 501}), request), "+est+trk");
+    EXPECT_EQ(track(client({.seq = 90'000'000, .ack = 501}), request), "+est+trk");  // nothing in it
+    EXPECT_EQ(track(client({.seq = 90'000'000, .ack = 501, .data = 9}), request),
+              zone == 5 ? "+est+trk" : "+inv+trk");
+  }
+  // A zone's own word counts more than the global switch.
+  tracker_.set_tcp_sequence_check(false);
+  tracker_.set_strictness(5, {.sequence_check = Strictness::SequenceCheck::On});
+  EXPECT_EQ(track(client({.seq = 190'000'000, .ack = 501, .data = 9}), {.zone = 5}), "+inv+trk");
+  EXPECT_EQ(tracker_.strictness(5), (Strictness{.sequence_check = Strictness::SequenceCheck::On}));
+  EXPECT_EQ(tracker_.strictness(6), Strictness{});
+}
+
+TEST_F(TcpTest, StrictZoneWantsToSeeTheSyn) {
+  tracker_.set_strictness(0, {.loose = false});
+  for (const char* flags : {"A", "FA", "R", "RA", "PA"})
+    EXPECT_EQ(commit(client({.flags = flags, .seq = 5, .ack = 7})), "+inv+trk") << flags;
+  EXPECT_EQ(tracker_.peek(*make(client({.seq = 5})), 0, clock_.now()).reason, Reason::MidStream);
+  expect_delta({{"lookups", 5}, {"reason.mid_stream", 5}});
+  handshake();
+}
+
 TEST_F(TcpTest, ResetClosesWithTheNextSequenceNumberOnly) {
   handshake();
   EXPECT_EQ(track(client({.flags = "R", .seq = 150})), "+est+trk");
@@ -500,7 +546,7 @@ TEST(TcpPlainTest, DoesWhatUpdateDoes) {
       continue;
     }
     ++taken;
-    const Verdict verdict = tcp::update(longer, direction, tcp::read(header, payload), true);
+    const Verdict verdict = tcp::update(longer, direction, tcp::read(header, payload), {});
     ASSERT_EQ(verdict.outcome, Outcome::Established);
     ASSERT_EQ(std::memcmp(&shorter, &longer, sizeof entry), 0) << "round " << round;
   }
