@@ -170,6 +170,8 @@ Secret::Secret(std::uint64_t seed) {
   tuple = rng.next();
   address_hi = rng.next();
   address_lo = rng.next();
+  finish_sum = rng.next();
+  finish_factor = rng.next() | 1;
 }
 
 void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t zone, Probe& probe) {

@@ -33,7 +33,7 @@ static_assert(sizeof(Key) == 16);
 /// What hashes are keyed with; random per tracker.
 struct Secret {
   explicit Secret(std::uint64_t seed);
-  std::uint64_t tuple, address_hi, address_lo;
+  std::uint64_t tuple, address_hi, address_lo, finish_sum, finish_factor;
 
   std::uint32_t fold_ipv6(const std::uint8_t* address) const {
     std::uint64_t words[2];
@@ -43,15 +43,21 @@ struct Secret {
   }
   /// @param is_icmp  the id, which comes first in Key::ports, stands for both ports
   std::uint64_t hash(const Key& key, bool is_icmp) const {
-    // Ports lie in memory order: the first is the source's.
-    const std::uint32_t source_port = key.ports & 0xffff;
-    const std::uint32_t destination_port = is_icmp ? source_port : key.ports >> 16;
-    const std::uint64_t a = std::uint64_t{key.src} << 16 | source_port;
-    const std::uint64_t b = std::uint64_t{key.dst} << 16 | destination_port;
-    const std::uint64_t low = a < b ? a : b, high = a < b ? b : a;
-    return hash_mix(hash_mix(tuple, low ^ std::uint64_t{key.zone} << 48),
-                    high ^ std::uint64_t{key.proto} << 48 ^ address_hi);
+    return hash(key.words(), is_icmp ? (key.ports << 16 | (key.ports & 0xffff)) : key.ports);
   }
+  /// @param ports  what to hash in place of words.rest's: port of the source, port of the destination
+  std::uint64_t hash(const Key::Words& words, std::uint32_t ports) const {
+    const std::uint64_t source = words.addresses << 32 | (ports & 0xffff);
+    const std::uint64_t destination = (words.addresses & ~kLow32) | ports >> 16;
+    const std::uint64_t zone_key = tuple ^ words.rest >> 48 << 16;
+    // The product does not mind which end comes first. The second round is what spreads keys that differ in a
+    // few bits.
+    const std::uint64_t ends = hash_fold(source ^ zone_key, destination ^ zone_key);
+    return hash_fold(ends ^ (words.rest & ~kLow32) ^ finish_sum, finish_factor);
+  }
+
+ private:
+  static constexpr std::uint64_t kLow32 = 0xffffffff;
 };
 static_assert(std::endian::native == std::endian::little);
 
