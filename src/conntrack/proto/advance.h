@@ -57,12 +57,12 @@ inline void open(Entry& entry, const packet::Packet& packet) {
   const wire::Layout& layout = packet.layout;
   if (!layout.has_l4()) return Reason::None;
   const std::uint8_t* const l4 = packet.data() + layout.l4;
-  if (probe.proto == net::ip_proto::kSctp) {
+  if (probe.key.proto == net::ip_proto::kSctp) {
     if (const Reason reason = sctp::may_open(sctp_bytes(packet)); reason != Reason::None) return reason;
     return loose || static_cast<sctp::Chunk>(l4[12]) == sctp::Chunk::Init ? Reason::None : Reason::MidStream;
   }
-  const bool mid_stream =
-      probe.proto == net::ip_proto::kTcp && (wire::TcpHeader(l4).flags().host() & net::tcp_flag::kSyn) == 0;
+  const bool mid_stream = probe.key.proto == net::ip_proto::kTcp &&
+                          (wire::TcpHeader(l4).flags().host() & net::tcp_flag::kSyn) == 0;
   return mid_stream && !loose ? Reason::MidStream : Reason::None;
 }
 
