@@ -45,4 +45,15 @@ inline constexpr unsigned kPollBeforeSleepUs = 50;
 /// about 650 MB when full.
 inline constexpr std::uint32_t kMaxConnections = 3'000'000;
 
+/// Memory for fragments that wait for the rest of their datagrams, in bytes: at 10 Gbit/s of nothing but
+/// fragments, 25 milliseconds, a hundred times what the fragments of one datagram lie apart.
+inline constexpr std::size_t kReassemblyBytes = std::size_t{32} << 20;
+
+/// Fragments that wait at most until ipf-set-max-nfrags says otherwise: more than the memory holds of full
+/// size.
+inline constexpr std::uint32_t kReassemblyFragments = 32'768;
+
+/// Datagrams whose time of reassembly is over that one tick of housekeeping drops.
+inline constexpr unsigned kExpireDatagrams = 64;
+
 }  // namespace sluice::limits
