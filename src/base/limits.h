@@ -56,4 +56,25 @@ inline constexpr std::uint32_t kReassemblyFragments = 32'768;
 /// Datagrams whose time of reassembly is over that one tick of housekeeping drops.
 inline constexpr unsigned kExpireDatagrams = 64;
 
+/// Connections that a helper (alg=ftp, alg=tftp) looks after at once, with those that it expected and that
+/// still live; 100 bytes each. Beyond it a connection gets no helper.
+inline constexpr std::uint32_t kHelperFamilies = 262'144;
+
+/// FTP control connections at once: each remembers what is on its way in both directions, about 2.5 KB.
+inline constexpr std::uint32_t kFtpControls = 65'536;
+
+/// Connections that helpers expect, in all and in one zone; 150 bytes each.
+inline constexpr std::uint32_t kExpectations = 65'536;
+inline constexpr std::uint32_t kExpectationsPerZone = 16'384;
+
+/// Of one parent: some clients announce several data connections before they open them. One more and the
+/// oldest goes.
+inline constexpr unsigned kExpectationsPerParent = 8;
+
+/// How long a connection is expected, in seconds: as long as the Linux kernel does.
+inline constexpr unsigned kExpectationSeconds = 300;
+
+/// Slots of the expectation table that one tick of housekeeping looks at.
+inline constexpr unsigned kSweepExpectations = 64;
+
 }  // namespace sluice::limits
