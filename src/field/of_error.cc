@@ -1,6 +1,43 @@
 #include "field/of_error.h"
 
+#include <array>
+#include <iterator>
+
 namespace sluice::field {
+
+namespace {
+
+constexpr std::uint32_t kNicira = 0x00002320, kOnf = 0x4f4e4600;
+
+/// Versions as 10 … 15; first 0: an unused place.
+struct R {
+  std::uint8_t first = 0, last = 0;
+  std::uint32_t vendor = 0;
+  std::uint16_t type = 0, code = 0;
+};
+
+struct Row {
+  std::string_view name;
+  std::array<R, 4> ranges;
+};
+
+constexpr Row kRows[] = {
+#define SLUICE_OF_ERROR(name, text, ...) {text, {__VA_ARGS__}},
+#include "field/of_error.def"
+#undef SLUICE_OF_ERROR
+};
+
+constexpr std::uint8_t decimal(OfVersion version) {
+  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(version) + 9);
+}
+
+const R* find_range(const Row& row, OfVersion version) {
+  for (const R& range : row.ranges)
+    if (range.first != 0 && range.first <= decimal(version) && decimal(version) <= range.last) return &range;
+  return nullptr;
+}
+
+}  // namespace
 
 std::optional<OfError> of_error(const Error& error) {
   if (error.of_error == 0) return std::nullopt;
@@ -8,165 +45,30 @@ std::optional<OfError> of_error(const Error& error) {
 }
 
 std::string_view of_error_name(OfError code) {
-  switch (code) {
-    case OfError::BacBadType:
-      return "OFPBAC_BAD_TYPE";
-    case OfError::BacBadLen:
-      return "OFPBAC_BAD_LEN";
-    case OfError::BacBadExperimenter:
-      return "OFPBAC_BAD_EXPERIMENTER";
-    case OfError::BacBadExpType:
-      return "OFPBAC_BAD_EXP_TYPE";
-    case OfError::BacBadOutPort:
-      return "OFPBAC_BAD_OUT_PORT";
-    case OfError::BacBadArgument:
-      return "OFPBAC_BAD_ARGUMENT";
-    case OfError::BacEperm:
-      return "OFPBAC_EPERM";
-    case OfError::BacTooMany:
-      return "OFPBAC_TOO_MANY";
-    case OfError::BacBadQueue:
-      return "OFPBAC_BAD_QUEUE";
-    case OfError::BacBadOutGroup:
-      return "OFPBAC_BAD_OUT_GROUP";
-    case OfError::BacMatchInconsistent:
-      return "OFPBAC_MATCH_INCONSISTENT";
-    case OfError::BacUnsupportedOrder:
-      return "OFPBAC_UNSUPPORTED_ORDER";
-    case OfError::BacBadTag:
-      return "OFPBAC_BAD_TAG";
-    case OfError::BacBadSetType:
-      return "OFPBAC_BAD_SET_TYPE";
-    case OfError::BacBadSetLen:
-      return "OFPBAC_BAD_SET_LEN";
-    case OfError::BacBadSetArgument:
-      return "OFPBAC_BAD_SET_ARGUMENT";
-    case OfError::BacBadSetMask:
-      return "OFPBAC_BAD_SET_MASK";
-    case OfError::BacCtDatapathSupport:
-      return "NXBAC_CT_DATAPATH_SUPPORT";
-    case OfError::BicUnknownInst:
-      return "OFPBIC_UNKNOWN_INST";
-    case OfError::BicUnsupInst:
-      return "OFPBIC_UNSUP_INST";
-    case OfError::BicBadTableId:
-      return "OFPBIC_BAD_TABLE_ID";
-    case OfError::BicUnsupMetadata:
-      return "OFPBIC_UNSUP_METADATA";
-    case OfError::BicUnsupMetadataMask:
-      return "OFPBIC_UNSUP_METADATA_MASK";
-    case OfError::BicBadExperimenter:
-      return "OFPBIC_BAD_EXPERIMENTER";
-    case OfError::BicBadExpType:
-      return "OFPBIC_BAD_EXP_TYPE";
-    case OfError::BicBadLen:
-      return "OFPBIC_BAD_LEN";
-    case OfError::BicEperm:
-      return "OFPBIC_EPERM";
-    case OfError::BicDupInst:
-      return "OFPBIC_DUP_INST";
-    case OfError::BmcBadType:
-      return "OFPBMC_BAD_TYPE";
-    case OfError::BmcBadLen:
-      return "OFPBMC_BAD_LEN";
-    case OfError::BmcBadTag:
-      return "OFPBMC_BAD_TAG";
-    case OfError::BmcBadDlAddrMask:
-      return "OFPBMC_BAD_DL_ADDR_MASK";
-    case OfError::BmcBadNwAddrMask:
-      return "OFPBMC_BAD_NW_ADDR_MASK";
-    case OfError::BmcBadWildcards:
-      return "OFPBMC_BAD_WILDCARDS";
-    case OfError::BmcBadField:
-      return "OFPBMC_BAD_FIELD";
-    case OfError::BmcBadValue:
-      return "OFPBMC_BAD_VALUE";
-    case OfError::BmcBadMask:
-      return "OFPBMC_BAD_MASK";
-    case OfError::BmcBadPrereq:
-      return "OFPBMC_BAD_PREREQ";
-    case OfError::BmcDupField:
-      return "OFPBMC_DUP_FIELD";
-    case OfError::BmcEperm:
-      return "OFPBMC_EPERM";
-    case OfError::BmcCtDatapathSupport:
-      return "NXBMC_CT_DATAPATH_SUPPORT";
-    case OfError::BrcBadLen:
-      return "OFPBRC_BAD_LEN";
-    case OfError::BrcBadTableId:
-      return "OFPBRC_BAD_TABLE_ID";
-    case OfError::BrcBadPort:
-      return "OFPBRC_BAD_PORT";
-    case OfError::FmfcUnknown:
-      return "OFPFMFC_UNKNOWN";
-    case OfError::FmfcTableFull:
-      return "OFPFMFC_TABLE_FULL";
-    case OfError::FmfcBadTableId:
-      return "OFPFMFC_BAD_TABLE_ID";
-    case OfError::FmfcOverlap:
-      return "OFPFMFC_OVERLAP";
-    case OfError::FmfcBadTimeout:
-      return "OFPFMFC_BAD_TIMEOUT";
-    case OfError::FmfcBadCommand:
-      return "OFPFMFC_BAD_COMMAND";
-    case OfError::FmfcBadFlags:
-      return "OFPFMFC_BAD_FLAGS";
-    case OfError::FmfcBadPriority:
-      return "OFPFMFC_BAD_PRIORITY";
-    case OfError::GmfcGroupExists:
-      return "OFPGMFC_GROUP_EXISTS";
-    case OfError::GmfcInvalidGroup:
-      return "OFPGMFC_INVALID_GROUP";
-    case OfError::GmfcOutOfGroups:
-      return "OFPGMFC_OUT_OF_GROUPS";
-    case OfError::GmfcOutOfBuckets:
-      return "OFPGMFC_OUT_OF_BUCKETS";
-    case OfError::GmfcWatchUnsupported:
-      return "OFPGMFC_WATCH_UNSUPPORTED";
-    case OfError::GmfcLoop:
-      return "OFPGMFC_LOOP";
-    case OfError::GmfcUnknownGroup:
-      return "OFPGMFC_UNKNOWN_GROUP";
-    case OfError::GmfcChainedGroup:
-      return "OFPGMFC_CHAINED_GROUP";
-    case OfError::GmfcBadType:
-      return "OFPGMFC_BAD_TYPE";
-    case OfError::GmfcBadCommand:
-      return "OFPGMFC_BAD_COMMAND";
-    case OfError::GmfcBadBucket:
-      return "OFPGMFC_BAD_BUCKET";
-    case OfError::GmfcBadWatch:
-      return "OFPGMFC_BAD_WATCH";
-    case OfError::GmfcUnknownBucket:
-      return "OFPGMFC_UNKNOWN_BUCKET";
-    case OfError::GmfcBucketExists:
-      return "OFPGMFC_BUCKET_EXISTS";
-    case OfError::MmfcMeterExists:
-      return "OFPMMFC_METER_EXISTS";
-    case OfError::MmfcInvalidMeter:
-      return "OFPMMFC_INVALID_METER";
-    case OfError::MmfcUnknownMeter:
-      return "OFPMMFC_UNKNOWN_METER";
-    case OfError::MmfcBadCommand:
-      return "OFPMMFC_BAD_COMMAND";
-    case OfError::MmfcBadFlags:
-      return "OFPMMFC_BAD_FLAGS";
-    case OfError::MmfcBadRate:
-      return "OFPMMFC_BAD_RATE";
-    case OfError::MmfcBadBurst:
-      return "OFPMMFC_BAD_BURST";
-    case OfError::MmfcBadBand:
-      return "OFPMMFC_BAD_BAND";
-    case OfError::MmfcBadBandValue:
-      return "OFPMMFC_BAD_BAND_VALUE";
-    case OfError::MmfcOutOfMeters:
-      return "OFPMMFC_OUT_OF_METERS";
-    case OfError::MmfcOutOfBands:
-      return "OFPMMFC_OUT_OF_BANDS";
-    case OfError::BpcBadValue:
-      return "OFPBPC_BAD_VALUE";
+  const auto i = static_cast<std::size_t>(code);
+  return i < std::size(kRows) ? kRows[i].name : "unknown error";
+}
+
+std::optional<OfError> find_of_error(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(kRows); ++i)
+    if (kRows[i].name == name) return static_cast<OfError>(i);
+  return std::nullopt;
+}
+
+std::optional<OfErrorCode> of_error_code(OfError error, OfVersion version) {
+  const auto i = static_cast<std::size_t>(error);
+  const R* range = i < std::size(kRows) ? find_range(kRows[i], version) : nullptr;
+  if (range == nullptr) return std::nullopt;
+  return OfErrorCode{range->vendor, range->type, range->code};
+}
+
+std::optional<OfError> find_of_error(const OfErrorCode& code, OfVersion version) {
+  for (std::size_t i = 0; i < std::size(kRows); ++i) {
+    const R* range = find_range(kRows[i], version);
+    if (range != nullptr && OfErrorCode{range->vendor, range->type, range->code} == code)
+      return static_cast<OfError>(i);
   }
-  return "unknown error";
+  return std::nullopt;
 }
 
 }  // namespace sluice::field

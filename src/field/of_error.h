@@ -1,4 +1,5 @@
-// OpenFlow errors that checks of fields and actions give. One value everywhere: Error::of_error = value + 1.
+// OpenFlow errors: one row each in of_error.def, with their names and what they look like in each version. One
+// value everywhere: Error::of_error = value + 1.
 #pragma once
 
 #include <cstdint>
@@ -7,94 +8,15 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "field/oxm.h"
 
 namespace sluice::field {
 
-/// Named for the OpenFlow 1.3+ constants; openflow/ maps them to each version's type and code.
+/// Named for the OpenFlow 1.3+ constants: BacBadType is OFPBAC_BAD_TYPE, in OFPET_BAD_ACTION.
 enum class OfError : std::uint16_t {
-  // OFPET_BAD_ACTION
-  BacBadType,
-  BacBadLen,
-  BacBadExperimenter,
-  BacBadExpType,
-  BacBadOutPort,
-  BacBadArgument,
-  BacEperm,
-  BacTooMany,
-  BacBadQueue,
-  BacBadOutGroup,
-  BacMatchInconsistent,
-  BacUnsupportedOrder,
-  BacBadTag,
-  BacBadSetType,
-  BacBadSetLen,
-  BacBadSetArgument,
-  BacBadSetMask,
-  BacCtDatapathSupport,
-  // OFPET_BAD_INSTRUCTION
-  BicUnknownInst,
-  BicUnsupInst,
-  BicBadTableId,
-  BicUnsupMetadata,
-  BicUnsupMetadataMask,
-  BicBadExperimenter,
-  BicBadExpType,
-  BicBadLen,
-  BicEperm,
-  BicDupInst,
-  // OFPET_BAD_MATCH
-  BmcBadType,
-  BmcBadLen,
-  BmcBadTag,
-  BmcBadDlAddrMask,
-  BmcBadNwAddrMask,
-  BmcBadWildcards,
-  BmcBadField,
-  BmcBadValue,
-  BmcBadMask,
-  BmcBadPrereq,
-  BmcDupField,
-  BmcEperm,
-  BmcCtDatapathSupport,
-  // OFPET_BAD_REQUEST, OFPET_FLOW_MOD_FAILED …
-  BrcBadLen,
-  BrcBadTableId,
-  BrcBadPort,
-  FmfcUnknown,
-  FmfcTableFull,
-  FmfcBadTableId,
-  FmfcOverlap,
-  FmfcBadTimeout,
-  FmfcBadCommand,
-  FmfcBadFlags,
-  FmfcBadPriority,
-  // OFPET_GROUP_MOD_FAILED, OFPET_METER_MOD_FAILED, OFPET_BAD_PROPERTY
-  GmfcGroupExists,
-  GmfcInvalidGroup,
-  GmfcOutOfGroups,
-  GmfcOutOfBuckets,
-  GmfcWatchUnsupported,
-  GmfcLoop,
-  GmfcUnknownGroup,
-  GmfcChainedGroup,
-  GmfcBadType,
-  GmfcBadCommand,
-  GmfcBadBucket,
-  GmfcBadWatch,
-  GmfcUnknownBucket,
-  GmfcBucketExists,
-  MmfcMeterExists,
-  MmfcInvalidMeter,
-  MmfcUnknownMeter,
-  MmfcBadCommand,
-  MmfcBadFlags,
-  MmfcBadRate,
-  MmfcBadBurst,
-  MmfcBadBand,
-  MmfcBadBandValue,
-  MmfcOutOfMeters,
-  MmfcOutOfBands,
-  BpcBadValue,
+#define SLUICE_OF_ERROR(name, text, ...) name,
+#include "field/of_error.def"
+#undef SLUICE_OF_ERROR
 };
 
 using sluice::fail;
@@ -108,5 +30,17 @@ std::optional<OfError> of_error(const Error& error);
 
 /// "OFPBAC_BAD_ARGUMENT".
 std::string_view of_error_name(OfError code);
+/// The error of that name, as ovs-ofctl print-error takes it.
+std::optional<OfError> find_of_error(std::string_view name);
+
+/// How an error travels in one version. `vendor` 0 is OpenFlow's own.
+struct OfErrorCode {
+  std::uint32_t vendor;
+  std::uint16_t type, code;
+  bool operator==(const OfErrorCode&) const = default;
+};
+/// Nothing if the version cannot express it.
+std::optional<OfErrorCode> of_error_code(OfError error, OfVersion version);
+std::optional<OfError> find_of_error(const OfErrorCode& code, OfVersion version);
 
 }  // namespace sluice::field

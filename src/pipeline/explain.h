@@ -46,7 +46,4 @@ ExplainResult explain_packet(const TranslationInput& input, const flow::FlowKey&
                              const action::ActionList* actions, const CtHook& hook,
                              const action::Names& names);
 
-/// A packet's key as ofproto/trace prints it: "tcp,in_port=1,vlan_tci=0x0000,dl_src=…".
-std::string format_key(const flow::FlowKey& key, const action::Names& names);
-
 }  // namespace sluice::pipeline
