@@ -81,11 +81,14 @@ std::optional<Verdict> judge_answer(Entry& entry, Direction from, const Segment&
   const End opener(entry, opposite(from));
   const bool acknowledges =
       (segment.flags & kAck) != 0 && at_or_after(segment.ack, opener.low) && !after(segment.ack, opener.high);
-  if (acknowledges) return std::nullopt;
-  if (entry.tcp_state(from) >= TcpState::SynSent && (segment.flags & kSyn) == 0) return std::nullopt;
+  const bool met = entry.tcp_state(from) >= TcpState::SynSent;
+  // Without SYN, FIN, RST and data the opener drops it, acceptable or not: it tells nothing of its sender.
+  const bool is_bare = (segment.flags & (kSyn | kFin | kRst)) == 0 && segment.payload == 0;
+  if (acknowledges && (met || !is_bare)) return std::nullopt;
+  if (met && (segment.flags & kSyn) == 0) return std::nullopt;
   if ((segment.flags & kRst) != 0) return Verdict{Outcome::Invalid, Reason::TcpRstOutOfWindow};
-  // The other end still has an old connection of these ports: its challenge makes the opener reset that.
-  if ((segment.flags & (kSyn | kFin)) == 0 && segment.payload == 0) return Verdict{Outcome::Established};
+  // If the other end still has an old connection of these ports, its challenge makes the opener reset that.
+  if (is_bare) return Verdict{Outcome::Established};
   return Verdict{Outcome::Invalid, Reason::TcpBadAck};
 }
 
@@ -94,6 +97,8 @@ void meet(Entry& entry, Direction from, const Segment& segment) {
   End source(entry, from), target(entry, opposite(from));
   unsigned target_shift = 0;
   if ((segment.flags & kSyn) != 0) {
+    if ((segment.flags & kAck) != 0 && !after(segment.ack, target.high) && after(segment.ack, target.low))
+      target.low = segment.ack;  // it took the data in the opener's SYN (RFC 7413)
     const std::uint8_t offered = entry.scale(opposite(from));
     if (offered != Entry::kNoScale && segment.scale != Entry::kNoScale) {
       entry.set_scale(from, segment.scale);
@@ -115,11 +120,16 @@ void meet(Entry& entry, Direction from, const Segment& segment) {
   if (source.high == 1 || at_or_after(high, source.high)) source.high = high;
 }
 
-void advance_states(Entry& entry, Direction from, const Segment& segment) {
+/// @param acknowledges   whether it has an acknowledgement that counts
+void advance_states(Entry& entry, Direction from, const Segment& segment, bool acknowledges) {
   const Direction to = opposite(from);
-  if ((segment.flags & kFin) != 0 && entry.tcp_state(from) < TcpState::Closing)
+  if ((segment.flags & kFin) != 0 && entry.tcp_state(from) < TcpState::Closing) {
     entry.set_tcp_state(from, TcpState::Closing);
-  if ((segment.flags & kAck) != 0) {
+    // Nothing comes after a FIN: what a stranger sent beyond it must not keep its acknowledgement from being
+    // one.
+    entry.seq_low[static_cast<unsigned>(from)] = end_of(segment);
+  }
+  if (acknowledges) {
     if (entry.tcp_state(to) == TcpState::SynSent)
       entry.set_tcp_state(to, TcpState::Established);
     else if (entry.tcp_state(to) == TcpState::Closing &&
@@ -152,7 +162,7 @@ Segment read(const std::uint8_t* bytes, std::uint32_t payload_bytes) {
 void open(Entry& entry, const Segment& segment) {
   End opener(entry, Direction::Original), other(entry, Direction::Reply);
   opener.low = segment.seq + ((segment.flags & kSyn) != 0);
-  opener.high = end_of(segment) + 1;
+  opener.high = end_of(segment);
   opener.window = std::max<std::uint16_t>(segment.window, 1);
   if ((segment.flags & kSyn) != 0) {
     entry.set_scale(Direction::Original, segment.scale);
@@ -193,7 +203,8 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
     if (const auto verdict = judge_answer(entry, from, segment)) return *verdict;
   }
   if (check_sequence && (flags & kRst) != 0 && to_state < TcpState::SynSent &&
-      !is_next(segment.seq, entry.seq_low[static_cast<unsigned>(from)])) [[unlikely]]
+      segment.seq != entry.seq_low[static_cast<unsigned>(from)] &&
+      segment.seq != entry.seq_high[static_cast<unsigned>(from)]) [[unlikely]]
     return {Outcome::Established};  // the opener's answer to a challenge, with the number that this one names
 
   std::optional<Before> before;
@@ -233,7 +244,7 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
       if (!loose || !at_or_after(source.high + kMaxAckWindow, end) ||
           !at_or_after(seq, source.low - kMaxAckWindow)) {
         if (rules.liberal && (flags & kRst) == 0) {
-          advance_states(entry, from, segment);
+          advance_states(entry, from, segment, (flags & kAck) != 0);
           return {opens ? Outcome::New : Outcome::Established};
         }
         if (before) before->restore(entry);
@@ -253,8 +264,13 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
                                                     : segment.window);
   if (after(end, source.low)) source.low = end;
   const std::uint32_t allowed = std::uint32_t{segment.window} << from_shift;
-  if (at_or_after(ack + allowed, target.high)) target.high = ack + std::max(allowed, 1u);
-  advance_states(entry, from, segment);
+  // RFC 5961 section 5: what acknowledges unsent data opens no window, and what acknowledges an end that has
+  // not spoken yet only tells of a connection that we came upon in mid-stream.
+  const bool acks_unsent = check_sequence && !rules.liberal && after(ack, target.low);
+  const bool target_known = to_state >= TcpState::SynSent || picked_up(entry, from, to);
+  if (!acks_unsent && target_known && at_or_after(ack + allowed, target.high))
+    target.high = ack + std::max(allowed, 1u);
+  advance_states(entry, from, segment, (flags & kAck) != 0 && !acks_unsent);
   return {opens ? Outcome::New : Outcome::Established};
 }
 

@@ -95,8 +95,7 @@ inline constexpr std::int32_t kMaxAckWindow = 0xffff + 1500;
   static_assert(std::int64_t{kMaxAckWindow} << Entry::kUnknownScale <= INT32_MAX);
   const std::int32_t room = signed_distance(entry.seq_high[from], end);
   const std::int32_t late = signed_distance(seq, low - (std::uint32_t{entry.max_window[to]} << to_shift));
-  const bool inside =
-      (room >= 0) & (late >= 0) & (ack_lag >= -kMaxAckWindow) & (ack_lag <= kMaxAckWindow << from_shift);
+  const bool inside = (room >= 0) & (late >= 0) & (ack_lag >= 0) & (ack_lag <= kMaxAckWindow << from_shift);
   if (!inside) [[unlikely]]
     return false;
 

@@ -127,6 +127,79 @@ TEST_F(TcpTest, AcknowledgingWhatWasNeverSentIsInvalid) {
   expect_delta({{"lookups", 2}, {"hits", 2}, {"reason.tcp_bad_ack", 1}});
 }
 
+TEST_F(TcpTest, AcknowledgingUnsentDataOpensNoWindow) {
+  handshake();
+  // RFC 5961 section 5: two blind segments, the first of which would make room for the second.
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101 + 60'000, .window = 60'000})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101 + 50'000, .ack = 501, .data = 100})), "+inv+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 1001})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+}
+
+TEST_F(TcpTest, OpenersAckBeforeAnyAnswerTellsNothingOfTheServer) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 0})), "+est+trk");  // of a stranger
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 0x80000000, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 0x80000001, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 0x80000001, .ack = 1001, .data = 900})), "+est+rpl+trk");
+}
+
+TEST_F(TcpTest, BareAckBeforeTheSynAckTellsNothingOfItsSender) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = 7})), "+new+trk");
+  EXPECT_EQ(track(server({.seq = 0x80000000, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101, .scale = 7})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 1001, .data = 900})), "+est+rpl+trk");
+  EXPECT_EQ(only_connection().window_scale[1], 7u);
+}
+
+TEST_F(TcpTest, ConnectionWhoseSynAckWasNotSeen) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 900})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 1401, .data = 900})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+}
+
+TEST_F(TcpTest, DataInTheSyn) {  // RFC 7413
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .data = 50})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 152})), "+inv+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 151})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.flags = "RA", .seq = 151, .ack = 501})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
+}
+
+TEST_F(TcpTest, DataInTheSynThatWasNotTaken) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .data = 50})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 50})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 151})), "+est+rpl+trk");
+  EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+}
+
+TEST_F(TcpTest, ResetOfTheOpenerBeforeAnyAnswerHasToBeExact) {
+  for (const std::uint32_t seq : {99u, 100u, 102u, 5000u}) {
+    EXPECT_EQ(commit(client({.flags = "S", .seq = 100})), "+new+trk");
+    EXPECT_EQ(track(client({.flags = "R", .seq = seq})), "+est+trk") << seq;
+    EXPECT_EQ(tcp_states(), "SYN_SENT/CLOSED") << seq;
+  }
+  EXPECT_EQ(track(client({.flags = "R", .seq = 101})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "TIME_WAIT/TIME_WAIT");
+}
+
+TEST_F(TcpTest, FinEndsWhatIsSent) {
+  handshake();
+  EXPECT_EQ(track(client({.seq = 901, .ack = 501, .data = 50})), "+est+trk");  // of a stranger
+  EXPECT_EQ(track(client({.flags = "FA", .seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "FA", .seq = 501, .ack = 102})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 102, .ack = 502})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/FIN_WAIT_2");
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 5000})), "+new+trk");  // the ports are free
+}
+
 TEST_F(TcpTest, SequenceNumbersWrapAround) {
   EXPECT_EQ(commit(client({.flags = "S", .seq = 0xffffff00})), "+new+trk");
   EXPECT_EQ(track(server({.flags = "SA", .seq = 0xfffffff0, .ack = 0xffffff01})), "+est+rpl+trk");
