@@ -67,7 +67,7 @@ class Switch {
   /// Makes the switch what `desired` says. A port, flow file or bridge that fails harms no other.
   ReconcileReport reconcile(const SwitchConfig& desired);
 
-  void start() { datapath_->start(); }
+  Status start() { return datapath_->start(); }
   void stop() { datapath_->stop(); }
   /// Time passes: flows time out, MAC entries age, statistics reach the rules. At least once a second.
   void run();

@@ -204,7 +204,7 @@ TEST(SwitchThreaded, EverythingChangesUnderTraffic) {
   options.make_port = ports.factory();
   Switch device(clock, std::move(options), config);
   ASSERT_TRUE(device.reconcile(config).ok());
-  device.start();
+  ASSERT_TRUE(device.start());
   port::DummyPort& p1 = *ports.open["p1"];
   port::DummyPort& p2 = *ports.open["p2"];
   auto with_bridge = config;

@@ -163,7 +163,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   });
   impl->sampling.start_periodic(Duration::seconds(Coverage::kSampleSeconds),
                                 [i = impl.get()] { i->coverage->sample(); });
-  impl->device->start();
+  SLUICE_TRY(impl->device->start());
   impl->logger.info("{} {} is forwarding, {} workers, control socket {}", program, kVersion,
                     impl->device->datapath().workers(), socket);
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));

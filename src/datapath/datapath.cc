@@ -12,6 +12,8 @@ namespace {
 
 // Megaflows copied for a dump between two batches.
 constexpr unsigned kDumpSlice = 64;
+/// Megaflows credited between two batches: some ten microseconds.
+constexpr unsigned kPushSlice = 512;
 // Datapath ports are 16-bit numbers in Open vSwitch's datapaths; workers keep an array by number.
 constexpr std::uint32_t kMaxPort = 0xffff;
 
@@ -110,10 +112,16 @@ Result<std::uint32_t> Datapath::add_port(std::unique_ptr<port::Port> port,
   PortSlot& added = *(impl_->ports[chosen] = std::move(slot));
   // The worker that receives from it comes last: all can send to the port before the first packet arrives
   // from it.
+  Status status;
   for (const bool receives : {false, true})
     for (unsigned i = 0; i < impl_->workers.size(); ++i)
       if ((i == added.worker) == receives)
-        impl_->workers[i]->post([&, i] { impl_->workers[i]->attach(added); });
+        impl_->workers[i]->post([&, i] { status = impl_->workers[i]->attach(added); });
+  if (!status) {
+    const std::string name = added.port->name();
+    (void)remove_port(chosen);
+    return fail("datapath port \"" + name + "\": " + status.error().message);
+  }
   return chosen;
 }
 
@@ -146,9 +154,14 @@ const field::NameResolver& Datapath::port_names() const {
   return *impl_;
 }
 
-void Datapath::start() {
-  if (std::exchange(impl_->running, true)) return;
-  for (auto& worker : impl_->workers) worker->start();
+Status Datapath::start() {
+  if (std::exchange(impl_->running, true)) return {};
+  for (auto& worker : impl_->workers)
+    if (auto status = worker->start(); !status) {
+      stop();
+      return status;
+    }
+  return {};
 }
 
 void Datapath::stop() {
@@ -192,7 +205,9 @@ std::size_t Datapath::flush_flows() {
 }
 
 void Datapath::push_stats() {
-  impl_->on_all([](Worker& worker) { worker.push_stats(); });
+  for (auto& worker : impl_->workers)
+    for (std::uint32_t cursor = 0; cursor != Worker::kDumpDone;)
+      worker->post([&] { cursor = worker->push_stats(cursor, kPushSlice); });
 }
 
 void Datapath::revalidate() {

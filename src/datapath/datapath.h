@@ -106,7 +106,8 @@ class Datapath {
   /// Names of ports for odp text both ways; valid as long as the datapath.
   const field::NameResolver& port_names() const;
 
-  void start();
+  /// Starts a thread for each worker. Fails if the machine has no descriptor or thread to spare.
+  Status start();
   void stop();
   bool running() const;
   /// Inline mode: each worker takes at most one batch of every port, then does its share of housekeeping.
@@ -120,7 +121,7 @@ class Datapath {
   void dump_flows(const std::function<void(const FlowSnapshot&)>& visit);
   /// Credits what went through each megaflow and removes all of them. Returns how many there were.
   std::size_t flush_flows();
-  /// Credits every StatsSink with what its megaflow has seen by now.
+  /// Credits every StatsSink with what its megaflow has seen by now, in slices between batches.
   void push_stats();
   /// Translates every megaflow older than the handler's epoch again, now (workers do it by themselves before
   /// use, and in the background), and credits statistics.

@@ -1,26 +1,13 @@
 // A port as the workers see it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "port/port.h"
 
 namespace sluice::datapath {
-
-/// A lock held for the microsecond that sending a batch takes.
-class SpinLock {
- public:
-  void lock() {
-    while (locked_.exchange(true, std::memory_order_acquire))
-      while (locked_.load(std::memory_order_relaxed)) __builtin_ia32_pause();
-  }
-  void unlock() { locked_.store(false, std::memory_order_release); }
-
- private:
-  std::atomic<bool> locked_{false};
-};
 
 /// Owned by the Datapath. Only `worker` receives from the port; all workers send to it, under the lock when
 /// there are several (`shared`).
@@ -29,7 +16,7 @@ struct alignas(64) PortSlot {
   unsigned worker;
   bool shared;
   std::unique_ptr<port::Port> port;
-  SpinLock send_lock;
+  std::mutex send_lock;  ///< held across the system call that sends: who must wait, sleeps
 };
 
 /// Holds the slot's lock if it needs one.

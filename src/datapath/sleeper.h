@@ -3,25 +3,30 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace sluice::datapath {
 
 class Sleeper {
  public:
-  Sleeper();
+  Sleeper() = default;
   ~Sleeper();
   Sleeper(const Sleeper&) = delete;
   Sleeper& operator=(const Sleeper&) = delete;
 
-  void watch(int fd);
+  /// Before anything else. Fails when the process may have no more descriptors.
+  Status open();
+
+  Status watch(int fd);
   void forget(int fd);
-  /// Returns when a watched descriptor is readable, after wake(), or after the time.
+  /// Returns when a watched descriptor is readable, after wake(), or after the time. A descriptor that is
+  /// only in error (its device has gone) is no reason to return at once: it would be one for ever.
   void sleep(Duration at_most);
   /// Any thread.
   void wake();
 
  private:
-  int epoll_, event_;
+  int epoll_ = -1, event_ = -1;
 };
 
 }  // namespace sluice::datapath

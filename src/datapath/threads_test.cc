@@ -76,7 +76,7 @@ void stateful(const flow::FlowKey& key, UpcallResult& result) {
 
 TEST(DatapathThreads, SleepsWhenIdleAndWakesForAPacket) {
   ThreadedRig rig(1, stateful);
-  rig.datapath.start();
+  ASSERT_TRUE(rig.datapath.start());
   for (std::uint16_t i = 1; i <= 5; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     ASSERT_TRUE(rig.dummies[0]->inject(frame(i)));
@@ -88,7 +88,7 @@ TEST(DatapathThreads, SleepsWhenIdleAndWakesForAPacket) {
 
 TEST(DatapathThreads, ControlPlaneWorksWhilePacketsFlow) {
   ThreadedRig rig(2, stateful);
-  rig.datapath.start();
+  ASSERT_TRUE(rig.datapath.start());
   ASSERT_TRUE(rig.datapath.running());
 
   std::atomic<bool> enough{false};
@@ -134,7 +134,7 @@ TEST(DatapathThreads, ControlPlaneWorksWhilePacketsFlow) {
 TEST(DatapathThreads, StopsAndStartsAgain) {
   ThreadedRig rig(2, stateful);
   for (int i = 1; i <= 3; ++i) {
-    rig.datapath.start();
+    ASSERT_TRUE(rig.datapath.start());
     ASSERT_TRUE(rig.dummies[0]->inject(frame(7)));
     ASSERT_TRUE(eventually([&] { return rig.received() == static_cast<std::uint64_t>(i); }));
     rig.datapath.stop();

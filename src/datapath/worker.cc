@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <system_error>
 #include <utility>
 
 #include "base/rcu.h"
@@ -387,9 +388,11 @@ std::size_t Worker::flush() {
   return n;
 }
 
-void Worker::push_stats() {
-  for (std::uint32_t i = 0; i < megaflows_.slots(); ++i)
-    if (Megaflow* const megaflow = megaflows_.at(i)) megaflow->credit();
+std::uint32_t Worker::push_stats(std::uint32_t cursor, unsigned max) {
+  const std::uint32_t end = std::min(megaflows_.slots(), cursor + max);
+  for (; cursor < end; ++cursor)
+    if (Megaflow* const megaflow = megaflows_.at(cursor)) megaflow->credit();
+  return cursor < megaflows_.slots() ? cursor : kDumpDone;
 }
 
 void Worker::revalidate_all() {
@@ -426,19 +429,24 @@ void Worker::set_handler(UpcallHandler* handler) {
   engine_.set_handler(handler);
 }
 
-void Worker::attach(PortSlot& slot) {
+Status Worker::attach(PortSlot& slot) {
   if (ports_.size() <= slot.number) ports_.resize(slot.number + 1);
   ports_[slot.number].slot = &slot;
-  if (slot.worker != index_) return;
+  if (slot.worker != index_) return {};
+  if (thread_.joinable()) SLUICE_TRY(watch(slot));
   receive_.push_back(&slot);
-  if (slot.port->receive_fd() >= 0) sleeper_.watch(slot.port->receive_fd());
+  return {};
+}
+
+Status Worker::watch(const PortSlot& slot) {
+  return slot.port->receive_fd() >= 0 ? sleeper_.watch(slot.port->receive_fd()) : Status{};
 }
 
 void Worker::detach(PortSlot& slot) {
   ports_[slot.number].slot = nullptr;
   if (slot.worker != index_) return;
   std::erase(receive_, &slot);
-  if (slot.port->receive_fd() >= 0) sleeper_.forget(slot.port->receive_fd());
+  if (thread_.joinable() && slot.port->receive_fd() >= 0) sleeper_.forget(slot.port->receive_fd());
 }
 
 unsigned Worker::round() {
@@ -459,9 +467,16 @@ unsigned Worker::round() {
   return received;
 }
 
-void Worker::start() {
+Status Worker::start() {
+  SLUICE_TRY(sleeper_.open());
+  for (const PortSlot* slot : receive_) SLUICE_TRY(watch(*slot));
   stopping_.store(false, std::memory_order_relaxed);
-  thread_ = std::thread([this] { run(); });
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& error) {
+    return fail(std::string("cannot start a worker thread: ") + error.what());
+  }
+  return {};
 }
 
 void Worker::stop() {
@@ -469,6 +484,8 @@ void Worker::stop() {
   stopping_.store(true, std::memory_order_relaxed);
   sleeper_.wake();
   thread_.join();
+  for (const PortSlot* slot : receive_)
+    if (slot->port->receive_fd() >= 0) sleeper_.forget(slot->port->receive_fd());
 }
 
 void Worker::post(const std::function<void()>& work) {

@@ -39,7 +39,8 @@ class Worker final : private EngineHost {
   Worker(unsigned index, const DatapathOptions& options, const Clock& clock, conntrack::Tracker& tracker);
   ~Worker();
 
-  void start();
+  /// Fails if the machine has no descriptor or thread to spare.
+  Status start();
   void stop();
 
   /// Has `work` done between two batches and waits for it; does it here if the worker is not running.
@@ -51,7 +52,8 @@ class Worker final : private EngineHost {
   unsigned round();
 
   void set_handler(UpcallHandler* handler);
-  void attach(PortSlot& slot);
+  /// Fails if its packets cannot be waited for.
+  Status attach(PortSlot& slot);
   void detach(PortSlot& slot);
   Status inject(const Injection& injection);
 
@@ -60,7 +62,8 @@ class Worker final : private EngineHost {
   static constexpr std::uint32_t kDumpDone = 0xffffffff;
   std::uint32_t dump(std::uint32_t cursor, unsigned max, std::vector<FlowSnapshot>& out);
   std::size_t flush();
-  void push_stats();
+  /// Credits the megaflows in at most `max` slots, with the same cursor.
+  std::uint32_t push_stats(std::uint32_t cursor, unsigned max);
   void revalidate_all();
   std::uint32_t packets_in_use() const { return pool_.in_use(); }
 
@@ -93,6 +96,7 @@ class Worker final : private EngineHost {
   void publish_table();
 
   void run();
+  Status watch(const PortSlot& slot);
   Duration may_sleep() const;
 
   struct View {

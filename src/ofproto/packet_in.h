@@ -32,6 +32,9 @@ class PacketInQueue {
   /// Packets that may wait: a burst of a few milliseconds at the rate that a controller can answer.
   static constexpr std::size_t kMaxWaiting = 1000;
 
+  /// Counts a packet that does not fit and returns true: nobody need make a copy of it. What is not refused
+  /// here still may be by push().
+  bool refuse();
   /// False if the queue was full.
   bool push(PacketIn packet_in);
   /// All that wait, oldest first.
@@ -46,6 +49,7 @@ class PacketInQueue {
  private:
   mutable std::mutex mutex_;
   std::vector<PacketIn> waiting_;  ///< guarded by mutex_
+  std::atomic<bool> full_{false};
   std::atomic<std::uint64_t> queued_{0}, dropped_{0};
 };
 

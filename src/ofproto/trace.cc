@@ -99,8 +99,7 @@ bool same_headers(const FlowKey& a, const FlowKey& b) {
 /// Reasons that come from what a composed segment can't have: sequence numbers and a reasonable history.
 bool is_sequence_matter(Reason reason) {
   return reason == Reason::TcpOutOfWindow || reason == Reason::TcpBadAck ||
-         reason == Reason::TcpRstOutOfWindow ||
-         reason == Reason::TcpBadFlags;
+         reason == Reason::TcpRstOutOfWindow || reason == Reason::TcpBadFlags;
 }
 
 /// Asks the tracker on behalf of a trace.

@@ -136,7 +136,7 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
 void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
                         const dp_action::Userspace& action) {
   const Place from = place(key.in_port.host());
-  if (!from.bridge || action.dont_send) return;
+  if (!from.bridge || action.dont_send || packet_ins_.refuse()) return;
   PacketIn message;
   message.bridge = from.bridge;
   message.key = key;

@@ -1,5 +1,7 @@
 #include "pipeline/frozen_state.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 
 namespace sluice::pipeline {
@@ -51,27 +53,42 @@ FrozenRef FrozenStore::find(std::uint32_t id) const {
 }
 
 void FrozenStore::sweep(Instant now) {
-  for (HashShard& shard : by_hash_) {
-    const std::lock_guard lock(shard.mutex);
-    for (auto it = shard.states.begin(); it != shard.states.end();) {
-      FrozenState* state = it->second;
-      IdShard& ids = by_id_[state->id() % kShards];
-      const std::lock_guard id_lock(ids.mutex);
-      // One reference is the store's own; under both locks none is added to it.
-      if (state->references_.load(std::memory_order_acquire) != 1) {
-        state->idle_since_ = Instant{-1};
-      } else if (state->idle_since_.ns < 0) {
-        state->idle_since_ = now;
-      } else if (now - state->idle_since_ >= kLinger) {
-        ids.states.erase(state->id());
-        it = shard.states.erase(it);
-        state->unref();
-        size_.fetch_sub(1, std::memory_order_relaxed);
-        continue;
-      }
-      ++it;
-    }
+  for (HashShard& shard : by_hash_)
+    for (std::size_t bucket = 0; bucket != kNoBucket;) bucket = sweep_slice(shard, bucket, now);
+}
+
+/// A worker that interns a state waits for a slice at most. States that a rehash moves between two slices are
+/// seen by the next sweep.
+std::size_t FrozenStore::sweep_slice(HashShard& shard, std::size_t bucket, Instant now) {
+  const std::lock_guard lock(shard.mutex);
+  std::vector<FrozenState*> forgotten;
+  const std::size_t buckets = shard.states.bucket_count();
+  const std::size_t end = std::min(buckets, bucket + kSliceBuckets);
+  for (; bucket < end; ++bucket)
+    for (auto it = shard.states.cbegin(bucket); it != shard.states.cend(bucket); ++it)
+      if (is_forgotten(*it->second, now)) forgotten.push_back(it->second);
+  for (FrozenState* state : forgotten) {
+    const auto [first, last] = shard.states.equal_range(state->data.hash(secret_));
+    shard.states.erase(std::find_if(first, last, [&](const auto& row) { return row.second == state; }));
+    state->unref();
+    size_.fetch_sub(1, std::memory_order_relaxed);
   }
+  return bucket < buckets ? bucket : kNoBucket;
+}
+
+/// Under the lock of its hash shard: takes the state out of its id's if its time is over.
+bool FrozenStore::is_forgotten(FrozenState& state, Instant now) {
+  IdShard& ids = by_id_[state.id() % kShards];
+  const std::lock_guard lock(ids.mutex);
+  // One reference is the store's own; under both locks none is added to it.
+  if (state.references_.load(std::memory_order_acquire) != 1) {
+    state.idle_since_ = Instant{-1};
+    return false;
+  }
+  if (state.idle_since_.ns < 0) state.idle_since_ = now;
+  if (now - state.idle_since_ < kLinger) return false;
+  ids.states.erase(state.id());
+  return true;
 }
 
 }  // namespace sluice::pipeline

@@ -95,6 +95,12 @@ class FrozenStore {
     std::unordered_map<std::uint32_t, FrozenState*> states;
   };
 
+  static constexpr std::size_t kNoBucket = ~std::size_t{0};
+  /// Buckets looked at under one lock: some microseconds.
+  static constexpr std::size_t kSliceBuckets = 128;
+  std::size_t sweep_slice(HashShard& shard, std::size_t bucket, Instant now);
+  bool is_forgotten(FrozenState& state, Instant now);
+
   std::uint64_t secret_;
   std::array<HashShard, kShards> by_hash_;
   mutable std::array<IdShard, kShards> by_id_;

@@ -47,10 +47,11 @@ class SpillMemory {
   SpillMemory()
       : base_(
             static_cast<std::uint8_t*>(mmap(nullptr, std::size_t{kBatch} * kMaxFrame, PROT_READ | PROT_WRITE,
-                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
-    SLUICE_CHECK(base_ != MAP_FAILED);
+                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {}
+  ~SpillMemory() {
+    if (made()) munmap(base_, std::size_t{kBatch} * kMaxFrame);
   }
-  ~SpillMemory() { munmap(base_, std::size_t{kBatch} * kMaxFrame); }
+  bool made() const { return base_ != MAP_FAILED; }
   SpillMemory(const SpillMemory&) = delete;
   SpillMemory& operator=(const SpillMemory&) = delete;
   std::uint8_t* slot(unsigned i) const { return base_ + std::size_t{i} * kMaxFrame; }
@@ -223,6 +224,8 @@ Result<std::unique_ptr<AfPacketPort>> AfPacketPort::open(const std::string& inte
     return fail("cannot open interface " + interface + ": no packet socket (" + errno_text() +
                 "); it takes root or CAP_NET_RAW");
   auto impl = std::make_unique<Impl>(socket, interface);
+  if (!impl->spill.made())
+    return fail("cannot open interface " + interface + ": no memory for long frames (" + errno_text() + ")");
   const auto index = impl->netdev.index();
   if (!index) return fail("cannot open interface " + interface + ": no such device");
   ifreq request{};
