@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -99,6 +100,19 @@ class TagIndex {
    private:
     friend class TagIndex;
     Bucket& bucket_;
+  };
+
+  /// The HomeLocks of two hashes, taken in one order by everyone; one lock where they have the same home.
+  class TwoHomeLocks {
+   public:
+    TwoHomeLocks(TagIndex& index, std::uint64_t a, std::uint64_t b)
+        : first_(index, index.home(a) < index.home(b) ? a : b) {
+      if (index.home(a) != index.home(b)) second_.emplace(index, index.home(a) < index.home(b) ? b : a);
+    }
+
+   private:
+    HomeLock first_;
+    std::optional<HomeLock> second_;
   };
 
   /// False if the kMaxProbe buckets from home on are full. The caller holds the HomeLock if duplicates

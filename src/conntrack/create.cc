@@ -12,15 +12,20 @@ namespace sluice::conntrack {
       [[unlikely]]
     return invalidate(packet, reason);
   if (!request_.commit) return describe_new(packet, probe);
+  if (wants_translation()) return absent_translated(packet, probe);
   Found found;
   {
     const TagIndex::HomeLock home(t_.index, probe.hash);
-    if (!find(probe, found)) return create(packet, probe);
+    if (!find(probe, found)) {
+      if (is_reply_taken(probe)) [[unlikely]]
+        return refuse(packet, Reason::TupleTaken);
+      return create(packet, probe, nullptr);
+    }
   }
   return meet_late(packet, probe, found);  // another worker was faster
 }
 
-bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe) {
+bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::Offer* offer) {
   const Admission admission = t_.admit(request_.zone);
   if (admission.reason != Reason::None) [[unlikely]]
     return refuse(packet, admission.reason);
@@ -33,7 +38,10 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe) {
   Entry& entry = t_.slab[name];
   entry.lock();
   begin(entry, packet, probe, admission.zone_generation);
-  if (!t_.index.insert(probe.hash, name)) [[unlikely]] {
+  bool inserted = t_.index.insert(probe.hash, name);
+  if (inserted && offer != nullptr) inserted = bind(entry, name, *offer);
+  if (!inserted) [[unlikely]] {
+    t_.index.erase(probe.hash, name);
     entry.set_flag(Entry::kLive, false);
     entry.unlock();
     t_.slab.release(name, hint);
@@ -58,18 +66,20 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe) {
     entry.unlock();
     return describe_new(packet, probe);
   }
-  const bool expired = ticks_left(entry, timeouts_, coarse_now_) <= 0;
-  t_.discharge(entry, found.name,
-               t_.is_flushed(entry) ? End::Flushed
-               : expired            ? End::Expired
-                                    : End::Replaced,
-               notes_);
+  const End why = end_of(entry);
+  if (wants_translation() || entry.translated()) {  // it lies elsewhere in the index
+    t_.retire(entry, found.name, why, notes_);
+    entry.unlock();
+    return absent(packet, probe);
+  }
+  t_.discharge(entry, found.name, why, notes_);
   const Admission admission = t_.admit(request_.zone);
   if (admission.reason != Reason::None) {
     t_.remove(entry, found.name);
     entry.unlock();
     return refuse(packet, admission.reason);
   }
+  t_.port_lanes.forget(entry, t_.secret);
   begin(entry, packet, probe, admission.zone_generation);
   finish_creation(packet, {&entry, found.name, Direction::Original});
   return true;
@@ -88,11 +98,11 @@ void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe&
   entry.scales = 0;
   auto* const bytes = reinterpret_cast<std::uint8_t*>(&entry);
   std::memset(bytes + offsetof(Entry, seq_low), 0, offsetof(Entry, ipv6) - offsetof(Entry, seq_low));
-  std::memset(bytes + offsetof(Entry, nat_address), 0, sizeof(Entry) - offsetof(Entry, nat_address));
+  std::memset(bytes + offsetof(Entry, reply_src), 0, sizeof(Entry) - offsetof(Entry, reply_src));
   if (probe.is_ipv6()) std::memcpy(entry.ipv6, probe.ipv6, 32);
   entry.next_generation();
-  entry.id_helper =
-      t_.next_id.fetch_add(1, std::memory_order_relaxed) << 8 | static_cast<std::uint8_t>(request_.helper);
+  entry.id_and_bytes = t_.next_id.fetch_add(1, std::memory_order_relaxed) << 16;
+  entry.set_helper(static_cast<std::uint8_t>(request_.helper));
   entry.start_parent = static_cast<std::uint64_t>(now_.ns) & ~std::uint64_t{0xffff};
   entry.cookie = request_.cookie;
   entry.flags = probe.key.kind;
@@ -103,8 +113,16 @@ void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe&
 void Tracker::Impl::Pass::finish_creation(Packet& packet, const Found& found) {
   notes_.created(*found.entry, found.name);
   commit(found);
-  describe(packet.meta.ct, found, ct_state::kNew | ct_state::kTracked, false);
+  unsigned state = ct_state::kNew | ct_state::kTracked;
+  if (request_.nat && found.entry->translated())
+    state |= translate(packet, *found.entry, Direction::Original, false);
+  describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), false);
   found.entry->unlock();
+}
+
+End Tracker::Impl::Pass::end_of(const Entry& entry) const {
+  if (t_.is_flushed(entry)) return End::Flushed;
+  return ticks_left(entry, timeouts_, coarse_now_) <= 0 ? End::Expired : End::Replaced;
 }
 
 bool Tracker::Impl::Pass::refuse(const Packet& packet, Reason reason) {

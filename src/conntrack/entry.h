@@ -1,11 +1,12 @@
 // Entry: a connection as it lies in the slab. 192 bytes, no pointer inside; named by index and generation.
 //
-//   line 0  what every packet touches: key, state and windows, last-seen time, mark, counters not yet carried
-//   over line 1  IPv6 addresses, label, the address that NAT put in line 2  id, times, cookie, the 64-bit
-//   counters, NAT's ports, parent
+//   line 0  what every packet touches: key, state and windows, last-seen time, mark, lower counter halves
+//   line 1  IPv6 addresses, or the reply tuple of a translated IPv4 connection; label
+//   line 2  id, times, cookie, upper counter halves, parent, the rest of a translated IPv6 reply tuple
 //
-// An established IPv4 packet reads and writes line 0 alone; IPv6 also reads line 1, and so does a connection
-// with a label. Packet and byte counts grow in line 0 and are carried into line 2 when they near their width.
+// An established IPv4 packet reads and writes line 0 alone; IPv6 also reads line 1, and so do a connection
+// with a label and a translated one; only a translated IPv6 connection reads line 2 too. Packet and byte
+// counts grow in line 0 and are carried into line 2 when they overflow.
 //
 // Every other member is guarded by the entry's lock, the lowest bit of `lock_generation`: held for some ten
 // nanoseconds by the worker whose packet it is, by a dump or by expiry. Memory of a freed entry stays valid,
@@ -30,16 +31,15 @@
 namespace sluice::conntrack {
 
 struct alignas(64) Entry {
-  static constexpr std::uint32_t kLayoutVersion = 2;
+  static constexpr std::uint32_t kLayoutVersion = 3;
 
   /// Bits of `flags`.
-  static constexpr std::uint8_t kLive = 0x02,  ///< in the index
-      kIpv6 = 0x04,                            //
-      kSeenReply = 0x08,                       //
-      kHasLabel = 0x10,                        ///< the label in line 1 is not zero
-      kSourceNat = 0x20,                       ///< the reply tuple differs in nat_address / nat_ports
-      kDestinationNat = 0x40,                  //
-      kExpected = 0x80;                        ///< a helper's child: keeps +rel
+  static constexpr std::uint8_t kLive = 0x02,     ///< in the index
+      kIpv6 = 0x04,                               //
+      kSeenReply = 0x08,                          //
+      kHasLabel = 0x10,                           ///< the label in line 1 is not zero
+      kSourceNat = 0x20, kDestinationNat = 0x40,  ///< what was asked for; either: translated() holds
+      kExpected = 0x80;                           ///< a helper's child: keeps +rel
   static constexpr std::uint8_t kKindMask = kLive | kIpv6;  ///< what Key::kind tells of them
   /// Values of a nibble of `scales` beside the shift 0..13. 14 at both ends stands for connections picked up
   /// in mid-stream, too: any shift up to 14 is believed.
@@ -68,18 +68,33 @@ struct alignas(64) Entry {
   std::uint32_t fresh_bytes[2];
 
   // Line 1.
-  std::uint8_t ipv6[32];  ///< original source, destination
-  be128 nat_address;      ///< what the translated side of the reply tuple is
+  union {
+    std::uint8_t ipv6[32];  ///< IPv6: original source, destination
+    struct {
+      std::uint32_t src, dst, ports;
+    } reply_ipv4;  ///< IPv4, translated: the reply tuple
+  };
+  be128 reply_src;  ///< IPv6, translated: of the reply tuple
   be128 label;
 
   // Line 2.
-  std::uint64_t id_helper;  ///< id in the upper 56 bits, the helper's port in the lower 8
+  be128 reply_dst;             ///< IPv6, translated: of the reply tuple
+  std::uint64_t id_and_bytes;  ///< id in the upper 48 bits, port_lanes, the helper's port in the lower 8
   std::uint64_t
       start_parent;  ///< start time / 2^16 ns in the upper 48 bits, low bits of the parent's generation
   std::uint64_t cookie;
-  std::uint64_t packets[2], bytes[2];
-  std::uint32_t nat_ports;
-  std::uint32_t parent;  ///< index + 1, 0 = none
+  std::uint32_t packets_high[2], bytes_high[2];  ///< above fresh_packets' 16 bits and fresh_bytes' 32
+  std::uint32_t reply_ipv6_ports;                ///< IPv6, translated: of the reply tuple
+  std::uint32_t parent;                          ///< index + 1, 0 = none
+
+  /// The reply tuple is not the original one reversed: it is stored, and has a name of its own in the index.
+  bool translated() const { return has(kSourceNat | kDestinationNat); }
+  std::uint64_t id() const { return id_and_bytes >> 16; }
+  std::uint8_t helper() const { return static_cast<std::uint8_t>(id_and_bytes); }
+  void set_helper(std::uint8_t port) { id_and_bytes = (id_and_bytes & ~std::uint64_t{0xff}) | port; }
+  /// Where nat::PortLanes knows of this connection: bits of nat::Lane.
+  std::uint8_t port_lanes() const { return static_cast<std::uint8_t>(id_and_bytes >> 8); }
+  void add_port_lane(std::uint8_t lane) { id_and_bytes |= std::uint64_t{lane} << 8; }
 
   std::uint8_t state(Direction d) const { return nibble(states, d); }
   void set_state(Direction d, std::uint8_t value) { set_nibble(states, d, value); }
@@ -101,6 +116,13 @@ struct alignas(64) Entry {
     key.kind &= kKindMask;
     return key;
   }
+  /// As key(), but unlike any packet's if the connection is translated.
+  Key untranslated_key() const {
+    Key key;
+    std::memcpy(&key, reinterpret_cast<const std::uint8_t*>(this) + offsetof(Entry, src), sizeof key);
+    key.kind &= kKindMask | kSourceNat | kDestinationNat;
+    return key;
+  }
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
   void set_flag(std::uint8_t flag, bool on) {
     flags = static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag);
@@ -110,20 +132,20 @@ struct alignas(64) Entry {
 
   void count(Direction d, std::uint32_t n_bytes) {
     const auto i = static_cast<unsigned>(d);
-    ++fresh_packets[i];
+    const std::uint16_t n_packets = ++fresh_packets[i];
     fresh_bytes[i] += n_bytes;
-    if (fresh_packets[i] == 0xffff || fresh_bytes[i] >= 0x80000000) [[unlikely]] {
-      packets[i] += fresh_packets[i];
-      bytes[i] += fresh_bytes[i];
-      fresh_packets[i] = 0;
-      fresh_bytes[i] = 0;
+    if (n_packets == 0 || fresh_bytes[i] < n_bytes) [[unlikely]] {
+      packets_high[i] += n_packets == 0;
+      bytes_high[i] += fresh_bytes[i] < n_bytes;
     }
   }
   std::uint64_t total_packets(Direction d) const {
-    return packets[static_cast<unsigned>(d)] + fresh_packets[static_cast<unsigned>(d)];
+    const auto i = static_cast<unsigned>(d);
+    return std::uint64_t{packets_high[i]} << 16 | fresh_packets[i];
   }
   std::uint64_t total_bytes(Direction d) const {
-    return bytes[static_cast<unsigned>(d)] + fresh_bytes[static_cast<unsigned>(d)];
+    const auto i = static_cast<unsigned>(d);
+    return std::uint64_t{bytes_high[i]} << 32 | fresh_bytes[i];
   }
 
   /// A copy to look at; this entry is locked.
@@ -159,7 +181,7 @@ struct alignas(64) Entry {
     std::atomic_ref<std::uint32_t>(lock_generation).store(value, order);
   }
 };
-static_assert(sizeof(Entry) == 192 && offsetof(Entry, ipv6) == 64 && offsetof(Entry, id_helper) == 128);
+static_assert(sizeof(Entry) == 192 && offsetof(Entry, ipv6) == 64 && offsetof(Entry, reply_dst) == 128);
 static_assert(offsetof(Entry, zone) - offsetof(Entry, src) == offsetof(Key, zone));
 static_assert(Key::kIpv4 == Entry::kLive && Key::kIpv6 == (Entry::kLive | Entry::kIpv6));
 

@@ -32,14 +32,18 @@ inline bool ipv6_matches(const Entry& entry, const Probe& probe, bool forward, b
          std::memcmp(entry.ipv6 + 16, probe.ipv6, 16) == 0;
 }
 
-/// Whether the locked entry is the connection of the probe's packet, and which way the packet runs in it.
+/// The same as matches() for an entry whose reply tuple is its own.
+bool matches_translated(const Entry& entry, const Probe& probe, Direction& direction);
+
+/// Whether the locked entry is the connection of the probe's packet, and which way the packet runs in it. For
+/// an ICMP error: which way the quoted packet ran.
 [[gnu::always_inline]] inline bool matches(const Entry& entry, const Probe& probe, Direction& direction) {
   // No branch on the direction: it is as random as traffic.
-  const Key::Words mine = entry.key().words(), its = probe.key.words();
+  const Key::Words mine = entry.untranslated_key().words(), its = probe.key.words();
   const std::uint64_t rest_back = (its.rest & ~std::uint64_t{0xffffffff}) | probe.reverse_ports;
   const bool forward = ((mine.addresses ^ its.addresses) | (mine.rest ^ its.rest)) == 0;
   const bool backward = ((mine.addresses ^ std::rotl(its.addresses, 32)) | (mine.rest ^ rest_back)) == 0;
-  if (!(forward | backward)) return false;
+  if (!(forward | backward)) return entry.translated() && matches_translated(entry, probe, direction);
   direction = static_cast<Direction>(!forward);
   return !probe.is_ipv6() || ipv6_matches(entry, probe, forward, backward, direction);
 }

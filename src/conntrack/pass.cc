@@ -13,6 +13,7 @@
 #include <array>
 #include <cstring>
 
+#include "conntrack/nat/translate.h"
 #include "conntrack/proto/advance.h"
 
 namespace sluice::conntrack {
@@ -53,7 +54,7 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
   if (work.candidate >= t_.slab.capacity()) return;
   const Entry& entry = t_.slab[work.candidate];
   __builtin_prefetch(&entry, 1, 3);
-  if (work.probe.is_ipv6()) __builtin_prefetch(entry.ipv6, 0, 3);
+  if (work.probe.is_ipv6() || request_.nat) __builtin_prefetch(entry.ipv6, 0, 3);
 }
 
 [[gnu::always_inline]] inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name,
@@ -71,10 +72,6 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
 
 [[gnu::noinline]] bool Tracker::Impl::Pass::find(const Probe& probe, Found& found) {
   return t_.index.find(probe.hash, [&](std::uint32_t name) { return is_it(probe, name, found); }) != kNone;
-}
-
-inline bool Tracker::Impl::Pass::is_current(const Entry& entry) const {
-  return !t_.is_flushed(entry) && ticks_left(entry, timeouts_, coarse_now_) > 0;
 }
 
 [[gnu::always_inline]] inline bool Tracker::Impl::Pass::meet(Packet& packet, const Probe& probe,
@@ -103,7 +100,10 @@ inline bool Tracker::Impl::Pass::is_current(const Entry& entry) const {
   if (static_cast<unsigned>(reply) > (entry.flags >> 3 & 1u)) [[unlikely]]
     entry.set_flag(Entry::kSeenReply, true);
   if (request_.commit) commit(found);
-  describe(packet.meta.ct, found, state_of(verdict.outcome, found.direction), reply);
+  unsigned state = state_of(verdict.outcome, found.direction);
+  if (request_.nat && entry.translated()) [[unlikely]]
+    state |= translate(packet, entry, found.direction, false);
+  describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), reply);
   entry.unlock();
   return true;
 }
@@ -151,8 +151,10 @@ void Tracker::Impl::Pass::run(packet::PacketBatch& batch, packet::PacketBatch& d
 [[gnu::noinline]] bool Tracker::Impl::Pass::relate(Packet& packet, const Found& found) {
   // It travels against the packet that it quotes.
   const bool reply = found.direction == Direction::Original;
-  const unsigned state = ct_state::kTracked | ct_state::kRelated | (reply ? ct_state::kReply : 0u);
+  unsigned state = ct_state::kTracked | ct_state::kRelated | (reply ? ct_state::kReply : 0u);
   if (request_.commit) commit(found);
+  if (request_.nat && found.entry->translated())
+    state |= translate(packet, *found.entry, opposite(found.direction), true);
   describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), reply);
   found.entry->unlock();
   return true;
@@ -176,9 +178,29 @@ std::optional<bool> Tracker::Impl::Pass::revisit(Packet& packet) {
     return std::nullopt;
   }
   if (request_.commit) commit(found);
-  describe(meta, found, static_cast<std::uint8_t>(meta.state), meta.reply);
+  unsigned state = meta.state;
+  if (request_.nat && entry.translated() && (state & (ct_state::kSourceNat | ct_state::kDestinationNat)) == 0)
+    state |= translate(packet, entry, found.direction, related);
+  describe(meta, found, static_cast<std::uint8_t>(state), meta.reply);
   entry.unlock();
   return true;
+}
+
+[[gnu::noinline]] unsigned Tracker::Impl::Pass::translate(Packet& packet, const Entry& entry,
+                                                          Direction direction, bool related) const {
+  const nat::TupleKey before =
+      direction == Direction::Original ? nat::original_of(entry) : nat::reply_of(entry, t_.secret);
+  const nat::TupleKey after = nat::outcome(entry, direction, t_.secret);
+  if (related)
+    nat::translate_error(packet, after, before.address(nat::Side::Source) != after.address(nat::Side::Source),
+                         before.address(nat::Side::Destination) != after.address(nat::Side::Destination));
+  else
+    nat::translate(packet, after);
+  // What is a source on the way out is a destination on the way back.
+  const bool forth = direction == Direction::Original;
+  return (entry.has(Entry::kSourceNat) ? (forth ? ct_state::kSourceNat : ct_state::kDestinationNat) : 0u) |
+         (entry.has(Entry::kDestinationNat) ? (forth ? ct_state::kDestinationNat : ct_state::kSourceNat)
+                                            : 0u);
 }
 
 [[gnu::noinline]] void Tracker::Impl::Pass::commit(const Found& found) {

@@ -1,10 +1,11 @@
 // Pass: one call of Tracker::process. pass.cc is the way of a packet whose connection is known, create.cc
-// that of one that opens a connection. On the worker's stack.
+// that of one that opens a connection, create_translated.cc with NAT. On the worker's stack.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
+#include "conntrack/nat/search.h"
 #include "conntrack/proto/outcome.h"
 #include "conntrack/tracker_impl.h"
 
@@ -59,7 +60,9 @@ class Tracker::Impl::Pass {
   bool is_it(const Probe& probe, std::uint32_t name, Found& found);
   /// Looks for the entry that the probe names; it is then locked.
   bool find(const Probe& probe, Found& found);
-  bool is_current(const Entry& entry) const;
+  bool is_current(const Entry& entry) const {
+    return !t_.is_flushed(entry) && ticks_left(entry, timeouts_, coarse_now_) > 0;
+  }
   /// The packet's tuple is known to the table. Unlocks the entry.
   bool meet(Packet& packet, const Probe& probe, const Found& found);
   bool meet_late(Packet& packet, const Probe& probe, const Found& found);
@@ -73,22 +76,41 @@ class Tracker::Impl::Pass {
   void commit(const Found& found);
   void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply) const;
   bool describe_new(Packet& packet, const Probe& probe) const;
+  /// ct(nat) of a packet that runs in this direction of the locked connection, or (related) of an ICMP error
+  /// that does.
+  /// @return +snat or +dnat.
+  unsigned translate(Packet& packet, const Entry& entry, Direction direction, bool related) const;
   bool invalidate(Packet& packet, Reason reason);
 
   // create.cc
 
   /// The packet's tuple is not in the table.
   bool absent(Packet& packet, const Probe& probe);
-  /// A new entry. The HomeLock is held.
-  bool create(Packet& packet, const Probe& probe);
+  /// A new entry. The HomeLock is held, with NAT also that of the reply tuple.
+  bool create(Packet& packet, const Probe& probe, const nat::Offer* offer);
   /// The packet opens a connection whose tuple a dead, closed or (force) opposite one has: commit puts the
   /// new one in its place. Unlocks the entry.
   bool renew(Packet& packet, const Probe& probe, const Found& found);
   /// Makes the locked entry the connection that this packet opens.
   void begin(Entry& entry, const Packet& packet, const Probe& probe, std::uint16_t zone_generation);
   void finish_creation(Packet& packet, const Found& found);
+  /// Why a locked entry ends whose tuple another connection gets.
+  End end_of(const Entry& entry) const;
   bool refuse(const Packet& packet, Reason reason);
   Instant due(const Entry& entry) const;
+
+  // create_translated.cc
+
+  bool wants_translation() const { return request_.nat && request_.nat_range.kind != NatRange::Kind::None; }
+  /// absent() for ct(commit,nat(src…)) and ct(commit,nat(dst…)).
+  bool absent_translated(Packet& packet, const Probe& probe);
+  /// Whether a current connection has the tuple on offer. One that is over makes way.
+  bool is_taken(const nat::Offer& offer, std::uint64_t hash);
+  /// The same for the reply tuple of a connection without NAT; only a translated one can have it.
+  bool is_reply_taken(const Probe& probe);
+  /// Gives the new entry the reply tuple on offer; false if the index has no room for it.
+  bool bind(Entry& entry, std::uint32_t name, const nat::Offer& offer);
+  void record_port(Entry& entry, const nat::Offer& offer, bool reply) const;
 
   Impl& t_;
   const CtRequest& request_;

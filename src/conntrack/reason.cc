@@ -45,6 +45,10 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "The SCTP verification tag is not the one of the association (RFC 9260 section 8.5)."},
     {Reason::MidStream, "mid_stream",
      "There is no connection, the packet is no SYN or INIT, and the zone is not loose."},
+    {Reason::NatExhausted, "nat_exhausted",
+     "No connection was created: every address and port that NAT may use towards this peer is taken."},
+    {Reason::TupleTaken, "tuple_taken",
+     "No connection was created: its replies would look like those of a connection that NAT translates."},
 }};
 
 constexpr bool rows_in_order() {

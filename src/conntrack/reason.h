@@ -32,8 +32,10 @@ enum class Reason : std::uint8_t {
   SctpBadChunk,            ///< a chunk is absent, malformed, wrongly bundled or may not open a connection
   SctpBadTag,              ///< the verification tag is not the association's
   MidStream,               ///< no connection, and the zone wants to see their beginning
+  NatExhausted,            ///< not created: every address and port that NAT may use is taken
+  TupleTaken,              ///< not created: replies could not be told from those of a translated connection
 };
-inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::MidStream) + 1;
+inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::TupleTaken) + 1;
 
 std::string_view reason_name(Reason reason);  ///< "tcp_out_of_window"
 std::string_view reason_text(Reason reason);  ///< one sentence

@@ -10,8 +10,8 @@ ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t nam
   ConnectionSnapshot c;
   c.original = original_tuple(entry);
   c.reply = reply_tuple(entry);
-  c.id = entry.id_helper >> 8;
-  c.helper = static_cast<std::uint8_t>(entry.id_helper);
+  c.id = entry.id();
+  c.helper = entry.helper();
   c.cookie = entry.cookie;
   c.zone = entry.zone;
   c.mark = entry.mark;
@@ -60,8 +60,11 @@ std::uint64_t Tracker::dump(std::uint64_t cursor, unsigned max, Instant now,
 }
 
 Tracker::Census Tracker::census() const {
-  Census census{0, 0};
-  impl_->for_each(0, impl_->slab.touched(), [&](const Entry&, std::uint32_t) { ++census.live; });
+  Census census{0, 0, 0};
+  impl_->for_each(0, impl_->slab.touched(), [&](const Entry& entry, std::uint32_t) {
+    ++census.live;
+    if (entry.translated()) ++census.translated;
+  });
   for (std::uint32_t b = 0; b < impl_->index.buckets(); ++b) census.indexed += impl_->index.occupied(b);
   return census;
 }

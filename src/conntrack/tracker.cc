@@ -23,6 +23,7 @@ Tracker::Impl::Impl(const TrackerOptions& options)
       index(static_cast<std::uint32_t>(
           std::min<std::uint64_t>(std::uint64_t{options.max_connections} * 2 + 64, 0xffffffff))),
       wheel(slab_capacity(options.max_connections)),
+      port_lanes(options.max_connections / 8 + 64),
       max_connections(options.max_connections),
       tcp_sequence_check(options.tcp_sequence_check) {}
 
@@ -108,7 +109,8 @@ TrackerCounters Tracker::counters() const {
 }
 
 std::size_t Tracker::memory_bytes() const {
-  return impl_->index.bytes() + impl_->slab.touched_bytes() + impl_->wheel.touched_bytes();
+  return impl_->index.bytes() + impl_->slab.touched_bytes() + impl_->wheel.touched_bytes() +
+         impl_->port_lanes.touched_bytes();
 }
 
 }  // namespace sluice::conntrack

@@ -102,10 +102,11 @@ class Tracker {
 
   /// Memory in use by table, index and timers. With huge pages the kernel rounds each of them up to 2 MiB.
   std::size_t memory_bytes() const;
-  /// Connections found by walking the table, and names in the index: equal to each other and, with nothing
-  /// left to sweep, to connections(). For tests of leaks, on a quiet tracker.
+  /// Connections found by walking the table, how many of them NAT translates, and names in the index: one for
+  /// each and another for each translated one; with nothing left to sweep `live` is connections(). For tests
+  /// of leaks, on a quiet tracker.
   struct Census {
-    std::uint32_t live, indexed;
+    std::uint32_t live, translated, indexed;
   };
   Census census() const;
 

@@ -70,6 +70,8 @@ class TrackerFixture : public ::testing::Test {
   /// With commit in zone 0.
   std::string commit(const Layers& layers) { return track(layers, {.commit = true}); }
   const packet::CtMetadata& meta() const { return last_->meta.ct; }
+  /// The packet tracked last.
+  packet::Packet* last() const { return last_; }
 
   std::vector<ConnectionSnapshot> connections() {
     std::vector<ConnectionSnapshot> all;

@@ -1,15 +1,17 @@
 // What the files of the tracker share. pass.cc takes a batch through the tracker, create.cc makes
-// connections, admit.cc decides whether there is room, expire.cc and flush.cc end them, snapshot.cc shows
-// them.
+// connections and create_translated.cc those with NAT, admit.cc decides whether there is room, expire.cc and
+// flush.cc end them, snapshot.cc shows them.
 //
 // classify.cc names a packet's connection, TagIndex finds it, the entry's lock makes it this worker's,
 // proto/ judges the packet, and what came out is copied into the packet's metadata.
 //
-// Locks, in the order in which they may be held together: HomeLock (creating) -> Entry::lock -> the shards of
-// slab and wheel. Nothing waits for a lock that a system call or a control command holds for long: dumps,
-// flushes and expiry lock one entry at a time.
+// Locks, in the order in which they may be held together: HomeLock, or TwoHomeLocks (creating) -> Entry::lock
+// -> the shards of slab and wheel, the chunks of port lanes. Nothing waits for a lock that a system call or a
+// control command holds for long: dumps, flushes and expiry lock one entry at a time.
 //
-// An entry that is live lies in the index and in the wheel once each. Who ends its life (retire) takes it out
+// An entry that is live lies in the wheel once and in the index under the hash of each of its tuples: once,
+// as the hash is symmetric, or twice where NAT made the reply tuple another. No two entries of a zone in the
+// index have a tuple in common, be they current or over. Who ends its life (retire) takes it out
 // of the index under its lock; the wheel's next visit, at most TimerWheel::kHorizon later or in a sweep,
 // gives the memory back. An entry whose time is over or whose zone was flushed is treated as absent by
 // everyone who locks it; a packet that opens a connection with the same tuple renews it in place.
@@ -29,6 +31,7 @@
 #include "conntrack/classify.h"
 #include "conntrack/entry.h"
 #include "conntrack/entry_tuple.h"
+#include "conntrack/nat/port_lanes.h"
 #include "conntrack/notes.h"
 #include "conntrack/proto/tcp.h"
 #include "conntrack/tracker.h"
@@ -48,6 +51,7 @@ struct Tracker::Impl {
   TagIndex index;
   ZoneTable zones;
   TimerWheel wheel;
+  nat::PortLanes port_lanes;
 
   std::atomic<std::uint32_t> max_connections;
   std::atomic<std::uint32_t> default_zone_limit{0};
@@ -56,6 +60,7 @@ struct Tracker::Impl {
 
   alignas(64) std::atomic<std::int64_t> total{0};
   std::atomic<std::uint64_t> next_id{1};
+  std::atomic<std::uint64_t> next_random{0};
 
   static constexpr unsigned kStripes = 8;
   struct alignas(64) Stripe : CounterCells {};
@@ -86,6 +91,12 @@ struct Tracker::Impl {
     return counters[(reinterpret_cast<std::uintptr_t>(stack) >> 16) % kStripes];
   }
 
+  /// For NAT's choices: nobody outside can tell the next one.
+  std::uint64_t fresh_random() {
+    return hash_mix(secret.address_lo, next_random.fetch_add(1, std::memory_order_relaxed));
+  }
+
+  /// Of the original tuple.
   std::uint64_t hash_of(const Entry& entry) const { return secret.hash(entry.key(), is_icmp(entry)); }
 
   static std::int64_t ticks_left(const Entry& entry, const TimeoutTicks& timeouts, CoarseTime now) {
