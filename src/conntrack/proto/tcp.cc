@@ -161,7 +161,8 @@ Segment read(const std::uint8_t* bytes, std::uint32_t payload_bytes) {
 
 void open(Entry& entry, const Segment& segment) {
   End opener(entry, Direction::Original), other(entry, Direction::Reply);
-  opener.low = segment.seq + ((segment.flags & kSyn) != 0);
+  // The answer may take the data in a SYN or leave it.
+  opener.low = (segment.flags & kSyn) != 0 ? segment.seq + 1 : end_of(segment);
   opener.high = end_of(segment);
   opener.window = std::max<std::uint16_t>(segment.window, 1);
   if ((segment.flags & kSyn) != 0) {

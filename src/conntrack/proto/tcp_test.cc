@@ -469,6 +469,12 @@ TEST_F(TcpTest, PickedUpInMidStream) {
   EXPECT_EQ(track(client({.seq = 3'000'000'000, .ack = 37'000, .data = 100})), "+inv+trk");
 }
 
+TEST_F(TcpTest, PickedUpWithData) {
+  EXPECT_EQ(commit(client({.seq = 101, .ack = 501, .data = 900})), "+new+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 1001})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 900})), "+est+trk");
+}
+
 TEST_F(TcpTest, KeepAlivesAndTheirAnswers) {
   handshake();
   EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 200})), "+est+trk");
