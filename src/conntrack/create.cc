@@ -111,8 +111,8 @@ void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe&
 }
 
 void Tracker::Impl::Pass::finish_creation(Packet& packet, const Found& found) {
+  commit(found, true);
   notes_.created(*found.entry, found.name);
-  commit(found);
   unsigned state = ct_state::kNew | ct_state::kTracked;
   if (request_.nat && found.entry->translated())
     state |= translate(packet, *found.entry, Direction::Original, false);

@@ -23,7 +23,8 @@ std::optional<Instant> Tracker::Impl::visit_due(std::uint32_t name, Instant now,
 bool Tracker::expire(Instant now, unsigned budget) {
   const std::unique_lock turn(impl_->expire_mutex, std::try_to_lock);
   if (!turn) return false;
-  Notes notes(impl_->cells(&turn));
+  impl_->books.last_now_ns.store(now.ns, std::memory_order_relaxed);
+  Notes notes(impl_->books, &turn, now);
   return impl_->wheel.advance(
       now, budget, [this](std::uint32_t name) { __builtin_prefetch(&impl_->slab[name], 1); },
       [&](std::uint32_t name) { return impl_->visit_due(name, now, notes); });

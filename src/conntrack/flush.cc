@@ -5,7 +5,7 @@
 namespace sluice::conntrack {
 
 void Tracker::Impl::purge_flushed() {
-  Notes notes(cells(&notes));
+  Notes notes(books, &notes, Instant{books.last_now_ns.load(std::memory_order_relaxed)});
   for_each(0, slab.touched(), [&](Entry& entry, std::uint32_t name) {
     if (is_flushed(entry)) retire(entry, name, End::Flushed, notes);
   });
@@ -28,7 +28,7 @@ void Tracker::flush(std::optional<std::uint16_t> zone) {
       if (impl_->zones.connections(static_cast<std::uint16_t>(z)) != 0)
         flush_one(static_cast<std::uint16_t>(z));
   }
-  impl_->cells(&destroyed)
+  impl_->books.counters[Books::stripe_of(&destroyed)]
       .events[static_cast<unsigned>(Event::Destroyed)]
       .fetch_add(destroyed, std::memory_order_relaxed);
   if (purge) impl_->purge_flushed();
@@ -38,7 +38,8 @@ void Tracker::flush(std::optional<std::uint16_t> zone) {
 std::uint64_t Tracker::flush_matching(const Filter& filter) {
   std::uint64_t flushed = 0;
   {
-    Notes notes(impl_->cells(&flushed));
+    const Instant now{impl_->books.last_now_ns.load(std::memory_order_relaxed)};
+    Notes notes(impl_->books, &flushed, now);
     impl_->for_each(0, impl_->slab.touched(), [&](Entry& entry, std::uint32_t name) {
       if (impl_->is_flushed(entry) || !filter.matches(impl_->snapshot(entry, name, Instant{}))) return;
       impl_->retire(entry, name, End::Flushed, notes);

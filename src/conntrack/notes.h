@@ -9,19 +9,17 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "conntrack/entry.h"
+#include "conntrack/event.h"
+#include "conntrack/event_log.h"
 #include "conntrack/reason.h"
+#include "conntrack/reason_log.h"
+#include "conntrack/zone_table.h"
 #include "packet/packet.h"
 
 namespace sluice::conntrack {
-
-/// Why a connection ended.
-enum class End : std::uint8_t {
-  Expired,
-  Flushed,   ///< by command; of a flushed zone: noted when its memory is swept, counted by the flush
-  Replaced,  ///< by one with the same tuple: after close, or forced
-};
 
 enum class Event : std::uint8_t { Created, Destroyed, Expired, Committed, Lookup, Hit };
 inline constexpr unsigned kEventCount = static_cast<unsigned>(Event::Hit) + 1;
@@ -31,11 +29,32 @@ struct CounterCells {
   std::array<std::atomic<std::uint64_t>, kReasonCount> reasons;
 };
 
+/// What all calls add to. Any thread.
+struct Books {
+  static constexpr unsigned kStripes = EventLog::kStripes;
+  static_assert(kStripes == ReasonLog::kStripes);
+  struct alignas(64) Stripe : CounterCells {};
+
+  explicit Books(const ZoneTable& z) : zones(z) {}
+
+  /// Threads have their stacks far apart: good enough to keep what they write apart.
+  static unsigned stripe_of(const void* stack) {
+    return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(stack) >> 16) % kStripes;
+  }
+
+  const ZoneTable& zones;
+  std::array<Stripe, kStripes> counters{};
+  EventLog events;
+  ReasonLog reasons;
+  std::atomic<std::int64_t> last_now_ns{0};  ///< when connections last expired: for calls that are not told
+};
+
 /// One call's, on its stack.
 class Notes {
  public:
-  explicit Notes(CounterCells& cells) : cells_(cells) {}
-  ~Notes() { add_to_cells(); }
+  Notes(Books& books, const void* stack, Instant now)
+      : books_(books), rings_(books.events.rings()), stripe_(Books::stripe_of(stack)), now_(now) {}
+  ~Notes() { close(); }
   Notes(const Notes&) = delete;
   Notes& operator=(const Notes&) = delete;
 
@@ -44,40 +63,60 @@ class Notes {
 
   // Entries are locked while they are noted.
 
-  void created(const Entry& /*entry*/, std::uint32_t /*name*/) { count(Event::Created); }
+  /// Mark and label are set.
+  void created(const Entry& entry, std::uint32_t name) {
+    count(Event::Created);
+    if (has_listener()) [[unlikely]]
+      publish(ConnectionEvent::Kind::New, End::Expired, entry, name);
+  }
   /// By a ct(commit), also the one that created it.
   void committed(const Entry& /*entry*/, std::uint32_t /*name*/) { count(Event::Committed); }
+  /// Whether somebody wants to know of changes; only then need they be found.
+  bool has_listener() const { return rings_ != nullptr; }
+  /// State, mark or label are not what they were.
+  void changed(const Entry& entry, std::uint32_t name) {
+    publish(ConnectionEvent::Kind::Update, End::Expired, entry, name);
+  }
   /// @param counted  false if the flush of its zone has counted it already.
-  void ended(const Entry& /*entry*/, std::uint32_t /*name*/, End why, bool counted) {
+  void ended(const Entry& entry, std::uint32_t name, End why, bool counted) {
+    if (has_listener()) [[unlikely]]
+      publish(ConnectionEvent::Kind::Destroy, why, entry, name);
     if (!counted) return;
     count(Event::Destroyed);
     if (why == End::Expired) count(Event::Expired);
   }
 
   /// +inv.
-  void invalid(const packet::Packet& /*packet*/, std::uint16_t /*zone*/, Reason reason) { count(reason); }
+  void invalid(const packet::Packet& packet, std::uint16_t zone, Reason reason) {
+    count(packet, zone, reason, false);
+  }
   /// Dropped: no connection could be made.
-  void refused(const packet::Packet& /*packet*/, std::uint16_t /*zone*/, Reason reason) { count(reason); }
+  void refused(const packet::Packet& packet, std::uint16_t zone, Reason reason) {
+    count(packet, zone, reason, true);
+  }
 
  private:
   void count(Event event) { ++events_[static_cast<unsigned>(event)]; }
-  void count(Reason reason) {
+  void count(const packet::Packet& packet, std::uint16_t zone, Reason reason, bool dropped) {
     ++reasons_[static_cast<unsigned>(reason)];
     any_reason_ = true;
+    zone_ = zone;  // a call is about one
+    if (books_.reasons.wants(stripe_, reason, now_)) [[unlikely]]
+      sample(packet, zone, reason, dropped);
   }
-  void add_to_cells() const {
-    for (unsigned i = 0; i < kEventCount; ++i)
-      if (events_[i] != 0) cells_.events[i].fetch_add(events_[i], std::memory_order_relaxed);
-    if (!any_reason_) return;
-    for (unsigned i = 0; i < kReasonCount; ++i)
-      if (reasons_[i] != 0) cells_.reasons[i].fetch_add(reasons_[i], std::memory_order_relaxed);
-  }
+  void publish(ConnectionEvent::Kind kind, End why, const Entry& entry, std::uint32_t name);
+  void sample(const packet::Packet& packet, std::uint16_t zone, Reason reason, bool dropped);
+  void close();
 
-  CounterCells& cells_;
+  Books& books_;
+  EventLog::Rings* const rings_;  ///< null if nobody listens
+  const unsigned stripe_;
+  const Instant now_;
   std::array<std::uint32_t, kEventCount> events_{};
   std::array<std::uint8_t, kReasonCount> reasons_{};
   static_assert(limits::kBatchSize <= 255);
   bool any_reason_ = false;
+  std::uint16_t zone_ = 0;
 };
 
 }  // namespace sluice::conntrack

@@ -30,6 +30,11 @@ void keep_first(packet::PacketBatch& batch, unsigned n) {
   for (unsigned i = 0; i < n; ++i) batch.push(kept[i]);
 }
 
+/// What of an entry its packets change that listeners are told of.
+std::uint16_t notable(const Entry& entry) {
+  return static_cast<std::uint16_t>(entry.states | (entry.flags & Entry::kSeenReply) << 8);
+}
+
 }  // namespace
 
 inline void Tracker::Impl::Pass::identify(const Packet& packet, Work& work) {
@@ -84,6 +89,7 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
     return relate(packet, found);
   if (request_.force && request_.commit && found.direction == Direction::Reply) [[unlikely]]
     return renew(packet, probe, found);
+  const std::uint16_t before = notable(entry);
   const Verdict verdict = advance(entry, packet, found.direction, rules_);
   if (verdict.outcome == Outcome::Invalid) [[unlikely]] {
     entry.unlock();
@@ -99,6 +105,8 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
   static_assert(Entry::kSeenReply == 1u << 3);
   if (static_cast<unsigned>(reply) > (entry.flags >> 3 & 1u)) [[unlikely]]
     entry.set_flag(Entry::kSeenReply, true);
+  if (notes_.has_listener() && notable(entry) != before) [[unlikely]]
+    notes_.changed(entry, found.name);
   if (request_.commit) commit(found);
   unsigned state = state_of(verdict.outcome, found.direction);
   if (request_.nat && entry.translated()) [[unlikely]]
@@ -203,14 +211,18 @@ std::optional<bool> Tracker::Impl::Pass::revisit(Packet& packet) {
                                             : 0u);
 }
 
-[[gnu::noinline]] void Tracker::Impl::Pass::commit(const Found& found) {
+[[gnu::noinline]] void Tracker::Impl::Pass::commit(const Found& found, bool is_new) {
   Entry& entry = *found.entry;
+  const std::uint32_t old_mark = entry.mark;
+  const bool told = notes_.has_listener() && !is_new;
+  const be128 old_label = told ? entry.label : be128{};
   entry.mark = (entry.mark & ~request_.mark_mask) | (request_.mark & request_.mark_mask);
   if (!request_.label_mask.is_zero()) {
     entry.label = (entry.label & ~request_.label_mask) | (request_.label & request_.label_mask);
     entry.set_flag(Entry::kHasLabel, !entry.label.is_zero());
   }
   notes_.committed(entry, found.name);
+  if (told && (entry.mark != old_mark || entry.label != old_label)) notes_.changed(entry, found.name);
 }
 
 bool Tracker::Impl::Pass::describe_new(Packet& packet, const Probe& probe) const {

@@ -33,7 +33,7 @@ class Tracker::Impl::Pass {
         timeouts_(tracker.timeouts(request.zone)),
         strictness_(tracker.zones.strictness(request.zone)),
         rules_(tracker.tcp_rules(strictness_)),
-        notes_(tracker.cells(this)) {}
+        notes_(tracker.books, this, now) {}
 
   void run(packet::PacketBatch& batch, packet::PacketBatch& dropped);
 
@@ -73,7 +73,7 @@ class Tracker::Impl::Pass {
   /// meanwhile, or to be forced.
   std::optional<bool> revisit(Packet& packet);
   /// What a committing ct does to a locked connection, new or not.
-  void commit(const Found& found);
+  void commit(const Found& found, bool is_new = false);
   void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply) const;
   bool describe_new(Packet& packet, const Probe& probe) const;
   /// ct(nat) of a packet that runs in this direction of the locked connection, or (related) of an ICMP error

@@ -23,7 +23,7 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
     Entry& entry = t.slab[candidate];
     entry.lock();
     const bool found = matches(entry, probe, direction) && !t.is_flushed(entry) &&
-                       Impl::ticks_left(entry, t.timeouts(zone), CoarseTime::of(now)) > 0;
+                       ticks_left(entry, t.timeouts(zone), CoarseTime::of(now)) > 0;
     if (found) entry.copy_to(copy);
     entry.unlock();
     return found;

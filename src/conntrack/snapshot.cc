@@ -1,4 +1,6 @@
 // Connections as others see them: copied out one at a time under their lock.
+#include "conntrack/snapshot.h"
+
 #include <algorithm>
 
 #include "conntrack/tracker_impl.h"
@@ -7,6 +9,11 @@
 namespace sluice::conntrack {
 
 ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t name, Instant now) const {
+  return snapshot_of(entry, name, timeouts(entry.zone), now);
+}
+
+ConnectionSnapshot snapshot_of(const Entry& entry, std::uint32_t name, const TimeoutTicks& timeouts,
+                               Instant now) {
   ConnectionSnapshot c;
   c.original = original_tuple(entry);
   c.reply = reply_tuple(entry);
@@ -37,7 +44,7 @@ ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t nam
   c.start_ns = static_cast<std::int64_t>(entry.start_parent & ~std::uint64_t{0xffff});
   const CoarseTime coarse = CoarseTime::of(now);
   c.last_seen_ns = now.ns - (std::int64_t{coarse.since(entry.last_seen)} << CoarseTime::kShift);
-  c.expires_in_ns = ticks_left(entry, timeouts(entry.zone), coarse) << CoarseTime::kShift;
+  c.expires_in_ns = ticks_left(entry, timeouts, coarse) << CoarseTime::kShift;
   return c;
 }
 

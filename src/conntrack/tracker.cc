@@ -69,7 +69,7 @@ void Tracker::set_timeout_policy(std::uint16_t zone, const std::optional<Timeout
 }
 
 std::optional<TimeoutPolicy> Tracker::timeout_policy(std::uint16_t zone) const {
-  const TimeoutTicks* const own = impl_->zones.timeouts(zone);
+  const TimeoutTicks* const own = &impl_->zones.timeouts(zone);
   const std::lock_guard guard(impl_->policy_mutex);
   for (const auto& [policy, ticks] : impl_->policies)
     if (ticks.get() == own) return policy;
@@ -92,7 +92,7 @@ void Tracker::set_tcp_sequence_check(bool on) {
 
 TrackerCounters Tracker::counters() const {
   TrackerCounters sum{};
-  for (const Impl::Stripe& stripe : impl_->counters) {
+  for (const Books::Stripe& stripe : impl_->books.counters) {
     const auto event = [&stripe](Event e) {
       return stripe.events[static_cast<unsigned>(e)].load(std::memory_order_relaxed);
     };
@@ -106,6 +106,19 @@ TrackerCounters Tracker::counters() const {
       sum.by_reason[i] += stripe.reasons[i].load(std::memory_order_relaxed);
   }
   return sum;
+}
+
+ReasonReport Tracker::reasons(std::optional<std::uint16_t> zone) const {
+  return impl_->books.reasons.report(zone);
+}
+void Tracker::listen_for_events(bool on) {
+  impl_->books.events.listen(on);
+}
+bool Tracker::take_events(std::vector<ConnectionEvent>& out, std::size_t max) {
+  return impl_->books.events.take(out, max);
+}
+std::uint64_t Tracker::lost_events() const {
+  return impl_->books.events.lost();
 }
 
 std::size_t Tracker::memory_bytes() const {

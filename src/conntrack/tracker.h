@@ -16,7 +16,9 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "conntrack/connection.h"
+#include "conntrack/event.h"
 #include "conntrack/reason.h"
+#include "conntrack/reason_log.h"
 #include "conntrack/request.h"
 #include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
@@ -99,6 +101,16 @@ class Tracker {
   bool tcp_sequence_check() const;
   void set_tcp_sequence_check(bool on);
   TrackerCounters counters() const;
+
+  /// Which packets got +inv or were dropped, of one zone or all.
+  ReasonReport reasons(std::optional<std::uint16_t> zone) const;
+
+  /// What happens to connections from now on is kept for take_events(), or no longer. One thread.
+  void listen_for_events(bool on);
+  /// Appends up to `max` events in the order of time; whether more wait. The thread that listens.
+  bool take_events(std::vector<ConnectionEvent>& out, std::size_t max);
+  /// Events that were not taken in time.
+  std::uint64_t lost_events() const;
 
   /// Memory in use by table, index and timers. With huge pages the kernel rounds each of them up to 2 MiB.
   std::size_t memory_bytes() const;

@@ -34,6 +34,7 @@
 #include "conntrack/nat/port_lanes.h"
 #include "conntrack/notes.h"
 #include "conntrack/proto/tcp.h"
+#include "conntrack/snapshot.h"
 #include "conntrack/tracker.h"
 #include "conntrack/zone_table.h"
 
@@ -56,15 +57,12 @@ struct Tracker::Impl {
   std::atomic<std::uint32_t> max_connections;
   std::atomic<std::uint32_t> default_zone_limit{0};
   std::atomic<bool> tcp_sequence_check;
-  const TimeoutTicks default_timeouts{TimeoutPolicy{}};
 
   alignas(64) std::atomic<std::int64_t> total{0};
   std::atomic<std::uint64_t> next_id{1};
   std::atomic<std::uint64_t> next_random{0};
 
-  static constexpr unsigned kStripes = 8;
-  struct alignas(64) Stripe : CounterCells {};
-  std::array<Stripe, kStripes> counters{};
+  Books books{zones};
 
   std::mutex expire_mutex;  ///< one thread turns the wheel
   std::mutex policy_mutex;  ///< guards policies
@@ -72,10 +70,7 @@ struct Tracker::Impl {
   /// shared.
   std::vector<std::pair<TimeoutPolicy, std::unique_ptr<const TimeoutTicks>>> policies;
 
-  const TimeoutTicks& timeouts(std::uint16_t zone) const {
-    const TimeoutTicks* own = zones.timeouts(zone);
-    return own != nullptr ? *own : default_timeouts;
-  }
+  const TimeoutTicks& timeouts(std::uint16_t zone) const { return zones.timeouts(zone); }
 
   /// What a zone asks of its TCP segments.
   tcp::Rules tcp_rules(const Strictness& zone) const {
@@ -86,11 +81,6 @@ struct Tracker::Impl {
             .liberal = zone.liberal};
   }
 
-  /// Threads have their stacks far apart: good enough to keep their counters apart.
-  CounterCells& cells(const void* stack) {
-    return counters[(reinterpret_cast<std::uintptr_t>(stack) >> 16) % kStripes];
-  }
-
   /// For NAT's choices: nobody outside can tell the next one.
   std::uint64_t fresh_random() {
     return hash_mix(secret.address_lo, next_random.fetch_add(1, std::memory_order_relaxed));
@@ -99,9 +89,6 @@ struct Tracker::Impl {
   /// Of the original tuple.
   std::uint64_t hash_of(const Entry& entry) const { return secret.hash(entry.key(), is_icmp(entry)); }
 
-  static std::int64_t ticks_left(const Entry& entry, const TimeoutTicks& timeouts, CoarseTime now) {
-    return std::int64_t{timeouts[timeout_class(entry)]} - now.since(entry.last_seen);
-  }
   bool is_flushed(const Entry& entry) const { return entry.zone_generation != zones.generation(entry.zone); }
 
   // admit.cc

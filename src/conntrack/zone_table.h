@@ -71,10 +71,11 @@ class ZoneTable {
     at(zone).limit.store(limit ? std::uint64_t{*limit} + 1 : 0, std::memory_order_relaxed);
   }
 
-  /// Null = the tracker's default. The policy outlives the table.
-  const TimeoutTicks* timeouts(std::uint16_t zone) const {
-    return at(zone).timeouts.load(std::memory_order_acquire);
+  const TimeoutTicks& timeouts(std::uint16_t zone) const {
+    const TimeoutTicks* const own = at(zone).timeouts.load(std::memory_order_acquire);
+    return own != nullptr ? *own : default_timeouts_;
   }
+  /// Null = the defaults. The policy outlives the table.
   void set_timeouts(std::uint16_t zone, const TimeoutTicks* policy) {
     at(zone).timeouts.store(policy, std::memory_order_release);
   }
@@ -98,6 +99,7 @@ class ZoneTable {
   Zone& at(std::uint16_t zone) const { return static_cast<Zone*>(memory_.data())[zone]; }
 
   ReservedMemory memory_;
+  const TimeoutTicks default_timeouts_{TimeoutPolicy{}};
 };
 
 }  // namespace sluice::conntrack
