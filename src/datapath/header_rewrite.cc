@@ -205,7 +205,9 @@ bool set_header(Packet& packet, const SetHeader& action) {
 }
 
 bool push_vlan(Packet& packet, const dp_action::PushVlan& action) {
-  return packet::push_vlan(packet, action.tpid, action.tci | be16{flow::kVlanPresent});
+  // In flows the bit says that there is a tag; on the wire it would be DEI.
+  return packet::push_vlan(packet, action.tpid,
+                           action.tci & be16{static_cast<std::uint16_t>(~flow::kVlanPresent)});
 }
 bool pop_vlan(Packet& packet) {
   return packet::pop_vlan(packet);
