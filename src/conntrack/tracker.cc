@@ -14,6 +14,11 @@ std::uint32_t slab_capacity(std::uint32_t max_connections) {
       std::min<std::uint64_t>(std::uint64_t{max_connections} * 2 + 1024, 0x7fffffff));
 }
 
+ReassemblyOptions with_secret(ReassemblyOptions options, std::uint64_t secret) {
+  options.hash_secret = secret;
+  return options;
+}
+
 }  // namespace
 
 Tracker::Impl::Impl(const TrackerOptions& options)
@@ -24,11 +29,19 @@ Tracker::Impl::Impl(const TrackerOptions& options)
           std::min<std::uint64_t>(std::uint64_t{options.max_connections} * 2 + 64, 0xffffffff))),
       wheel(slab_capacity(options.max_connections)),
       port_lanes(options.max_connections / 8 + 64),
+      reassembler(with_secret(options.reassembly, options.hash_secret)),
       max_connections(options.max_connections),
       tcp_sequence_check(options.tcp_sequence_check) {}
 
 Tracker::Tracker(const TrackerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Tracker::~Tracker() = default;
+
+Reassembler& Tracker::reassembler() {
+  return impl_->reassembler;
+}
+const Reassembler& Tracker::reassembler() const {
+  return impl_->reassembler;
+}
 
 std::uint32_t Tracker::connections() const {
   const std::int64_t n = impl_->total.load(std::memory_order_relaxed);

@@ -19,6 +19,7 @@
 #include "conntrack/event.h"
 #include "conntrack/reason.h"
 #include "conntrack/reason_log.h"
+#include "conntrack/reassembly/reassembler.h"
 #include "conntrack/request.h"
 #include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
@@ -34,6 +35,7 @@ struct TrackerOptions {
   std::uint32_t max_connections = limits::kMaxConnections;
   std::uint64_t hash_secret = 0;  ///< random per process; fixed in tests
   bool tcp_sequence_check = true;
+  ReassemblyOptions reassembly;  ///< its hash_secret is set from the tracker's
 };
 
 struct TrackerCounters {
@@ -63,6 +65,10 @@ class Tracker {
   /// Layout. `dropped` has room for the batch.
   void process(packet::PacketBatch& batch, const CtRequest& request, Instant now,
                packet::PacketBatch& dropped);
+
+  /// What fragments go through before process(), which calls those that reach it invalid.
+  Reassembler& reassembler();
+  const Reassembler& reassembler() const;
 
   /// How process() would classify the packet now. Changes nothing.
   PeekResult peek(const packet::Packet& packet, std::uint16_t zone, Instant now) const;

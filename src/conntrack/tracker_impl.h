@@ -53,6 +53,7 @@ struct Tracker::Impl {
   ZoneTable zones;
   TimerWheel wheel;
   nat::PortLanes port_lanes;
+  Reassembler reassembler;
 
   std::atomic<std::uint32_t> max_connections;
   std::atomic<std::uint32_t> default_zone_limit{0};

@@ -120,17 +120,16 @@ void ActionEngine::apply(const Output& action, Run& run, bool last) {
       run.packets[i]->resize(std::min(full_size[i], run.truncate_to));
     }
 
-  const bool sent = host_.send(action.port, run.packets);
-  const auto missing = action.port == kOwnPort ? DropReason::PortHasNoBackend : DropReason::NoPort;
-  if (sent) counters_.add(Counter::Sent, run.packets.size());
-  if (last) {
-    if (!sent) return drop(run.packets, missing);
-    pool_.give(run.packets);
-    return;
+  if (reassembled_) [[unlikely]] {
+    output_in_fragments(action.port, run);
+  } else if (host_.send(action.port, run.packets)) {
+    counters_.add(Counter::Sent, run.packets.size());
+  } else {
+    counters_.add(no_such_port(action.port), run.packets.size());
   }
+  if (last) return pool_.give(run.packets);
   // Sending does not take the packet: the copy that went exists only in the counters.
   counters_.add(Counter::Copied, run.packets.size());
-  if (!sent) counters_.add(missing, run.packets.size());
   run.copied = true;
   if (run.truncate_to != 0)
     for (unsigned i = 0; i < run.packets.size(); ++i) run.packets[i]->resize(full_size[i]);
@@ -194,6 +193,11 @@ void ActionEngine::recirculate_now(std::uint32_t id, Run& run) {
 }
 
 void ActionEngine::apply(const Ct& action, Run& run) {
+  std::uint8_t fragments = 0;
+  for (const Packet* p : run.packets) fragments |= p->layout.fragment;
+  if (fragments != 0) [[unlikely]]
+    reassemble(action.request->zone, run);
+
   counters_.add(Counter::Tracked, run.packets.size());
   const PacketBatch before = run.packets;
   PacketBatch dropped;
@@ -253,9 +257,11 @@ void ActionEngine::apply(const Sample& action, Run& run, bool last, unsigned nes
 
 namespace {
 
-/// The Ethernet length of the packet, or of its largest segment if it is to be cut into segments.
+/// The Ethernet length of the packet, or of its largest segment or fragment if it leaves in such.
 std::uint32_t segment_length(const Packet& packet) {
   const auto& offload = packet.meta.offload;
+  if (packet.meta.mru != 0 && packet.layout.has_l3())
+    return std::min<std::uint32_t>(packet.size(), packet.layout.l3 + packet.meta.mru);
   if (offload.gso == packet::Offload::kNoGso || packet.layout.payload == wire::Layout::kNone)
     return packet.size();
   return std::min<std::uint32_t>(packet.size(), packet.layout.payload + offload.gso_size);

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -27,7 +28,8 @@
 
 namespace sluice::conntrack {
 class Tracker;
-}
+struct FragmentEnds;
+}  // namespace sluice::conntrack
 
 namespace sluice::datapath {
 
@@ -87,6 +89,11 @@ class ActionEngine {
     now_ = now;
     copies_left_ = limits::kCopiesPerBatch;
   }
+  /// From now to the end of the batch packets may have an MRU.
+  void expect_reassembled() { reassembled_ = true; }
+  void end_batch() { reassembled_ = false; }
+  /// Counts how fragments ended.
+  void count(const conntrack::FragmentEnds& ends);
 
   /// Executes the program; the run is empty afterwards.
   void execute(const dp_action::Program& program, Run& run) { execute(program, run, 0); }
@@ -101,6 +108,13 @@ class ActionEngine {
   void apply(const dp_action::Userspace& action, Run& run, bool last);
   void apply(const dp_action::Recirc& action, Run& run, bool last);
   void apply(const dp_action::Ct& action, Run& run);
+  /// Takes fragments out of the run, and those that complete a datagram in again as the whole packet.
+  void reassemble(std::uint16_t zone, Run& run);
+  /// Sends and counts the run's packets, each whole or in fragments no larger than those it came in. Does not
+  /// take them.
+  void output_in_fragments(std::uint32_t port, const Run& run);
+  /// Nothing if all of it was sent.
+  std::optional<packet::DropReason> send_fragments(std::uint32_t port, const packet::Packet& packet);
   void apply(const dp_action::SetHeader& action, Run& run);
   void apply(const dp_action::PushVlan& action, Run& run);
   void apply(const dp_action::PopVlan& action, Run& run);
@@ -126,6 +140,7 @@ class ActionEngine {
   template <typename Choose>
   std::pair<Run, Run> split(Run& run, Choose&& choose);
   static void join(const Run& a, const Run& b, Run& run);
+  static packet::DropReason no_such_port(std::uint32_t port);
 
   EngineHost& host_;
   packet::PacketPool& pool_;
@@ -135,6 +150,7 @@ class ActionEngine {
   Rng rng_;
   Instant now_;
   unsigned copies_left_ = 0;
+  bool reassembled_ = false;  ///< packets of this batch may have to leave in fragments
 };
 
 }  // namespace sluice::datapath

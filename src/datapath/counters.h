@@ -1,7 +1,8 @@
 // What a worker counts, each counter with a name and a sentence.
 //
-// Every packet buffer that enters a worker (Received, Injected, Copied) ends in exactly one of Sent,
-// Delivered, Finished or a DropReason: DatapathStats::unaccounted() is 0 whenever no batch is in flight.
+// Every packet buffer that enters a worker (Received, Injected, Copied, Refragmented) ends in exactly one of
+// Sent, Delivered, Finished, Merged or a DropReason, or is a fragment that waits for others:
+// DatapathStats::unaccounted() is 0 whenever no batch is in flight.
 #pragma once
 
 #include <array>
@@ -20,6 +21,8 @@ enum class Counter : std::uint8_t {
   Sent,
   Delivered,
   Finished,
+  Merged,
+  Refragmented,
   PacketIns,
   Batches,
   Lookups,
@@ -29,6 +32,7 @@ enum class Counter : std::uint8_t {
   MaskProbes,
   Recirculated,
   Tracked,
+  Reassembled,
   Revalidated,
   Replaced,
   Expired,
@@ -48,6 +52,10 @@ inline constexpr std::array<CounterText, kCounterCount> kCounters = {{
     {Counter::Sent, "sent", "Packets handed to a port; what the port could not send is in its tx_dropped."},
     {Counter::Delivered, "delivered", "Packets whose last action handed them to the control plane."},
     {Counter::Finished, "finished", "Packets that ended after copies of them had gone on."},
+    {Counter::Merged, "merged",
+     "Fragments that became part of a reassembled packet, for which the last of them stands."},
+    {Counter::Refragmented, "refragmented",
+     "Fragments beyond the first that reassembled packets left as, cut to the size they had come in."},
     {Counter::PacketIns, "packet_ins", "Packets shown to the control plane by an action, copies included."},
     {Counter::Batches, "batches", "Batches processed, recirculated ones not counted again."},
     {Counter::Lookups, "lookups", "Look-ups in the megaflow table: one for each pass of each packet."},
@@ -57,6 +65,8 @@ inline constexpr std::array<CounterText, kCounterCount> kCounters = {{
     {Counter::MaskProbes, "mask_probes", "Masks tried by all look-ups."},
     {Counter::Recirculated, "recirculated", "Packets that entered the megaflow table again."},
     {Counter::Tracked, "tracked", "Packets sent through the connection tracker."},
+    {Counter::Reassembled, "reassembled",
+     "Packets put together of their fragments before they were tracked."},
     {Counter::Revalidated, "revalidated",
      "Megaflows translated again after a change of flows, ports or MAC tables."},
     {Counter::Replaced, "replaced", "Megaflows whose translation came out differently."},
@@ -77,6 +87,7 @@ struct DatapathStats {
   std::array<std::uint64_t, kCounterCount> counters{};
   std::array<std::uint64_t, packet::kDropReasonCount> drops{};
   std::uint64_t megaflows = 0, masks = 0;  ///< at present
+  std::uint64_t fragments_waiting = 0;     ///< at present, for the rest of their datagrams; of all workers
 
   std::uint64_t operator[](Counter c) const { return counters[static_cast<unsigned>(c)]; }
   std::uint64_t operator[](packet::DropReason r) const { return drops[static_cast<unsigned>(r)]; }
@@ -87,9 +98,10 @@ struct DatapathStats {
   }
   /// Packets that entered and whose end is not known: 0, or those in flight.
   std::int64_t unaccounted() const {
-    const auto in = (*this)[Counter::Received] + (*this)[Counter::Injected] + (*this)[Counter::Copied];
-    const auto out =
-        (*this)[Counter::Sent] + (*this)[Counter::Delivered] + (*this)[Counter::Finished] + dropped();
+    const auto in = (*this)[Counter::Received] + (*this)[Counter::Injected] + (*this)[Counter::Copied] +
+                    (*this)[Counter::Refragmented];
+    const auto out = (*this)[Counter::Sent] + (*this)[Counter::Delivered] + (*this)[Counter::Finished] +
+                     (*this)[Counter::Merged] + dropped() + fragments_waiting;
     return static_cast<std::int64_t>(in - out);
   }
   DatapathStats& operator+=(const DatapathStats& other) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "conntrack/tracker.h"
 #include "datapath/port_slot.h"
 #include "datapath/worker.h"
 
@@ -217,6 +218,7 @@ void Datapath::revalidate() {
 DatapathStats Datapath::stats() const {
   DatapathStats sum;
   for (const auto& worker : impl_->workers) sum += worker->stats();
+  sum.fragments_waiting = impl_->tracker.reassembler().fragments();
   return sum;
 }
 

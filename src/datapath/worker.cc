@@ -63,6 +63,7 @@ void Worker::process_batch(PacketBatch& batch) {
   run_passes(pass, 0);
 
   flush_ports();
+  engine_.end_batch();
   megaflows_.reclaim();
 }
 
@@ -276,6 +277,7 @@ Status Worker::inject(const Injection& injection) {
   p->meta = injection.meta;
   now_ = clock_.now();
   counters_.add(Counter::Injected, 1);
+  if (p->meta.mru != 0) engine_.expect_reassembled();
   PacketBatch batch;
   batch.push(p);
   if (injection.program == nullptr) {
@@ -299,6 +301,7 @@ Status Worker::inject(const Injection& injection) {
   next_pass(pass);
   run_passes(pass, 1);
   flush_ports();
+  engine_.end_batch();
   megaflows_.reclaim();
   return {};
 }
@@ -327,7 +330,14 @@ void Worker::housekeeping() {
   }
   megaflows_.reclaim();
   publish_table();
-  if (index_ == 0) more_connections_due_ = tracker_.expire(now_, limits::kExpireConnections);
+  if (index_ == 0) expire_tracked();
+}
+
+void Worker::expire_tracked() {
+  conntrack::FragmentEnds ends;
+  const bool more_fragments = tracker_.reassembler().expire(now_, limits::kExpireDatagrams, ends);
+  engine_.count(ends);
+  more_connections_due_ = tracker_.expire(now_, limits::kExpireConnections) || more_fragments;
 }
 
 /// Goes on through the table where the last tick stopped; sweep_at_ is 0 when it has come to the end.

@@ -91,6 +91,7 @@ class Worker final : private EngineHost {
   bool still_valid(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet* packet,
                    UpcallResult& result);
   void housekeeping();
+  void expire_tracked();
   void sweep(unsigned budget);
   void sweep_one(cache::Megaflow& megaflow);
   void publish_table();

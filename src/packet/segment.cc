@@ -62,6 +62,7 @@ Fragmenter::Fragmenter(const Packet& packet, std::uint32_t mtu, std::uint32_t id
   ipv6_ = is_ipv6(packet);
   if (!ipv6_ && !is_ipv4(packet)) return;
   const std::uint8_t* const data = packet.data();
+  end_ = std::min(layout.l3_end, packet.size());
   std::uint32_t extra = 0;
   if (!ipv6_) {
     headers_ = layout.l3 + wire::Ipv4Header(data + layout.l3).header_bytes();
@@ -74,9 +75,9 @@ Fragmenter::Fragmenter(const Packet& packet, std::uint32_t mtu, std::uint32_t id
     headers_ = at;
     next_header_at_ = name_at;
     std::uint8_t next = data[name_at];
-    while (wire::ipv6_extension::is_extension(next) && at + 8 <= layout.l3_end) {
+    while (wire::ipv6_extension::is_extension(next) && at + 8 <= end_) {
       const std::uint32_t bytes = wire::ipv6_extension::header_bytes(next, data[at + 1]);
-      if (bytes > layout.l3_end - at) return;
+      if (bytes > end_ - at) return;
       const bool unfragmentable = next == ip_proto::kHopByHop || next == ip_proto::kRouting;
       next = data[at];
       name_at = at;
@@ -88,17 +89,16 @@ Fragmenter::Fragmenter(const Packet& packet, std::uint32_t mtu, std::uint32_t id
     }
   }
   const std::uint32_t before = headers_ - layout.l3 + extra;
-  if (mtu < before + 8) return;
+  if (mtu < before + 8 || headers_ > end_) return;
   slice_ = (mtu - before) / 8 * 8;
-  whole_ = layout.l3_end - layout.l3 <= mtu;
+  whole_ = end_ - layout.l3 <= mtu;
   at_ = headers_;
   valid_ = true;
 
   const Offload& offload = packet.meta.offload;
   const std::uint32_t field = static_cast<std::uint32_t>(offload.checksum_start) + offload.checksum_offset;
-  if (offload.checksum_partial && offload.checksum_start < layout.l3_end && field + 2 <= layout.l3_end) {
-    checksum_ =
-        net::checksum(packet.bytes().subspan(offload.checksum_start, layout.l3_end - offload.checksum_start));
+  if (offload.checksum_partial && offload.checksum_start < end_ && field + 2 <= end_) {
+    checksum_ = net::checksum(packet.bytes().subspan(offload.checksum_start, end_ - offload.checksum_start));
     if (layout.ip_proto == ip_proto::kUdp && checksum_ == be16{}) checksum_ = be16{0xffff};
     checksum_at_ = field;
   }
@@ -120,8 +120,8 @@ bool Fragmenter::next(Packet& out) {
     return fill_whole(out);
   }
   const Layout& layout = packet_.layout;
-  const std::uint32_t bytes = std::min(slice_, layout.l3_end - at_);
-  const bool last = at_ + bytes == layout.l3_end;
+  const std::uint32_t bytes = std::min(slice_, end_ - at_);
+  const bool last = at_ + bytes == end_;
   const bool insert = ipv6_ && layout.ipv6_fragment == Layout::kNone;
   out.reset();
   inherit(packet_, out);

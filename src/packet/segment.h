@@ -18,8 +18,8 @@
 namespace sluice::packet {
 
 /// Cuts an IPv4 or IPv6 packet into fragments of at most `mtu` bytes, IP header included. A partial checksum
-/// is completed first. A packet that fits comes out whole. A fragment may be cut further. Don't Fragment is
-/// the caller's to obey.
+/// is completed first. A packet that fits comes out whole; of a truncated one comes what is left of it. A
+/// fragment may be cut further. Don't Fragment is the caller's to obey.
 class Fragmenter {
  public:
   /// `id` is used where the packet has none: IPv6.
@@ -38,6 +38,7 @@ class Fragmenter {
   std::uint32_t headers_ = 0;         // bytes before the fragmentable part, Ethernet included
   std::uint32_t next_header_at_ = 0;  // IPv6: where the Fragment header is named
   std::uint32_t slice_ = 0;           // bytes of the fragmentable part in each fragment
+  std::uint32_t end_ = 0;             // of the datagram, or of a truncated packet
   std::uint32_t at_ = 0;              // offset in the packet of the next slice
   std::uint32_t checksum_at_ = 0;     // of a completed checksum, 0 if none
   be16 checksum_;

@@ -14,12 +14,19 @@ namespace {
 
 using datapath::Counter;
 
-constexpr Counter kWhatWasDone[] = {Counter::Received,  Counter::Injected,     Counter::Copied,
-                                    Counter::Sent,      Counter::Delivered,    Counter::Finished,
-                                    Counter::PacketIns, Counter::Recirculated, Counter::Tracked};
+constexpr Counter kWhatWasDone[] = {Counter::Received,     Counter::Injected,  Counter::Copied,
+                                    Counter::Sent,         Counter::Delivered, Counter::Finished,
+                                    Counter::Merged,       Counter::PacketIns, Counter::Recirculated,
+                                    Counter::Refragmented, Counter::Tracked,   Counter::Reassembled};
 
 std::string port_label(std::uint32_t number) {
   return number == kLocalPort ? std::string("LOCAL") : fmt::format("p{}", number);
+}
+
+/// A frame without what may be a long payload.
+std::string brief(const Frame& frame) {
+  const std::string text = describe(frame);
+  return fmt::format("{} bytes: {}", frame.size(), text.substr(0, text.find("Payload")));
 }
 
 bridge::SwitchConfig plain_config(unsigned ports) {
@@ -165,6 +172,17 @@ void Scenario::expect(std::uint32_t port, const Layers& packet) {
   EXPECT_TRUE(checksums_ok(sent->bytes)) << describe(sent->bytes);
   ++implied_["sent"];
   ++implied_[port_label(port) + ".tx"];
+}
+
+void Scenario::expect_frames(std::uint32_t port, const std::vector<Frame>& frames) {
+  for (const Frame& frame : frames) {
+    const auto sent = switch_->port(port).take_sent();
+    ASSERT_TRUE(sent) << "nothing left " << port_label(port) << ", expected " << brief(frame);
+    EXPECT_TRUE(sent->bytes == frame)
+        << port_label(port) << " sent " << brief(sent->bytes) << "\nexpected " << brief(frame);
+    ++implied_["sent"];
+    ++implied_[port_label(port) + ".tx"];
+  }
 }
 
 void Scenario::expect_delta(const Counters& changes) {

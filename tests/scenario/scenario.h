@@ -77,6 +77,8 @@ class Scenario : public ::testing::Test {
   void send_frame(std::uint32_t port, const Frame& frame);
   /// The next frame that left through the port; it must have these layers and right checksums.
   void expect(std::uint32_t port, const Layers& packet);
+  /// The next frames that left through the port, byte for byte.
+  void expect_frames(std::uint32_t port, const std::vector<Frame>& frames);
   /// What changed since the last call, besides what send() and expect() said; and nothing left a port
   /// unexpectedly.
   void expect_delta(const Counters& changes);
