@@ -22,6 +22,8 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::TcpBadFlags, "tcp_bad_flags", "The combination of TCP flags can never occur."},
     {Reason::TcpSynAckWithoutConnection, "tcp_syn_ack_without_connection",
      "A SYN|ACK arrived and no connection is waiting for one."},
+    {Reason::TcpResetWithoutConnection, "tcp_reset_without_connection",
+     "A RST arrived and there is no connection that it could end."},
     {Reason::TcpOutOfWindow, "tcp_out_of_window", "The sequence numbers lie outside the receiver's window."},
     {Reason::TcpBadAck, "tcp_bad_ack", "The segment acknowledges what was never sent."},
     {Reason::TcpRstOutOfWindow, "tcp_rst_out_of_window",

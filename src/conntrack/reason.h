@@ -17,6 +17,7 @@ enum class Reason : std::uint8_t {
   ZeroPort,
   TcpBadFlags,
   TcpSynAckWithoutConnection,
+  TcpResetWithoutConnection,
   TcpOutOfWindow,
   TcpBadAck,
   TcpRstOutOfWindow,

@@ -176,7 +176,8 @@ void open(Entry& entry, const Segment& segment) {
   other.low = 0;
   other.high = 1;
   other.window = 1;
-  entry.set_tcp_state(Direction::Original, TcpState::SynSent);
+  const bool finishes = (segment.flags & kFin) != 0;  // picked up at its end
+  entry.set_tcp_state(Direction::Original, finishes ? TcpState::Closing : TcpState::SynSent);
   entry.set_tcp_state(Direction::Reply, TcpState::Closed);
 }
 
@@ -267,7 +268,8 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
   const std::uint32_t allowed = std::uint32_t{segment.window} << from_shift;
   // RFC 5961 section 5: what acknowledges unsent data opens no window, and what acknowledges an end that has
   // not spoken yet only tells of a connection that we came upon in mid-stream.
-  const bool acks_unsent = check_sequence && !rules.liberal && after(ack, target.low);
+  const bool acks_unsent =
+      check_sequence && !rules.liberal && !picked_up(entry, from, to) && after(ack, target.low);
   const bool target_known = to_state >= TcpState::SynSent || picked_up(entry, from, to);
   if (!acks_unsent && target_known && at_or_after(ack + allowed, target.high))
     target.high = ack + std::max(allowed, 1u);

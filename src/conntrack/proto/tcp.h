@@ -44,10 +44,12 @@ constexpr bool flags_possible(std::uint16_t flags) {
   return (flags & kAck) != 0 || (flags & (kFin | kPsh | kUrg)) == 0;
 }
 
-/// Whether a segment may begin a connection: SYN, or anything in mid-stream except SYN|ACK.
+/// Whether a segment may begin a connection: SYN, or anything in mid-stream except SYN|ACK and RST. (A
+/// connection made of a stranger's reset would know wrong numbers and refuse what follows.)
 constexpr Reason may_open(std::uint16_t flags) {
   using namespace net::tcp_flag;
   if (!flags_possible(flags)) return Reason::TcpBadFlags;
+  if ((flags & kRst) != 0) return Reason::TcpResetWithoutConnection;
   return (flags & (kSyn | kAck)) == (kSyn | kAck) ? Reason::TcpSynAckWithoutConnection : Reason::None;
 }
 

@@ -291,7 +291,7 @@ TEST_F(TcpTest, StrictZoneWantsToSeeTheSyn) {
   for (const char* flags : {"A", "FA", "R", "RA", "PA"})
     EXPECT_EQ(commit(client({.flags = flags, .seq = 5, .ack = 7})), "+inv+trk") << flags;
   EXPECT_EQ(tracker_.peek(*make(client({.seq = 5})), 0, clock_.now()).reason, Reason::MidStream);
-  expect_delta({{"lookups", 5}, {"reason.mid_stream", 5}});
+  expect_delta({{"lookups", 5}, {"reason.mid_stream", 3}, {"reason.tcp_reset_without_connection", 2}});
   handshake();
 }
 
@@ -473,6 +473,30 @@ TEST_F(TcpTest, PickedUpWithData) {
   EXPECT_EQ(commit(client({.seq = 101, .ack = 501, .data = 900})), "+new+trk");
   EXPECT_EQ(track(server({.seq = 501, .ack = 1001})), "+est+rpl+trk");
   EXPECT_EQ(track(client({.seq = 1001, .ack = 501, .data = 900})), "+est+trk");
+}
+
+TEST_F(TcpTest, PickedUpByAKeepAlive) {
+  EXPECT_EQ(commit(client({.seq = 100, .ack = 501})), "+new+trk");  // one less than its next
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(client({.flags = "FA", .seq = 1001, .ack = 501})), "+est+trk");
+}
+
+TEST_F(TcpTest, PickedUpByItsFin) {
+  EXPECT_EQ(commit(client({.flags = "FA", .seq = 100, .ack = 501})), "+new+trk");
+  EXPECT_EQ(tcp_states(), "CLOSING/CLOSED");
+  EXPECT_EQ(track(server({.flags = "FA", .seq = 501, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 502})), "+est+trk");
+  EXPECT_EQ(tcp_states(), "FIN_WAIT_2/FIN_WAIT_2");
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 5000})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 9000, .ack = 5001})), "+est+rpl+trk");
+}
+
+TEST_F(TcpTest, ResetOpensNothing) {
+  EXPECT_EQ(commit(client({.flags = "R", .seq = 100})), "+inv+trk");
+  EXPECT_EQ(commit(client({.flags = "RA", .seq = 100, .ack = 1})), "+inv+trk");
+  EXPECT_EQ(tracker_.connections(), 0u);
+  expect_delta({{"lookups", 2}, {"reason.tcp_reset_without_connection", 2}});
 }
 
 TEST_F(TcpTest, KeepAlivesAndTheirAnswers) {
