@@ -51,11 +51,22 @@ class TagIndex {
       : buckets_(static_cast<std::uint32_t>((std::uint64_t{names} * 4 / 3 + kSlots - 1) / kSlots + 1)),
         memory_(std::size_t{buckets_} * sizeof(Bucket)) {}
 
-  void prefetch(std::uint64_t hash) const { __builtin_prefetch(&at(home(hash)), 0, 3); }
+  /// The bucket in which a hash is looked for first.
+  class Home {
+    friend class TagIndex;
+    const Bucket* bucket;
+  };
+  /// Has the home of the hash on its way into the cache.
+  Home prefetch(std::uint64_t hash) const {
+    Home here;
+    here.bucket = &at(home(hash));
+    __builtin_prefetch(here.bucket, 0, 3);
+    return here;
+  }
 
   /// The first name with the tag of this hash, or kNone: what to prefetch. The look-up itself is find().
-  std::uint32_t candidate(std::uint64_t hash) const {
-    const Bucket& bucket = at(home(hash));
+  std::uint32_t candidate(Home where, std::uint64_t hash) const {
+    const Bucket& bucket = *where.bucket;
     const std::uint32_t hits = matching_slots(bucket, tag_of(hash));
     if (hits != 0) [[likely]]
       return name_at(bucket, static_cast<unsigned>(__builtin_ctz(hits)));
@@ -157,8 +168,7 @@ class TagIndex {
 
  private:
   static std::uint16_t tag_of(std::uint64_t hash) {
-    const auto tag = static_cast<std::uint16_t>(hash);
-    return tag <= kClaimed ? static_cast<std::uint16_t>(tag + 2) : tag;
+    return static_cast<std::uint16_t>(hash | (kClaimed + 1));  // neither kEmpty nor kClaimed
   }
   std::uint32_t home(std::uint64_t hash) const {
     return static_cast<std::uint32_t>(((hash >> 32) * buckets_) >> 32);

@@ -55,14 +55,14 @@ TEST(TagIndex, OverflowsToTheNextBucketsAndComesBack) {
   EXPECT_EQ(n, 80u);
   for (std::uint32_t i = 0; i < n; ++i) {
     EXPECT_EQ(find(index, hash(i), i), i);
-    EXPECT_NE(index.candidate(hash(i)), TagIndex::kNone);
+    EXPECT_NE(index.candidate(index.prefetch(hash(i)), hash(i)), TagIndex::kNone);
   }
   for (std::uint32_t i = 0; i < n; ++i) EXPECT_TRUE(index.erase(hash(i), i));
   EXPECT_EQ(total(index), 0u);
   EXPECT_TRUE(index.insert(hash(0), 7));
-  EXPECT_EQ(index.candidate(hash(0)), 7u);
+  EXPECT_EQ(index.candidate(index.prefetch(hash(0)), hash(0)), 7u);
   // No overflow is remembered: a look-up that finds no tag ends in the first bucket.
-  EXPECT_EQ(index.candidate(hash(1)), TagIndex::kNone);
+  EXPECT_EQ(index.candidate(index.prefetch(hash(1)), hash(1)), TagIndex::kNone);
 }
 
 TEST(TagIndex, TagsZeroAndOneAreNotMistakenForEmptyOrClaimed) {

@@ -200,12 +200,7 @@ void classify(const packet::Packet& packet, const Secret& secret, std::uint16_t 
   probe.key.proto = proto;
   if (layout.has_l4() && (proto == ip_proto::kTcp || proto == ip_proto::kUdp)) [[likely]] {
     set_ports(probe, load32(data + layout.l4));
-    if (proto == ip_proto::kTcp) {
-      probe.cannot_open = tcp::may_open(wire::TcpHeader(data + layout.l4).flags().host());
-    } else if (const unsigned length = wire::UdpHeader(data + layout.l4).length().host();
-               length < 8 || length > layout.l3_end - layout.l4) [[unlikely]] {
-      probe.reason = Reason::BadTransportLength;
-    }
+    if (layout.fault == wire::ParseFault::UdpBadLength) probe.reason = Reason::BadTransportLength;
   } else {
     read_other(probe, data, layout, is_ipv6, secret);
   }

@@ -22,7 +22,7 @@ namespace sluice::conntrack {
       return create(packet, probe, nullptr);
     }
   }
-  return meet_late(packet, probe, found);  // another worker was faster
+  return meet(packet, probe, found);  // another worker was faster
 }
 
 bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::Offer* offer) {

@@ -26,7 +26,7 @@ namespace sluice::conntrack {
     return true;
   });
   if (!settled) return refuse(packet, Reason::NatExhausted);
-  return met.entry != nullptr ? meet_late(packet, probe, met) : kept;
+  return met.entry != nullptr ? meet(packet, probe, met) : kept;
 }
 
 bool Tracker::Impl::Pass::is_taken(const nat::Offer& offer, std::uint64_t hash) {

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -110,19 +111,10 @@ struct alignas(64) Entry {
   }
   std::uint8_t scale(Direction d) const { return nibble(scales, d); }
   void set_scale(Direction d, std::uint8_t value) { set_nibble(scales, d, value); }
-  Key key() const {
-    Key key;
-    std::memcpy(&key, reinterpret_cast<const std::uint8_t*>(this) + offsetof(Entry, src), sizeof key);
-    key.kind &= kKindMask;
-    return key;
-  }
-  /// As key(), but unlike any packet's if the connection is translated.
-  Key untranslated_key() const {
-    Key key;
-    std::memcpy(&key, reinterpret_cast<const std::uint8_t*>(this) + offsetof(Entry, src), sizeof key);
-    key.kind &= kKindMask | kSourceNat | kDestinationNat;
-    return key;
-  }
+  Key::Words key_words() const { return key_words(kKindMask); }
+  /// As key_words(), but unlike any packet's if the connection is translated.
+  Key::Words untranslated_key_words() const { return key_words(kKindMask | kSourceNat | kDestinationNat); }
+  Key key() const { return std::bit_cast<Key>(key_words()); }
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
   void set_flag(std::uint8_t flag, bool on) {
     flags = static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag);
@@ -169,6 +161,12 @@ struct alignas(64) Entry {
   void unlock() { store_lock(generation() << 1, std::memory_order_release); }
 
  private:
+  Key::Words key_words(std::uint8_t flags_mask) const {
+    Key::Words words;
+    std::memcpy(&words, reinterpret_cast<const std::uint8_t*>(this) + offsetof(Entry, src), sizeof words);
+    words.rest &= ~(std::uint64_t{static_cast<std::uint8_t>(~flags_mask)} << (offsetof(Key, kind) * 8 % 64));
+    return words;
+  }
   static std::uint8_t nibble(std::uint8_t pair, Direction d) {
     return static_cast<std::uint8_t>(pair >> (static_cast<unsigned>(d) * 4) & 0xf);
   }

@@ -1,6 +1,8 @@
 // The tuples of an entry: compared with a packet's probe, and in full for dumps and ct_nw_src ….
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -23,37 +25,47 @@ struct PortBytes {
   std::uint8_t bytes[4];
 };
 
-/// The folded addresses agree; do the addresses?
-inline bool ipv6_matches(const Entry& entry, const Probe& probe, bool forward, bool backward,
-                         Direction& direction) {
-  if (forward && std::memcmp(entry.ipv6, probe.ipv6, 32) == 0) return true;
+/// The hashes of the addresses agree; do the addresses? Those of both ends may have one hash: then either
+/// direction is possible.
+inline bool ipv6_matches(const Entry& entry, const Probe& probe, Direction& direction) {
+  if (direction == Direction::Original && std::memcmp(entry.ipv6, probe.ipv6, 32) == 0) return true;
   direction = Direction::Reply;
-  return backward && std::memcmp(entry.ipv6, probe.ipv6 + 16, 16) == 0 &&
+  return entry.ports == probe.reverse_ports && std::memcmp(entry.ipv6, probe.ipv6 + 16, 16) == 0 &&
          std::memcmp(entry.ipv6 + 16, probe.ipv6, 16) == 0;
 }
 
 /// The same as matches() for an entry whose reply tuple is its own.
 bool matches_translated(const Entry& entry, const Probe& probe, Direction& direction);
 
+/// How a packet's key agrees with that of an entry, addresses of IPv6 only as far as their hashes go.
+struct KeyAgreement {
+  bool any, backward;
+};
+[[gnu::always_inline]] inline KeyAgreement compare_keys(const Entry& entry, const Key::Words& key,
+                                                        std::uint32_t reverse_ports) {
+  const Key::Words mine = entry.untranslated_key_words();
+  const std::uint64_t rest_back = (key.rest & ~std::uint64_t{0xffffffff}) | reverse_ports;
+  const std::uint64_t forward = (mine.addresses ^ key.addresses) | (mine.rest ^ key.rest);
+  const std::uint64_t backward = (mine.addresses ^ std::rotl(key.addresses, 32)) | (mine.rest ^ rest_back);
+  // No branch on the direction: it is as random as traffic.
+  return {std::min(forward, backward) == 0, forward != 0};
+}
+
 /// Whether the locked entry is the connection of the probe's packet, and which way the packet runs in it. For
 /// an ICMP error: which way the quoted packet ran.
-[[gnu::always_inline]] inline bool matches(const Entry& entry, const Probe& probe, Direction& direction) {
-  // No branch on the direction: it is as random as traffic.
-  const Key::Words mine = entry.untranslated_key().words(), its = probe.key.words();
-  const std::uint64_t rest_back = (its.rest & ~std::uint64_t{0xffffffff}) | probe.reverse_ports;
-  const bool forward = ((mine.addresses ^ its.addresses) | (mine.rest ^ its.rest)) == 0;
-  const bool backward = ((mine.addresses ^ std::rotl(its.addresses, 32)) | (mine.rest ^ rest_back)) == 0;
-  if (!(forward | backward)) return entry.translated() && matches_translated(entry, probe, direction);
-  direction = static_cast<Direction>(!forward);
-  return !probe.is_ipv6() || ipv6_matches(entry, probe, forward, backward, direction);
+inline bool matches(const Entry& entry, const Probe& probe, Direction& direction) {
+  const KeyAgreement agreement = compare_keys(entry, probe.key.words(), probe.reverse_ports);
+  if (!agreement.any) return entry.translated() && matches_translated(entry, probe, direction);
+  direction = static_cast<Direction>(agreement.backward);
+  return !probe.is_ipv6() || ipv6_matches(entry, probe, direction);
 }
 
 Tuple original_tuple(const Entry& entry);
 Tuple reply_tuple(const Entry& entry);
 
-/// The original tuple as ct_nw_src … ct_tp_dst show it.
-[[gnu::always_inline]] inline void copy_original(const Entry& entry, packet::CtTuple& tuple) {
-  const bool is_ipv6 = entry.has(Entry::kIpv6);
+/// The original tuple as ct_nw_src … ct_tp_dst show it. @param plain  known to be TCP or UDP over IPv4
+[[gnu::always_inline]] inline void copy_original(const Entry& entry, bool plain, packet::CtTuple& tuple) {
+  const bool is_ipv6 = !plain && entry.has(Entry::kIpv6);
   if (is_ipv6) {
     std::memcpy(&tuple.src, entry.ipv6, 16);
     std::memcpy(&tuple.dst, entry.ipv6 + 16, 16);
@@ -61,7 +73,7 @@ Tuple reply_tuple(const Entry& entry);
     tuple.src = net::v4_mapped(be32::from_raw(entry.src));
     tuple.dst = net::v4_mapped(be32::from_raw(entry.dst));
   }
-  if (is_icmp(entry)) [[unlikely]] {
+  if (!plain && is_icmp(entry)) [[unlikely]] {
     const PortBytes ports(entry.ports);
     tuple.src_port = be16{ports.bytes[2]};
     tuple.dst_port = be16{ports.bytes[3]};

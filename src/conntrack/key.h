@@ -23,8 +23,16 @@ struct Key {
   std::uint8_t kind;
   std::uint16_t zone;
 
+  /// The same bytes. The hot path makes and compares these: members written one by one and read as words at
+  /// once would wait for each other in the processor's store buffer.
   struct Words {
     std::uint64_t addresses, rest;
+
+    static Words of(std::uint64_t addresses, std::uint32_t ports, std::uint8_t proto, std::uint8_t kind,
+                    std::uint16_t zone) {
+      return {addresses,
+              ports | std::uint64_t{proto} << 32 | std::uint64_t{kind} << 40 | std::uint64_t{zone} << 48};
+    }
   };
   Words words() const { return std::bit_cast<Words>(*this); }
 };

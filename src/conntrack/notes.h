@@ -58,8 +58,8 @@ class Notes {
   Notes(const Notes&) = delete;
   Notes& operator=(const Notes&) = delete;
 
-  void looked_up() { count(Event::Lookup); }
-  void hit() { count(Event::Hit); }
+  void looked_up(unsigned packets) { count(Event::Lookup, packets); }
+  void hit(unsigned packets) { count(Event::Hit, packets); }
 
   // Entries are locked while they are noted.
 
@@ -96,7 +96,7 @@ class Notes {
   }
 
  private:
-  void count(Event event) { ++events_[static_cast<unsigned>(event)]; }
+  void count(Event event, unsigned n = 1) { events_[static_cast<unsigned>(event)] += n; }
   void count(const packet::Packet& packet, std::uint16_t zone, Reason reason, bool dropped) {
     ++reasons_[static_cast<unsigned>(reason)];
     any_reason_ = true;

@@ -5,8 +5,8 @@
 //   prefetch_candidate  which entry is it, probably? that is fetched
 //   settle              find it for certain, judge the packet, write what came out into its metadata
 //
-// Nearly every packet goes settle -> is_it -> meet -> describe, the rest leaves that line into a function of
-// its own.
+// Nearly every packet goes find_plain -> pass_plain, all of it inline. settle() and meet() do all that these
+// do and the rest; plain_test.cc takes the same packets both ways.
 #include "conntrack/pass.h"
 
 #include <algorithm>
@@ -37,33 +37,39 @@ std::uint16_t notable(const Entry& entry) {
 
 }  // namespace
 
-inline void Tracker::Impl::Pass::identify(const Packet& packet, Work& work) {
+[[gnu::always_inline]] inline void Tracker::Impl::Pass::identify(const Packet& packet, Work& work) {
   const CtMetadata& meta = packet.meta.ct;
-  work.tracked_here = (meta.state & ct_state::kTracked) != 0 && meta.zone == request_.zone &&
-                      (meta.connection != kNone || (meta.state & ct_state::kInvalid) != 0);
-  if (work.tracked_here) [[unlikely]] {
-    work.candidate = meta.connection;
+  if ((meta.state & ct_state::kTracked) != 0 && meta.zone == zone_ &&
+      (meta.connection != kNone || (meta.state & ct_state::kInvalid) != 0)) [[unlikely]] {
+    work.kind = Work::Kind::TrackedHere;
     return;
   }
-  classify(packet, t_.secret, request_.zone, work.probe);
-  if (work.probe.reason == Reason::None) [[likely]]
-    t_.index.prefetch(work.probe.hash);
+  work.kind = Work::Kind::Plain;
+  if (!classify_plain(packet, t_.secret, zone_, work.probe)) [[unlikely]]
+    classify_other(packet, work);
+  if (work.kind != Work::Kind::Invalid) [[likely]]
+    work.home = t_.index.prefetch(work.probe.hash);
 }
 
-inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
-  if (!work.tracked_here) {
-    work.candidate = kNone;
-    if (work.probe.reason != Reason::None) return;
-    work.candidate = t_.index.candidate(work.probe.hash);
-  }
-  if (work.candidate >= t_.slab.capacity()) return;
+[[gnu::noinline]] void Tracker::Impl::Pass::classify_other(const Packet& packet, Work& work) {
+  classify(packet, t_.secret, zone_, work.probe);
+  work.kind = work.probe.reason == Reason::None ? Work::Kind::Other : Work::Kind::Invalid;
+}
+
+[[gnu::always_inline]] inline void Tracker::Impl::Pass::prefetch_candidate(const Packet& packet, Work& work) {
+  work.candidate = kNone;
+  if (work.kind <= Work::Kind::Other) [[likely]]
+    work.candidate = t_.index.candidate(work.home, work.probe.hash);
+  else if (work.kind == Work::Kind::TrackedHere && packet.meta.ct.connection < t_.slab.capacity())
+    work.candidate = packet.meta.ct.connection;
+  if (work.candidate == kNone) return;
   const Entry& entry = t_.slab[work.candidate];
   __builtin_prefetch(&entry, 1, 3);
-  if (work.probe.is_ipv6() || request_.nat) __builtin_prefetch(entry.ipv6, 0, 3);
+  if (prefetch_line_1_ || (work.kind == Work::Kind::Other && work.probe.is_ipv6()))
+    __builtin_prefetch(entry.ipv6, 0, 3);
 }
 
-[[gnu::always_inline]] inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name,
-                                                              Found& found) {
+inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, Found& found) {
   Entry& entry = t_.slab[name];
   entry.lock();
   if (matches(entry, probe, found.direction)) [[likely]] {
@@ -79,15 +85,14 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
   return t_.index.find(probe.hash, [&](std::uint32_t name) { return is_it(probe, name, found); }) != kNone;
 }
 
-[[gnu::always_inline]] inline bool Tracker::Impl::Pass::meet(Packet& packet, const Probe& probe,
-                                                             const Found& found) {
+[[gnu::noinline]] bool Tracker::Impl::Pass::meet(Packet& packet, const Probe& probe, const Found& found) {
   Entry& entry = *found.entry;
   if (!is_current(entry)) [[unlikely]]
     return renew(packet, probe, found);
-  notes_.hit();
+  notes_.hit(1);
   if (probe.related) [[unlikely]]
     return relate(packet, found);
-  if (request_.force && request_.commit && found.direction == Direction::Reply) [[unlikely]]
+  if (turns_ && found.direction == Direction::Reply) [[unlikely]]
     return renew(packet, probe, found);
   const std::uint16_t before = notable(entry);
   const Verdict verdict = advance(entry, packet, found.direction, rules_);
@@ -116,27 +121,67 @@ inline void Tracker::Impl::Pass::prefetch_candidate(Work& work) {
   return true;
 }
 
-[[gnu::noinline]] bool Tracker::Impl::Pass::meet_late(Packet& packet, const Probe& probe,
-                                                      const Found& found) {
-  return meet(packet, probe, found);
+[[gnu::always_inline]] inline bool Tracker::Impl::Pass::find_plain(const Work& work, Found& found) {
+  Entry& entry = t_.slab[work.candidate];
+  entry.lock();
+  const Key::Words key = work.probe.key.words();
+  const KeyAgreement agreement =
+      compare_keys(entry, key, std::rotl(static_cast<std::uint32_t>(key.rest), 16));
+  found = {&entry, work.candidate, static_cast<Direction>(agreement.backward)};
+  if (agreement.any) [[likely]]
+    return true;
+  entry.unlock();
+  return false;
 }
 
-inline bool Tracker::Impl::Pass::settle(Packet& packet, Work& work) {
-  if (work.tracked_here) [[unlikely]] {
-    if (const std::optional<bool> keep = revisit(packet)) return *keep;
-    classify(packet, t_.secret, request_.zone, work.probe);
-    work.candidate = kNone;
-    created_ = true;
+[[gnu::always_inline]] inline bool Tracker::Impl::Pass::pass_plain(Packet& packet, const Found& found) {
+  constexpr std::uint8_t kAnswered = Entry::kLive | Entry::kSeenReply;
+  Entry& entry = *found.entry;
+  if (!(((entry.flags & ~Entry::kHasLabel) == kAnswered) & (entry.zone_generation == zone_generation_)))
+      [[unlikely]]
+    return false;
+  const std::int32_t idle = coarse_now_.since(entry.last_seen);
+  const wire::Layout& layout = packet.layout;
+  if (entry.proto == net::ip_proto::kTcp) {
+    if (idle >= tcp_established_ticks_ ||
+        !tcp::update_plain(entry, found.direction, packet.data() + layout.l4, layout.l3_end - layout.payload))
+        [[unlikely]]
+      return false;
+  } else if (idle >= udp_multiple_ticks_ || entry.simple_state() != SimpleState::Multiple) [[unlikely]] {
+    return false;
   }
-  const Probe& probe = work.probe;
-  if (probe.reason != Reason::None) [[unlikely]]
-    return invalidate(packet, probe.reason);
-  notes_.looked_up();
+  if (idle > 0) entry.last_seen = coarse_now_;
+  entry.count(found.direction, datagram_bytes(packet));
+  if (commits_) commit(found);
+  describe(packet.meta.ct, found, state_of(Outcome::Established, found.direction),
+           found.direction == Direction::Reply, true);
+  entry.unlock();
+  return true;
+}
+
+[[gnu::noinline]] bool Tracker::Impl::Pass::settle(Packet& packet, Work& work) {
+  Probe& probe = work.probe;
+  switch (work.kind) {
+    case Work::Kind::Plain:
+      probe.complete_plain();
+      break;
+    case Work::Kind::Other:
+      break;
+    case Work::Kind::TrackedHere:
+      if (const std::optional<bool> keep = revisit(packet)) return *keep;
+      classify(packet, t_.secret, zone_, probe);
+      work.candidate = kNone;
+      created_ = true;
+      if (probe.reason == Reason::None) break;
+      [[fallthrough]];
+    case Work::Kind::Invalid:
+      return invalidate(packet, probe.reason);
+  }
+  notes_.looked_up(1);
   Found found;
-  if (work.candidate != kNone && is_it(probe, work.candidate, found)) [[likely]]
-    return meet(packet, probe, found);
+  if (work.candidate != kNone && is_it(probe, work.candidate, found)) return meet(packet, probe, found);
   // Another with the same tag was in the way, or the connection came into being after the second round.
-  if ((work.candidate != kNone || created_) && find(probe, found)) return meet_late(packet, probe, found);
+  if ((work.candidate != kNone || created_) && find(probe, found)) return meet(packet, probe, found);
   return absent(packet, probe);
 }
 
@@ -144,16 +189,37 @@ void Tracker::Impl::Pass::run(packet::PacketBatch& batch, packet::PacketBatch& d
   std::array<Work, limits::kBatchSize> work;
   const unsigned n = batch.size();
   for (unsigned i = 0; i < n; ++i) identify(*batch[i], work[i]);
-  for (unsigned i = 0; i < n; ++i) prefetch_candidate(work[i]);
-  unsigned kept = 0;
+  for (unsigned i = 0; i < n; ++i) prefetch_candidate(*batch[i], work[i]);
+  unsigned kept = 0, plain = 0;
   for (unsigned i = 0; i < n; ++i) {
-    Packet* packet = batch[i];
-    if (settle(*packet, work[i])) [[likely]]
+    Packet* const packet = batch[i];
+    bool keep;
+    Found found;
+    if (work[i].kind == Work::Kind::Plain && (work[i].candidate != kNone) & !turns_ &&
+        find_plain(work[i], found)) [[likely]] {
+      if (pass_plain(*packet, found)) [[likely]] {
+        ++plain;
+        keep = true;
+      } else {
+        keep = settle_plain(*packet, work[i].probe, found);
+      }
+    } else {
+      keep = settle(*packet, work[i]);
+    }
+    if (keep) [[likely]]
       batch[kept++] = packet;
     else
       dropped.push(packet);
   }
   keep_first(batch, kept);
+  notes_.looked_up(plain);
+  notes_.hit(plain);
+}
+
+[[gnu::noinline]] bool Tracker::Impl::Pass::settle_plain(Packet& packet, Probe& probe, const Found& found) {
+  probe.complete_plain();
+  notes_.looked_up(1);
+  return meet(packet, probe, found);
 }
 
 [[gnu::noinline]] bool Tracker::Impl::Pass::relate(Packet& packet, const Found& found) {

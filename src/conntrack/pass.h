@@ -31,6 +31,13 @@ class Tracker::Impl::Pass {
         now_(now),
         coarse_now_(CoarseTime::of(now)),
         timeouts_(tracker.timeouts(request.zone)),
+        tcp_established_ticks_(timeouts_[Timeout::TcpEstablished]),
+        udp_multiple_ticks_(timeouts_[Timeout::UdpMultiple]),
+        zone_(request.zone),
+        zone_generation_(tracker.zones.generation(request.zone)),
+        commits_(request.commit),
+        turns_(request.force && request.commit),
+        prefetch_line_1_(request.nat),
         strictness_(tracker.zones.strictness(request.zone)),
         rules_(tracker.tcp_rules(strictness_)),
         notes_(tracker.books, this, now) {}
@@ -41,10 +48,18 @@ class Tracker::Impl::Pass {
   using Packet = packet::Packet;
   using CtMetadata = packet::CtMetadata;
 
+  /// What the rounds know of a packet.
   struct Work {
+    enum class Kind : std::uint8_t {
+      Plain,        ///< classify_plain(): of the probe there are key and hash
+      Other,        ///< classify()
+      Invalid,      ///< probe.reason says why
+      TrackedHere,  ///< an earlier ct of this packet in this zone has its say; no probe
+    };
     Probe probe;
+    TagIndex::Home home;
     std::uint32_t candidate;
-    bool tracked_here;  ///< an earlier ct of this packet in this zone has its say
+    Kind kind;
   };
   struct Found {
     Entry* entry = nullptr;  ///< locked
@@ -55,7 +70,15 @@ class Tracker::Impl::Pass {
   // pass.cc. Those that say whether to keep the packet return false if it is to be dropped.
 
   void identify(const Packet& packet, Work& work);
-  void prefetch_candidate(Work& work);
+  void classify_other(const Packet& packet, Work& work);
+  void prefetch_candidate(const Packet& packet, Work& work);
+  /// Whether the candidate of a plain packet is its connection; it is then locked.
+  bool find_plain(const Work& work, Found& found);
+  /// Does with a plain packet what meet() would, if it needs nothing but to be counted: both ends have
+  /// spoken, it lies in the windows. Unlocks the entry.
+  /// @return false, with nothing changed and the entry still locked, if it needs more.
+  bool pass_plain(Packet& packet, const Found& found);
+  bool settle_plain(Packet& packet, Probe& probe, const Found& found);
   bool settle(Packet& packet, Work& work);
   bool is_it(const Probe& probe, std::uint32_t name, Found& found);
   /// Looks for the entry that the probe names; it is then locked.
@@ -65,7 +88,6 @@ class Tracker::Impl::Pass {
   }
   /// The packet's tuple is known to the table. Unlocks the entry.
   bool meet(Packet& packet, const Probe& probe, const Found& found);
-  bool meet_late(Packet& packet, const Probe& probe, const Found& found);
   /// An ICMP error about a packet of this connection. Unlocks the entry.
   bool relate(Packet& packet, const Found& found);
   /// A further ct in the same zone: the packet was counted and judged already.
@@ -74,7 +96,9 @@ class Tracker::Impl::Pass {
   std::optional<bool> revisit(Packet& packet);
   /// What a committing ct does to a locked connection, new or not.
   void commit(const Found& found, bool is_new = false);
-  void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply) const;
+  /// Tells the packet what it has met. @param plain  known to be TCP or UDP over IPv4
+  void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply,
+                bool plain = false) const;
   bool describe_new(Packet& packet, const Probe& probe) const;
   /// ct(nat) of a packet that runs in this direction of the locked connection, or (related) of an ICMP error
   /// that does.
@@ -117,20 +141,25 @@ class Tracker::Impl::Pass {
   const Instant now_;
   const CoarseTime coarse_now_;
   const TimeoutTicks& timeouts_;
+  const std::int32_t tcp_established_ticks_, udp_multiple_ticks_;
+  const std::uint16_t zone_;
+  const std::uint16_t zone_generation_;  ///< when the batch began: later entries have another
+  const bool commits_, turns_;           ///< turns: a reply to a connection replaces it
+  const bool prefetch_line_1_;
   const Strictness strictness_;
   const tcp::Rules rules_;
   bool created_ = false;  ///< this batch put something into the index that the second round could not see
   Notes notes_;
 };
 
-/// Tells the packet what it has met.
 [[gnu::always_inline]] inline void Tracker::Impl::Pass::describe(CtMetadata& meta, const Found& found,
-                                                                 std::uint8_t state, bool reply) const {
+                                                                 std::uint8_t state, bool reply,
+                                                                 bool plain) const {
   const Entry& entry = *found.entry;
   meta.state = state;
   meta.mark = entry.mark;
   meta.label = entry.has(Entry::kHasLabel) ? entry.label : be128{};
-  copy_original(entry, meta.original);
+  copy_original(entry, plain, meta.original);
   meta.zone = request_.zone;
   meta.connection = found.name;
   meta.connection_generation = entry.generation();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -55,6 +56,8 @@ std::optional<unsigned> ipv6_prefix_length(const be128& mask);
 
 /// An IPv4 address as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), and back.
 constexpr be128 v4_mapped(be32 address) {
+  if constexpr (std::endian::native == std::endian::little)  // nothing to swap
+    return {be64{0}, be64::from_raw(std::uint64_t{address.raw()} << 32 | 0xffff0000)};
   return {be64{0}, be64{0x0000ffff00000000ULL | address.host()}};
 }
 constexpr be32 v4_of(const be128& mapped) {

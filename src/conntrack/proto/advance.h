@@ -61,9 +61,10 @@ inline void open(Entry& entry, const packet::Packet& packet) {
     if (const Reason reason = sctp::may_open(sctp_bytes(packet)); reason != Reason::None) return reason;
     return loose || static_cast<sctp::Chunk>(l4[12]) == sctp::Chunk::Init ? Reason::None : Reason::MidStream;
   }
-  const bool mid_stream = probe.key.proto == net::ip_proto::kTcp &&
-                          (wire::TcpHeader(l4).flags().host() & net::tcp_flag::kSyn) == 0;
-  return mid_stream && !loose ? Reason::MidStream : Reason::None;
+  if (probe.key.proto != net::ip_proto::kTcp) return Reason::None;
+  const std::uint16_t flags = wire::TcpHeader(l4).flags().host();
+  if (const Reason reason = tcp::may_open(flags); reason != Reason::None) return reason;
+  return loose || (flags & net::tcp_flag::kSyn) != 0 ? Reason::None : Reason::MidStream;
 }
 
 }  // namespace sluice::conntrack

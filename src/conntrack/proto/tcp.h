@@ -12,6 +12,7 @@
 // validation).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "conntrack/entry.h"
@@ -69,6 +70,22 @@ Verdict update(Entry& entry, Direction direction, const Segment& segment, Rules 
 /// without scaling and a segment.
 inline constexpr std::int32_t kMaxAckWindow = 0xffff + 1500;
 
+/// By how much each end's windows are shifted, by the sender's Direction and Entry::scales: not at all unless
+/// both offered a scale.
+struct ShiftPair {
+  std::uint8_t from, to;
+};
+inline constexpr auto kShifts = [] {
+  std::array<std::array<ShiftPair, 256>, 2> table{};
+  for (unsigned direction = 0; direction < 2; ++direction)
+    for (unsigned scales = 0; scales < 256; ++scales) {
+      const unsigned from = scales >> direction * 4 & 0xf, to = scales >> (direction ^ 1) * 4 & 0xf;
+      if (from != Entry::kNoScale && to != Entry::kNoScale)
+        table[direction][scales] = {static_cast<std::uint8_t>(from), static_cast<std::uint8_t>(to)};
+    }
+  return table;
+}();
+
 /// What update() does with a segment that carries ACK but no SYN, FIN or RST, is inside both windows and
 /// belongs to a connection established at both ends: nearly every packet, without a branch on the direction.
 /// @return false, with nothing changed, if the segment is not of this kind and update() has to judge it.
@@ -83,30 +100,26 @@ inline constexpr std::int32_t kMaxAckWindow = 0xffff + 1500;
     return false;
 
   const auto from = static_cast<unsigned>(direction), to = from ^ 1;
-  const unsigned from_scale = entry.scales >> from * 4 & 0xf, to_scale = entry.scales >> to * 4 & 0xf;
-  const bool both_scale = (from_scale != Entry::kNoScale) & (to_scale != Entry::kNoScale);
-  const unsigned from_shift = both_scale ? from_scale : 0, to_shift = both_scale ? to_scale : 0;
-
+  const ShiftPair shift = kShifts[from][entry.scales];
   const std::uint32_t low = entry.seq_low[from], ack = tcp.ack().host();
   const std::uint32_t seq = payload_bytes != 0 ? tcp.seq().host() : low;
   const std::uint32_t end = seq + payload_bytes;
-  const auto signed_distance = [](std::uint32_t a, std::uint32_t b) {
-    return static_cast<std::int32_t>(a - b);
-  };
-  const std::int32_t ack_lag = signed_distance(entry.seq_low[to], ack);
+  const std::uint32_t most_ack_lag = std::uint32_t{kMaxAckWindow} << shift.from;
   static_assert(std::int64_t{kMaxAckWindow} << Entry::kUnknownScale <= INT32_MAX);
-  const std::int32_t room = signed_distance(entry.seq_high[from], end);
-  const std::int32_t late = signed_distance(seq, low - (std::uint32_t{entry.max_window[to]} << to_shift));
-  const bool inside = (room >= 0) & (late >= 0) & (ack_lag >= 0) & (ack_lag <= kMaxAckWindow << from_shift);
-  if (!inside) [[unlikely]]
+  // How far each number lies inside its bound; the sign bits tell, all at once.
+  const std::uint32_t room = entry.seq_high[from] - end;
+  const std::uint32_t late = seq - low + (std::uint32_t{entry.max_window[to]} << shift.to);
+  const std::uint32_t ack_lag = entry.seq_low[to] - ack;
+  if (static_cast<std::int32_t>(room | late | ack_lag | (most_ack_lag - ack_lag)) < 0) [[unlikely]]
     return false;
 
   const std::uint16_t window = tcp.window().host();
   if (window > entry.max_window[from]) entry.max_window[from] = window;
-  entry.seq_low[from] = signed_distance(end, low) > 0 ? end : low;
-  const std::uint32_t allowed = std::uint32_t{window} << from_shift;
+  entry.seq_low[from] = static_cast<std::int32_t>(end - low) > 0 ? end : low;
+  const std::uint32_t allowed = std::uint32_t{window} << shift.from;
   const std::uint32_t high = entry.seq_high[to];
-  entry.seq_high[to] = signed_distance(ack + allowed, high) >= 0 ? ack + (allowed | (allowed == 0)) : high;
+  entry.seq_high[to] =
+      static_cast<std::int32_t>(ack + allowed - high) >= 0 ? ack + (allowed | (allowed == 0)) : high;
   return true;
 }
 
