@@ -41,6 +41,7 @@ int stats(const Common& common, const StatsArguments& arguments) {
   section(text, "drops", json["drops"], arguments.all);
   section(text, "conntrack", json["conntrack"], arguments.all);
   section(text, "not tracked or not created, because", json["conntrack"]["reasons"], arguments.all);
+  section(text, "fragments", json["fragments"], arguments.all);
   section(text, "packet-ins", json["packet_ins"], arguments.all);
   section(text, "memory", json["memory"], arguments.all);
   if (arguments.all) section(text, "limits", json["limits"], true);

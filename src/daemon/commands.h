@@ -25,6 +25,8 @@ void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& de
 void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// dpctl/dump-conntrack, dpctl/flush-conntrack, dpctl/ct-…
 void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work);
+/// dpctl/ipf-…
+void add_fragment_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// coverage/…, memory/show
 void add_stats_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, Coverage& coverage);
 /// sluice/…: JSON. @param started  when the daemon came up, for the uptime.

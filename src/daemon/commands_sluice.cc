@@ -251,6 +251,29 @@ std::string stats(bridge::Switch& device, Instant started) {
     reasons[std::string(conntrack::reason_name(static_cast<conntrack::Reason>(r)))] = ct.by_reason[r];
   json["memory"]["conntrack_bytes"] = tracker.memory_bytes();
 
+  const auto& reassembler = tracker.reassembler();
+  Json& fragments = json["fragments"];
+  fragments["waiting"] = reassembler.fragments();
+  fragments["datagrams"] = reassembler.datagrams();
+  fragments["max_waiting"] = reassembler.max_fragments();
+  for (const auto& [name, version] :
+       {std::pair("ipv4", conntrack::IpVersion::V4), std::pair("ipv6", conntrack::IpVersion::V6)}) {
+    const auto c = reassembler.counters(version);
+    const auto add = [&, prefix = std::string(name)](const char* what, std::uint64_t n) {
+      fragments[prefix + "_" + what] = n;
+    };
+    add("accepted", c.accepted);
+    add("completed", c.completed);
+    add("reassembled_packets", c.datagrams);
+    add("expired", c.expired);
+    add("too_small", c.too_small);
+    add("overlapped", c.overlapped);
+    add("duplicate", c.duplicate);
+    add("malformed", c.malformed);
+    add("dropped_for_memory", c.purged);
+  }
+  json["memory"]["fragment_bytes"] = reassembler.memory_bytes();
+
   json["packet_ins"] = {{"queued", device.upcalls().packet_ins().queued()},
                         {"dropped", device.upcalls().packet_ins().dropped()},
                         {"waiting", device.upcalls().packet_ins().waiting()}};
@@ -265,6 +288,7 @@ std::string stats(bridge::Switch& device, Instant started) {
                     {"megaflows_per_worker", limits.max_megaflows},
                     {"masks_per_worker", limits.max_masks},
                     {"packets_per_worker", limits.max_packets},
+                    {"fragment_bytes", limits::kReassemblyBytes},
                     {"megaflow_idle_s", limits.megaflow_idle.whole_seconds()},
                     {"packet_ins_waiting", ofproto::PacketInQueue::kMaxWaiting}};
   return text_of(json);

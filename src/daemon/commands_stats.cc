@@ -52,6 +52,11 @@ std::vector<Event> read_events(const bridge::Switch& device) {
       {"conntrack_tcp_seq_chk_failed",
        reason(Reason::TcpOutOfWindow) + reason(Reason::TcpBadAck) + reason(Reason::TcpRstOutOfWindow)});
   events.push_back({"conntrack_invalid_tcp_flags", reason(Reason::TcpBadFlags)});
+  const auto& reassembler = device.tracker().reassembler();
+  using conntrack::IpVersion;
+  const auto v4 = reassembler.counters(IpVersion::V4), v6 = reassembler.counters(IpVersion::V6);
+  events.push_back({"ipf_stuck_frag_list_expired", v4.expired + v6.expired});
+  events.push_back({"ipf_stuck_frag_list_purged", v4.purged + v6.purged});
   for (unsigned r = 1; r < conntrack::kReasonCount; ++r)
     events.push_back(
         {fmt::format("conntrack_{}", conntrack::reason_name(static_cast<Reason>(r))), ct.by_reason[r]});

@@ -102,6 +102,7 @@ struct Daemon::Impl {
     add_ofproto_commands(commands, *device);
     add_datapath_commands(commands, *device);
     add_conntrack_commands(commands, *device, work);
+    add_fragment_commands(commands, *device);
     add_stats_commands(commands, *device, *coverage);
     add_sluice_commands(commands, *device, work, clock.now());
     unixctl::add_log_commands(commands, log);
