@@ -39,7 +39,6 @@ Status check_action(const Action& action) {
         else if constexpr (std::is_same_v<T, NatAction>)
           return refuse("ct(nat)");
         else if constexpr (std::is_same_v<T, CtAction>) {
-          if (a.alg != 0) return refuse("ct(alg)");
           return check_executable(a.nested);
         } else if constexpr (std::is_same_v<T, Controller>) {
           if (a.pause) return refuse("controller(pause)");

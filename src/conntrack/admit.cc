@@ -27,6 +27,7 @@ void Tracker::Impl::unadmit(std::uint16_t zone, const Admission& admission) {
 }
 
 void Tracker::Impl::discharge(const Entry& entry, std::uint32_t name, End why, Notes& notes) {
+  if (entry.has(Entry::kHelped | Entry::kExpected)) helpers.leave(entry);
   const bool counted = zones.leave(entry.zone, entry.zone_generation);
   if (counted) total.fetch_sub(1, std::memory_order_relaxed);
   notes.ended(entry, name, why, counted);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 
 #include "conntrack/tuple.h"
 #include "net/endian.h"
@@ -59,6 +60,7 @@ struct ConnectionSnapshot {
   std::int64_t expires_in_ns = 0;
   std::uint32_t index = 0, generation = 0;  ///< as CtMetadata names the connection
   std::uint8_t helper = 0;
+  std::optional<Tuple> parent;  ///< of a connection that a helper had expected
   bool seen_reply = false;
 };
 

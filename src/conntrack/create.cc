@@ -12,7 +12,7 @@ namespace sluice::conntrack {
       [[unlikely]]
     return invalidate(packet, reason);
   if (!request_.commit) return describe_new(packet, probe);
-  if (wants_translation()) return absent_translated(packet, probe);
+  if (const auto range = range_for(probe)) return absent_translated(packet, probe, *range);
   Found found;
   {
     const TagIndex::HomeLock home(t_.index, probe.hash);
@@ -50,8 +50,7 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::
   }
   t_.wheel.insert(name, due(entry), now_, hint);
   created_ = true;
-  finish_creation(packet, {&entry, name, Direction::Original});
-  return true;
+  return finish_creation(packet, probe, {&entry, name, Direction::Original});
 }
 
 [[gnu::noinline]] bool Tracker::Impl::Pass::renew(Packet& packet, const Probe& probe, const Found& found) {
@@ -67,7 +66,7 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::
     return describe_new(packet, probe);
   }
   const End why = end_of(entry);
-  if (wants_translation() || entry.translated()) {  // it lies elsewhere in the index
+  if (entry.translated() || range_for(probe)) {  // it lies elsewhere in the index
     t_.retire(entry, found.name, why, notes_);
     entry.unlock();
     return absent(packet, probe);
@@ -81,8 +80,7 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::
   }
   t_.port_lanes.forget(entry, t_.secret);
   begin(entry, packet, probe, admission.zone_generation);
-  finish_creation(packet, {&entry, found.name, Direction::Original});
-  return true;
+  return finish_creation(packet, probe, {&entry, found.name, Direction::Original});
 }
 
 void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe& probe,
@@ -102,7 +100,6 @@ void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe&
   if (probe.is_ipv6()) std::memcpy(entry.ipv6, probe.ipv6, 32);
   entry.next_generation();
   entry.id_and_bytes = t_.next_id.fetch_add(1, std::memory_order_relaxed) << 16;
-  entry.set_helper(static_cast<std::uint8_t>(request_.helper));
   entry.start_parent = static_cast<std::uint64_t>(now_.ns) & ~std::uint64_t{0xffff};
   entry.cookie = request_.cookie;
   entry.flags = probe.key.kind;
@@ -110,14 +107,20 @@ void Tracker::Impl::Pass::begin(Entry& entry, const Packet& packet, const Probe&
   entry.count(Direction::Original, datagram_bytes(packet));
 }
 
-void Tracker::Impl::Pass::finish_creation(Packet& packet, const Found& found) {
+bool Tracker::Impl::Pass::finish_creation(Packet& packet, const Probe& probe, const Found& found) {
+  Entry& entry = *found.entry;
+  if (request_.helper != Helper::None || !t_.helpers.table.empty()) [[unlikely]]
+    join_family(probe, found);
   commit(found, true);
-  notes_.created(*found.entry, found.name);
+  notes_.created(entry, found.name);
   unsigned state = ct_state::kNew | ct_state::kTracked;
-  if (request_.nat && found.entry->translated())
-    state |= translate(packet, *found.entry, Direction::Original, false);
+  if (request_.nat && entry.translated()) state |= translate(packet, entry, Direction::Original, false);
   describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), false);
-  found.entry->unlock();
+  if (entry.has(Entry::kExpected)) [[unlikely]]
+    describe_child(packet.meta.ct, entry);
+  const bool keep = !entry.has(Entry::kHelped) || inspect(packet, found);
+  entry.unlock();
+  return keep;
 }
 
 End Tracker::Impl::Pass::end_of(const Entry& entry) const {

@@ -9,9 +9,10 @@
 
 namespace sluice::conntrack {
 
-[[gnu::noinline]] bool Tracker::Impl::Pass::absent_translated(Packet& packet, const Probe& probe) {
+[[gnu::noinline]] bool Tracker::Impl::Pass::absent_translated(Packet& packet, const Probe& probe,
+                                                              const NatRange& range) {
   const nat::TupleKey original = nat::tuple_of(probe);
-  nat::Search search(original, request_.nat_range, t_.secret, t_.fresh_random(), t_.port_lanes);
+  nat::Search search(original, range, t_.secret, t_.fresh_random(), t_.port_lanes);
   Found met;
   bool kept = false;
   const bool settled = search.run([&](const nat::Offer& offer) {
@@ -67,7 +68,7 @@ bool Tracker::Impl::Pass::bind(Entry& entry, std::uint32_t name, const nat::Offe
   if (offer.reply != nat::reversed(nat::original_of(entry))) {
     if (!t_.index.insert(offer.reply.hash(t_.secret), name)) return false;
     nat::bind(entry, offer.reply,
-              request_.nat_range.kind == NatRange::Kind::Source ? Entry::kSourceNat : Entry::kDestinationNat);
+              offer.kind == NatRange::Kind::Source ? Entry::kSourceNat : Entry::kDestinationNat);
   }
   record_port(entry, offer, true);
   return true;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "conntrack/request.h"
 #include "net/address.h"
 #include "net/protocol.h"
 
@@ -78,9 +79,14 @@ std::string format_label(const be128& label) {
   return text;
 }
 
+std::string_view helper_name(std::uint8_t port) {
+  return port == static_cast<std::uint8_t>(Helper::Ftp) ? "ftp" : "tftp";
+}
+
 /// The flags of the kernel's conntrack status, of which a committed connection of ours has these.
 std::string status_of(const ConnectionSnapshot& c) {
-  return c.seen_reply ? "SEEN_REPLY|CONFIRMED" : "CONFIRMED";
+  std::string status = c.parent ? "EXPECTED|" : "";
+  return status + (c.seen_reply ? "SEEN_REPLY|CONFIRMED" : "CONFIRMED");
 }
 
 std::string tcp_flags(std::uint8_t flags) {
@@ -155,7 +161,26 @@ std::string format_connection(const ConnectionSnapshot& c, DumpFormat format) {
   if (c.mark != 0) append(out, ",mark=", c.mark);
   if (!c.label.is_zero()) append(out, ",labels=", format_label(c.label));
   append_protoinfo(out, c, format.verbose);
-  if (c.helper != 0) out += c.helper == 21 ? ",helper=ftp" : ",helper=tftp";
+  if (c.helper != 0) append(out, ",helper=", helper_name(c.helper));
+  if (format.verbose && c.parent) {
+    out += ",parent=(";
+    append_tuple(out, *c.parent, nullptr, nullptr);
+    out += ")";
+  }
+  return out;
+}
+
+std::string format_expectation(const ExpectationSnapshot& e) {
+  std::string out = protocol_name(e.expected.proto);
+  out += ",orig=(";
+  append_tuple(out, e.expected, nullptr, nullptr);
+  out += ")";
+  if (e.zone != 0) append(out, ",zone=", e.zone);
+  if (e.mark != 0) append(out, ",mark=", e.mark);
+  if (!e.label.is_zero()) append(out, ",labels=", format_label(e.label));
+  out += ",parent=(";
+  append_tuple(out, e.parent, nullptr, nullptr);
+  out += ")";
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "conntrack/connection.h"
+#include "conntrack/expectation.h"
 
 namespace sluice::conntrack {
 
@@ -42,6 +43,9 @@ struct DumpFormat {
 
 /// One line without line feed.
 std::string format_connection(const ConnectionSnapshot& connection, DumpFormat format = {});
+
+/// The same for what a helper expects; the source port, which may be any, is 0.
+std::string format_expectation(const ExpectationSnapshot& expectation);
 
 /// "tcp", "icmpv6", … or the number.
 std::string protocol_name(std::uint8_t proto);

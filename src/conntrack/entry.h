@@ -35,7 +35,8 @@ struct alignas(64) Entry {
   static constexpr std::uint32_t kLayoutVersion = 3;
 
   /// Bits of `flags`.
-  static constexpr std::uint8_t kLive = 0x02,     ///< in the index
+  static constexpr std::uint8_t kHelped = 0x01,   ///< a helper's parent: its packets are inspected
+      kLive = 0x02,                               ///< in the index
       kIpv6 = 0x04,                               //
       kSeenReply = 0x08,                          //
       kHasLabel = 0x10,                           ///< the label in line 1 is not zero
@@ -81,12 +82,11 @@ struct alignas(64) Entry {
   // Line 2.
   be128 reply_dst;             ///< IPv6, translated: of the reply tuple
   std::uint64_t id_and_bytes;  ///< id in the upper 48 bits, port_lanes, the helper's port in the lower 8
-  std::uint64_t
-      start_parent;  ///< start time / 2^16 ns in the upper 48 bits, low bits of the parent's generation
+  std::uint64_t start_parent;  ///< start time / 2^16 ns in the upper 48 bits
   std::uint64_t cookie;
   std::uint32_t packets_high[2], bytes_high[2];  ///< above fresh_packets' 16 bits and fresh_bytes' 32
   std::uint32_t reply_ipv6_ports;                ///< IPv6, translated: of the reply tuple
-  std::uint32_t parent;                          ///< index + 1, 0 = none
+  std::uint32_t family;  ///< of a helper's parents and children: as ExpectationTable numbers it
 
   /// The reply tuple is not the original one reversed: it is stored, and has a name of its own in the index.
   bool translated() const { return has(kSourceNat | kDestinationNat); }

@@ -16,6 +16,17 @@ ExpectationTable::ExpectationTable(const ExpectationLimits& limits, std::uint64_
       zone_counts_(kZones * sizeof(std::atomic<std::uint32_t>)),
       filter_(kBuckets * sizeof(std::atomic<std::uint32_t>)) {}
 
+Tuple parent_of(const packet::CtTuple& parent) {
+  Tuple tuple;
+  tuple.src = parent.src;
+  tuple.dst = parent.dst;
+  tuple.src_port = parent.src_port;
+  tuple.dst_port = parent.dst_port;
+  tuple.proto = parent.proto;
+  tuple.is_ipv6 = parent.is_ipv6;
+  return tuple;
+}
+
 std::uint64_t ExpectationTable::hash(const ExpectedTuple& tuple) const {
   const std::uint64_t words[] = {tuple.src.hi.raw(), tuple.src.lo.raw(), tuple.dst.hi.raw(),
                                  tuple.dst.lo.raw(),
@@ -63,6 +74,11 @@ void ExpectationTable::leave_as_child(std::uint32_t family) {
 bool ExpectationTable::parent_lives(std::uint32_t family) {
   const std::lock_guard guard(lock_);
   return families_[family - 1].parent_lives;
+}
+
+packet::CtTuple ExpectationTable::copy_parent_tuple(std::uint32_t family) {
+  const std::lock_guard guard(lock_);
+  return families_[family - 1].parent;
 }
 
 std::uint32_t ExpectationTable::lookup(const ExpectedTuple& tuple) {
@@ -135,8 +151,9 @@ std::optional<Expectation> ExpectationTable::find(const ExpectedTuple& tuple, st
   const std::lock_guard guard(lock_);
   const std::uint32_t known = lookup(tuple);
   if (known == kNone) return std::nullopt;
-  const Expectation& found = slots_[known].expectation;
+  Expectation found = slots_[known].expectation;
   if (found.expires <= now || found.zone_generation != zone_generation) return std::nullopt;
+  found.parent = families_[found.family - 1].parent;
   return found;
 }
 
@@ -168,12 +185,7 @@ ExpectationSnapshot ExpectationTable::snapshot(const Expectation& e, Instant now
   s.expected.dst_port = e.tuple.dst_port;
   s.expected.proto = e.tuple.proto;
   s.expected.is_ipv6 = e.tuple.is_ipv6;
-  s.parent.src = family.parent.src;
-  s.parent.dst = family.parent.dst;
-  s.parent.src_port = family.parent.src_port;
-  s.parent.dst_port = family.parent.dst_port;
-  s.parent.proto = family.parent.proto;
-  s.parent.is_ipv6 = family.parent.is_ipv6;
+  s.parent = parent_of(family.parent);
   s.zone = e.tuple.zone;
   s.mark = e.mark;
   s.label = e.label;

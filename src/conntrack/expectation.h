@@ -56,6 +56,7 @@ struct Expectation {
   std::uint32_t family = 0;
   Instant expires;
   std::uint64_t serial = 0;  ///< given by the table
+  packet::CtTuple parent;    ///< filled in by find()
 
   bool is_translated() const { return to != tuple.dst || to_port != tuple.dst_port || from != tuple.src; }
 };
@@ -69,6 +70,9 @@ struct ExpectationSnapshot {
   std::uint8_t helper = 0;  ///< its port
   std::int64_t expires_in_ns = 0;
 };
+
+/// A parent's tuple as dumps show it: it is TCP or UDP.
+Tuple parent_of(const packet::CtTuple& parent);
 
 struct ExpectationLimits {
   std::uint32_t total = limits::kExpectations, per_zone = limits::kExpectationsPerZone;
@@ -90,6 +94,8 @@ class ExpectationTable {
   const packet::CtTuple& parent_tuple(std::uint32_t family) const { return families_[family - 1].parent; }
   std::uint32_t attachment(std::uint32_t family) const { return families_[family - 1].attachment; }
   bool parent_lives(std::uint32_t family);
+  /// For those who are no member (any more).
+  packet::CtTuple copy_parent_tuple(std::uint32_t family);
 
   enum class Added : std::uint8_t { New, Refreshed, ZoneFull, TableFull };
   /// What the parent of expectation.family announced. One more than limits::kExpectationsPerParent and the

@@ -25,6 +25,7 @@ bool Tracker::expire(Instant now, unsigned budget) {
   if (!turn) return false;
   impl_->books.last_now_ns.store(now.ns, std::memory_order_relaxed);
   Notes notes(impl_->books, &turn, now);
+  impl_->helpers.table.expire(now, limits::kSweepExpectations);
   return impl_->wheel.advance(
       now, budget, [this](std::uint32_t name) { __builtin_prefetch(&impl_->slab[name], 1); },
       [&](std::uint32_t name) { return impl_->visit_due(name, now, notes); });

@@ -21,8 +21,19 @@
 
 namespace sluice::conntrack {
 
-enum class Event : std::uint8_t { Created, Destroyed, Expired, Committed, Lookup, Hit };
-inline constexpr unsigned kEventCount = static_cast<unsigned>(Event::Hit) + 1;
+enum class Event : std::uint8_t {
+  Created,
+  Destroyed,
+  Expired,
+  Committed,
+  Lookup,
+  Hit,
+  Related,             ///< connections that a helper had expected
+  Expected,            ///< expectations made
+  ExpectationRefused,  ///< for want of room
+  HelperRefused,       ///< connections that got no helper for want of room
+};
+inline constexpr unsigned kEventCount = static_cast<unsigned>(Event::HelperRefused) + 1;
 
 struct CounterCells {
   std::array<std::atomic<std::uint64_t>, kEventCount> events;
@@ -60,6 +71,11 @@ class Notes {
 
   void looked_up(unsigned packets) { count(Event::Lookup, packets); }
   void hit(unsigned packets) { count(Event::Hit, packets); }
+
+  void related() { count(Event::Related); }
+  void expected() { count(Event::Expected); }
+  void expectation_refused() { count(Event::ExpectationRefused); }
+  void helper_refused() { count(Event::HelperRefused); }
 
   // Entries are locked while they are noted.
 

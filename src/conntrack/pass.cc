@@ -95,7 +95,9 @@ inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, F
   if (turns_ && found.direction == Direction::Reply) [[unlikely]]
     return renew(packet, probe, found);
   const std::uint16_t before = notable(entry);
-  const Verdict verdict = advance(entry, packet, found.direction, rules_);
+  const bool family = entry.has(Entry::kHelped | Entry::kExpected);
+  const Verdict verdict = family ? t_.advance_family(entry, packet, found.direction, rules_)
+                                 : advance(entry, packet, found.direction, rules_);
   if (verdict.outcome == Outcome::Invalid) [[unlikely]] {
     entry.unlock();
     return invalidate(packet, verdict.reason);
@@ -117,8 +119,15 @@ inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, F
   if (request_.nat && entry.translated()) [[unlikely]]
     state |= translate(packet, entry, found.direction, false);
   describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), reply);
+  bool keep = true;
+  if (family) [[unlikely]] {
+    if (entry.has(Entry::kExpected))
+      describe_child(packet.meta.ct, entry);
+    else
+      keep = inspect(packet, found);
+  }
   entry.unlock();
-  return true;
+  return keep;
 }
 
 [[gnu::always_inline]] inline bool Tracker::Impl::Pass::find_plain(const Work& work, Found& found) {
@@ -230,6 +239,7 @@ void Tracker::Impl::Pass::run(packet::PacketBatch& batch, packet::PacketBatch& d
   if (request_.nat && found.entry->translated())
     state |= translate(packet, *found.entry, opposite(found.direction), true);
   describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), reply);
+  if (found.entry->has(Entry::kExpected)) describe_child(packet.meta.ct, *found.entry);
   found.entry->unlock();
   return true;
 }
@@ -246,18 +256,24 @@ std::optional<bool> Tracker::Impl::Pass::revisit(Packet& packet) {
     return std::nullopt;
   }
   const Found found{&entry, meta.connection, meta.reply ? Direction::Reply : Direction::Original};
-  const bool related = (meta.state & ct_state::kRelated) != 0;
-  if (request_.commit && request_.force && meta.reply && !related) {
+  const bool is_error = (meta.state & (ct_state::kNew | ct_state::kEstablished)) == 0;
+  if (request_.commit && request_.force && meta.reply && !is_error) {
     entry.unlock();  // the headers may have been rewritten: what to renew is looked up by what they are now
     return std::nullopt;
   }
   if (request_.commit) commit(found);
   unsigned state = meta.state;
-  if (request_.nat && entry.translated() && (state & (ct_state::kSourceNat | ct_state::kDestinationNat)) == 0)
-    state |= translate(packet, entry, found.direction, related);
+  bool keep = true;
+  if (request_.nat && entry.translated() &&
+      (state & (ct_state::kSourceNat | ct_state::kDestinationNat)) == 0) {
+    state |= translate(packet, entry, found.direction, is_error);
+    keep = is_error || !entry.has(Entry::kHelped) || inspect(packet, found);
+  }
   describe(meta, found, static_cast<std::uint8_t>(state), meta.reply);
+  if (entry.has(Entry::kExpected)) [[unlikely]]
+    describe_child(meta, entry);
   entry.unlock();
-  return true;
+  return keep;
 }
 
 [[gnu::noinline]] unsigned Tracker::Impl::Pass::translate(Packet& packet, const Entry& entry,
@@ -297,6 +313,8 @@ bool Tracker::Impl::Pass::describe_new(Packet& packet, const Probe& probe) const
   meta.state = ct_state::kNew | ct_state::kTracked;
   meta.zone = request_.zone;
   meta.original = tuple_of(packet, probe);
+  if (!t_.helpers.table.empty()) [[unlikely]]
+    describe_expected(meta, probe);
   return true;
 }
 

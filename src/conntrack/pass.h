@@ -106,6 +106,19 @@ class Tracker::Impl::Pass {
   unsigned translate(Packet& packet, const Entry& entry, Direction direction, bool related) const;
   bool invalidate(Packet& packet, Reason reason);
 
+  // family.cc: parents and children of helpers.
+
+  /// Makes a new connection a child, if it is expected, or a parent, if it was committed with a helper.
+  void join_family(const Probe& probe, const Found& found);
+  /// What describe() leaves out: a child is related, and shows its parent's tuple.
+  void describe_child(CtMetadata& meta, const Entry& child) const;
+  /// A packet that nobody has committed yet is +rel if it is expected.
+  void describe_expected(CtMetadata& meta, const Probe& probe) const;
+  /// The translation of an expected connection, if its parent is translated.
+  std::optional<NatRange> expected_range(const Probe& probe) const;
+  /// Shows a parent's packet to its helper; false if it is to be dropped.
+  bool inspect(Packet& packet, const Found& found);
+
   // create.cc
 
   /// The packet's tuple is not in the table.
@@ -117,7 +130,7 @@ class Tracker::Impl::Pass {
   bool renew(Packet& packet, const Probe& probe, const Found& found);
   /// Makes the locked entry the connection that this packet opens.
   void begin(Entry& entry, const Packet& packet, const Probe& probe, std::uint16_t zone_generation);
-  void finish_creation(Packet& packet, const Found& found);
+  bool finish_creation(Packet& packet, const Probe& probe, const Found& found);
   /// Why a locked entry ends whose tuple another connection gets.
   End end_of(const Entry& entry) const;
   bool refuse(const Packet& packet, Reason reason);
@@ -125,9 +138,16 @@ class Tracker::Impl::Pass {
 
   // create_translated.cc
 
-  bool wants_translation() const { return request_.nat && request_.nat_range.kind != NatRange::Kind::None; }
+  /// The translation that a new connection gets: an expected one that of its parent, others what is asked
+  /// for.
+  std::optional<NatRange> range_for(const Probe& probe) const {
+    if (!t_.helpers.table.empty()) [[unlikely]]
+      if (const auto expected = expected_range(probe)) return expected;
+    if (!request_.nat || request_.nat_range.kind == NatRange::Kind::None) return std::nullopt;
+    return request_.nat_range;
+  }
   /// absent() for ct(commit,nat(src…)) and ct(commit,nat(dst…)).
-  bool absent_translated(Packet& packet, const Probe& probe);
+  bool absent_translated(Packet& packet, const Probe& probe, const NatRange& range);
   /// Whether a current connection has the tuple on offer. One that is over makes way.
   bool is_taken(const nat::Offer& offer, std::uint64_t hash);
   /// The same for the reply tuple of a connection without NAT; only a translated one can have it.

@@ -17,6 +17,13 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
   if (probe.reason != Reason::None) return invalid(probe.reason);
 
   const Strictness strictness = t.zones.strictness(zone);
+  const auto open = [&] {
+    result.state = ct_state::kNew | ct_state::kTracked;
+    result.expectation = t.find_expectation(probe, now);
+    if (result.expectation) result.state |= ct_state::kRelated;
+    return result;
+  };
+
   Entry copy{};
   Direction direction = Direction::Original;
   const std::uint32_t name = t.index.find(probe.hash, [&](std::uint32_t candidate) {
@@ -31,8 +38,7 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
   if (name == kNone) {
     if (const Reason reason = cannot_open(packet, probe, strictness.loose); reason != Reason::None)
       return invalid(reason);
-    result.state = ct_state::kNew | ct_state::kTracked;
-    return result;
+    return open();
   }
   result.connection = t.snapshot(copy, name, now);
   if (probe.related) {
@@ -40,14 +46,14 @@ PeekResult Tracker::peek(const packet::Packet& packet, std::uint16_t zone, Insta
         ct_state::kTracked | ct_state::kRelated | (direction == Direction::Original ? ct_state::kReply : 0);
     return result;
   }
-  const Verdict verdict = advance(copy, packet, direction, t.tcp_rules(strictness));
+  const Verdict verdict = t.advance_family(copy, packet, direction, t.tcp_rules(strictness));
   if (verdict.outcome == Outcome::Invalid) return invalid(verdict.reason);
   if (verdict.outcome == Outcome::Reopen) {
     result.connection.reset();
-    result.state = ct_state::kNew | ct_state::kTracked;
-    return result;
+    return open();
   }
   result.state = state_of(verdict.outcome, direction);
+  if (result.connection->parent) result.state |= ct_state::kRelated;
   return result;
 }
 

@@ -51,6 +51,9 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "No connection was created: every address and port that NAT may use towards this peer is taken."},
     {Reason::TupleTaken, "tuple_taken",
      "No connection was created: its replies would look like those of a connection that NAT translates."},
+    {Reason::HelperGap, "helper_gap",
+     "Dropped: a segment of a translated FTP control connection came before an earlier one, and will come "
+     "again."},
 }};
 
 constexpr bool rows_in_order() {

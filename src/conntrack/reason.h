@@ -35,8 +35,9 @@ enum class Reason : std::uint8_t {
   MidStream,               ///< no connection, and the zone wants to see their beginning
   NatExhausted,            ///< not created: every address and port that NAT may use is taken
   TupleTaken,              ///< not created: replies could not be told from those of a translated connection
+  HelperGap,               ///< dropped: ahead of a gap in a control connection that is rewritten
 };
-inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::TupleTaken) + 1;
+inline constexpr unsigned kReasonCount = static_cast<unsigned>(Reason::HelperGap) + 1;
 
 std::string_view reason_name(Reason reason);  ///< "tcp_out_of_window"
 std::string_view reason_text(Reason reason);  ///< one sentence

@@ -8,8 +8,10 @@
 
 namespace sluice::conntrack {
 
-ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t name, Instant now) const {
-  return snapshot_of(entry, name, timeouts(entry.zone), now);
+ConnectionSnapshot Tracker::Impl::snapshot(const Entry& entry, std::uint32_t name, Instant now) {
+  ConnectionSnapshot c = snapshot_of(entry, name, timeouts(entry.zone), now);
+  if (entry.has(Entry::kExpected)) c.parent = parent_of(helpers.table.copy_parent_tuple(entry.family));
+  return c;
 }
 
 ConnectionSnapshot snapshot_of(const Entry& entry, std::uint32_t name, const TimeoutTicks& timeouts,

@@ -31,7 +31,8 @@ Tracker::Impl::Impl(const TrackerOptions& options)
       port_lanes(options.max_connections / 8 + 64),
       reassembler(with_secret(options.reassembly, options.hash_secret)),
       max_connections(options.max_connections),
-      tcp_sequence_check(options.tcp_sequence_check) {}
+      tcp_sequence_check(options.tcp_sequence_check),
+      helpers(options.expectations, options.hash_secret ^ 0x9e3779b97f4a7c15) {}
 
 Tracker::Tracker(const TrackerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Tracker::~Tracker() = default;
@@ -115,6 +116,10 @@ TrackerCounters Tracker::counters() const {
     sum.committed += event(Event::Committed);
     sum.lookups += event(Event::Lookup);
     sum.hits += event(Event::Hit);
+    sum.related += event(Event::Related);
+    sum.expected += event(Event::Expected);
+    sum.expectations_refused += event(Event::ExpectationRefused);
+    sum.helpers_refused += event(Event::HelperRefused);
     for (unsigned i = 0; i < kReasonCount; ++i)
       sum.by_reason[i] += stripe.reasons[i].load(std::memory_order_relaxed);
   }

@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "conntrack/connection.h"
 #include "conntrack/event.h"
+#include "conntrack/expectation.h"
 #include "conntrack/reason.h"
 #include "conntrack/reason_log.h"
 #include "conntrack/reassembly/reassembler.h"
@@ -36,14 +37,18 @@ struct TrackerOptions {
   std::uint64_t hash_secret = 0;  ///< random per process; fixed in tests
   bool tcp_sequence_check = true;
   ReassemblyOptions reassembly;  ///< its hash_secret is set from the tracker's
+  ExpectationLimits expectations = {};
 };
 
 struct TrackerCounters {
-  std::uint64_t created, destroyed;       ///< created - destroyed = connections()
-  std::uint64_t expired;                  ///< of those destroyed: by their timeout
-  std::uint64_t committed;                ///< packets that created a connection or met one, with commit
-  std::uint64_t lookups, hits;            ///< packets looked up; those that found a connection
-  std::uint64_t by_reason[kReasonCount];  ///< packets
+  std::uint64_t created, destroyed;  ///< created - destroyed = connections()
+  std::uint64_t expired;             ///< of those destroyed: by their timeout
+  std::uint64_t committed;           ///< packets that created a connection or met one, with commit
+  std::uint64_t lookups, hits;       ///< packets looked up; those that found a connection
+  std::uint64_t related;             ///< of those created: connections that a helper had expected
+  std::uint64_t expected, expectations_refused;  ///< expectations made; those for which there was no room
+  std::uint64_t helpers_refused;                 ///< connections that got no helper for want of room
+  std::uint64_t by_reason[kReasonCount];         ///< packets
 };
 
 /// What trace asks: how would this packet be classified, without changing anything.
@@ -51,6 +56,7 @@ struct PeekResult {
   std::uint8_t state = 0;
   Reason reason = Reason::None;
   std::optional<ConnectionSnapshot> connection;
+  std::optional<Expectation> expectation;  ///< what it is expected by, if it has no connection yet
 };
 
 class Tracker {
@@ -90,6 +96,10 @@ class Tracker {
   std::uint64_t dump(std::uint64_t cursor, unsigned max, Instant now,
                      std::vector<ConnectionSnapshot>& out) const;
 
+  /// Visits what helpers expect in the same way.
+  std::uint64_t dump_expectations(std::uint64_t cursor, unsigned max, Instant now,
+                                  std::vector<ExpectationSnapshot>& out) const;
+
   std::uint32_t connections() const;
   std::uint32_t connections_in_zone(std::uint16_t zone) const;
   std::uint32_t max_connections() const;
@@ -127,6 +137,11 @@ class Tracker {
     std::uint32_t live, translated, indexed;
   };
   Census census() const;
+  /// Families of helpers with members, and what is expected (timed out but not yet swept included).
+  struct HelperCensus {
+    std::uint32_t families, expectations;
+  };
+  HelperCensus helper_census() const;
 
  private:
   struct Impl;

@@ -28,9 +28,16 @@ inline std::string state_text(std::uint32_t state) {
 /// All counters by name; those of reasons as "reason.NAME".
 inline std::map<std::string, std::uint64_t> counter_map(const Tracker& tracker) {
   const TrackerCounters c = tracker.counters();
-  std::map<std::string, std::uint64_t> map = {{"created", c.created}, {"destroyed", c.destroyed},
-                                              {"expired", c.expired}, {"committed", c.committed},
-                                              {"lookups", c.lookups}, {"hits", c.hits}};
+  std::map<std::string, std::uint64_t> map = {{"created", c.created},
+                                              {"destroyed", c.destroyed},
+                                              {"expired", c.expired},
+                                              {"committed", c.committed},
+                                              {"lookups", c.lookups},
+                                              {"hits", c.hits},
+                                              {"related", c.related},
+                                              {"expected", c.expected},
+                                              {"expectations_refused", c.expectations_refused},
+                                              {"helpers_refused", c.helpers_refused}};
   for (unsigned i = 0; i < kReasonCount; ++i)
     map["reason." + std::string(reason_name(static_cast<Reason>(i)))] = c.by_reason[i];
   return map;

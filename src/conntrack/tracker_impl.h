@@ -6,8 +6,9 @@
 // proto/ judges the packet, and what came out is copied into the packet's metadata.
 //
 // Locks, in the order in which they may be held together: HomeLock, or TwoHomeLocks (creating) -> Entry::lock
-// -> the shards of slab and wheel, the chunks of port lanes. Nothing waits for a lock that a system call or a
-// control command holds for long: dumps, flushes and expiry lock one entry at a time.
+// -> the shards of slab and wheel, the chunks of port lanes, the lock of the expectations. Nothing waits for
+// a lock that a system call or a control command holds for long: dumps, flushes and expiry lock one entry at
+// a time.
 //
 // An entry that is live lies in the wheel once and in the index under the hash of each of its tuples: once,
 // as the hash is symmetric, or twice where NAT made the reply tuple another. No two entries of a zone in the
@@ -31,6 +32,7 @@
 #include "conntrack/classify.h"
 #include "conntrack/entry.h"
 #include "conntrack/entry_tuple.h"
+#include "conntrack/helper/helpers.h"
 #include "conntrack/nat/port_lanes.h"
 #include "conntrack/notes.h"
 #include "conntrack/proto/tcp.h"
@@ -71,6 +73,8 @@ struct Tracker::Impl {
   /// shared.
   std::vector<std::pair<TimeoutPolicy, std::unique_ptr<const TimeoutTicks>>> policies;
 
+  Helpers helpers;
+
   const TimeoutTicks& timeouts(std::uint16_t zone) const { return zones.timeouts(zone); }
 
   /// What a zone asks of its TCP segments.
@@ -110,9 +114,17 @@ struct Tracker::Impl {
   /// … and out of the index.
   void remove(Entry& entry, std::uint32_t name);
 
+  // family.cc
+
+  /// What is expected that the probe's packet would open.
+  std::optional<Expectation> find_expectation(const Probe& probe, Instant now);
+  /// advance() for a parent or a child.
+  Verdict advance_family(Entry& entry, const packet::Packet& packet, Direction direction,
+                         tcp::Rules rules) const;
+
   // snapshot.cc
 
-  ConnectionSnapshot snapshot(const Entry& entry, std::uint32_t name, Instant now) const;
+  ConnectionSnapshot snapshot(const Entry& entry, std::uint32_t name, Instant now);
 
   /// Calls visit(locked entry, name) for live, current connections in [from, to).
   template <typename Visit>

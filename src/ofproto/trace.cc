@@ -158,13 +158,15 @@ class Consultant {
     result.reason = Reason::None;
     result.state = ct_state::kTracked | ct_state::kEstablished;
     if (!is_original) result.state |= ct_state::kReply;
+    if (result.connection->parent) result.state |= ct_state::kRelated;
     return result;
   }
 
   static packet::CtTuple creating_tuple(const conntrack::PeekResult& result, const FlowKey& key) {
     packet::CtTuple tuple;
+    if (result.expectation) return result.expectation->parent;
     if (result.connection) {
-      const auto& original = result.connection->original;
+      const auto& original = result.connection->parent.value_or(result.connection->original);
       tuple.src = original.src;
       tuple.dst = original.dst;
       tuple.proto = original.proto;
@@ -183,14 +185,20 @@ class Consultant {
     return tuple;
   }
 
+  /// An ICMP error: valid, but neither new nor established.
+  static bool is_error(std::uint32_t state) {
+    return (state & (ct_state::kNew | ct_state::kEstablished)) == 0;
+  }
+
   static std::string sentence(const conntrack::PeekResult& result, std::uint16_t zone) {
     const auto head = "ct_state=" + format_ct_state(result.state);
     if (result.state & ct_state::kInvalid)
       return fmt::format("{}: {}", head, conntrack::reason_text(result.reason));
     if (result.connection)
       return fmt::format("{}: {} connection {} of zone {}, {}", head,
-                         result.state & ct_state::kRelated ? "about" : "meets", result.connection->id, zone,
+                         is_error(result.state) ? "about" : "meets", result.connection->id, zone,
                          conntrack::format_connection(*result.connection));
+    if (result.expectation) return fmt::format("{}: a helper expects this connection in zone {}", head, zone);
     return fmt::format("{}: no connection of zone {} has these addresses and ports", head, zone);
   }
 
@@ -204,6 +212,9 @@ class Consultant {
       if (result.connection) {
         meta.mark = result.connection->mark;
         meta.label = result.connection->label;
+      } else if (result.expectation) {
+        meta.mark = result.expectation->mark;
+        meta.label = result.expectation->label;
       }
       if (ct.commit) {
         meta.mark = (meta.mark & ~ct.mark_mask) | (ct.mark & ct.mark_mask);

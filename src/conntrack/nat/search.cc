@@ -29,6 +29,7 @@ Search::Search(const TupleKey& original, const NatRange& range, const Secret& se
       lanes_(lanes),
       side_(range.kind == NatRange::Kind::Source ? Side::Destination : Side::Source) {
   offer_.reply = reversed(original);
+  offer_.kind = range.kind;
   const std::uint64_t spread = original.hash(secret);
 
   const Address kept = number_of(offer_.reply.address(side_));

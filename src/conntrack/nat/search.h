@@ -33,6 +33,7 @@ PortSpan class_of(std::uint16_t source_port);
 
 /// A tuple on offer.
 struct Offer {
+  NatRange::Kind kind = NatRange::Kind::None;
   TupleKey reply;
   /// Where to record what is found: null = nowhere.
   PortLanes* lanes = nullptr;
