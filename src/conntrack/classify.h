@@ -42,8 +42,8 @@ struct Probe {
                                                   std::uint16_t zone, Probe& probe) {
   const wire::Layout& layout = packet.layout;
   const std::uint8_t proto = layout.ip_proto;
-  const bool expected = (layout.eth_type == be16{net::ethertype::kIpv4}) & layout.has_l4() &
-                        (layout.fragment == 0) & (layout.fault == wire::ParseFault::None) &
+  const bool is_ipv4 = layout.eth_type == be16{net::ethertype::kIpv4}, has_l4 = layout.has_l4();
+  const bool expected = is_ipv4 & has_l4 & (layout.fragment == 0) & (layout.fault == wire::ParseFault::None) &
                         ((proto == net::ip_proto::kTcp) | (proto == net::ip_proto::kUdp));
   if (!expected) [[unlikely]]
     return false;
