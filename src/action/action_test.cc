@@ -360,8 +360,6 @@ TEST(ActionCheck, NotYetSupported) {
   const std::pair<std::string, std::string> kRefused[] = {
       {"learn(table=1)", "the learn action is not yet supported"},
       {"conjunction(1,1/2)", "the conjunction action is not yet supported"},
-      {"ct(commit,nat(src=1.2.3.4))", "ct(nat) is not yet supported"},
-      {"ct(nat)", "ct(nat) is not yet supported"},
       {"clone(group:5)", "the group action is not yet supported"},
       {"meter:5", "the meter instruction is not yet supported"},
       {"bundle(eth_src,0,hrw,ofport,members:4)", "the bundle action is not yet supported"},

@@ -36,8 +36,6 @@ Status check_action(const Action& action) {
           return refuse("the group action");
         else if constexpr (std::is_same_v<T, Meter>)
           return refuse("the meter instruction");
-        else if constexpr (std::is_same_v<T, NatAction>)
-          return refuse("ct(nat)");
         else if constexpr (std::is_same_v<T, CtAction>) {
           return check_executable(a.nested);
         } else if constexpr (std::is_same_v<T, Controller>) {

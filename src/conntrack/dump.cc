@@ -144,6 +144,12 @@ bool Filter::matches(const ConnectionSnapshot& c) const {
          original.matches(c.original) && reply.matches(c.reply);
 }
 
+std::string format_tuple(const Tuple& tuple) {
+  std::string out;
+  append_tuple(out, tuple, nullptr, nullptr);
+  return out;
+}
+
 std::string format_connection(const ConnectionSnapshot& c, DumpFormat format) {
   std::string out = protocol_name(c.original.proto);
   const bool counted = format.statistics;

@@ -42,6 +42,8 @@ struct DumpFormat {
 };
 
 /// One line without line feed.
+/// "src=10.0.0.1,dst=10.0.0.2,sport=1,dport=2": the protocol is left out.
+std::string format_tuple(const Tuple& tuple);
 std::string format_connection(const ConnectionSnapshot& connection, DumpFormat format = {});
 
 /// The same for what a helper expects; the source port, which may be any, is 0.

@@ -286,11 +286,7 @@ std::optional<bool> Tracker::Impl::Pass::revisit(Packet& packet) {
                          before.address(nat::Side::Destination) != after.address(nat::Side::Destination));
   else
     nat::translate(packet, after);
-  // What is a source on the way out is a destination on the way back.
-  const bool forth = direction == Direction::Original;
-  return (entry.has(Entry::kSourceNat) ? (forth ? ct_state::kSourceNat : ct_state::kDestinationNat) : 0u) |
-         (entry.has(Entry::kDestinationNat) ? (forth ? ct_state::kDestinationNat : ct_state::kSourceNat)
-                                            : 0u);
+  return nat::state_bits(entry, direction);
 }
 
 [[gnu::noinline]] void Tracker::Impl::Pass::commit(const Found& found, bool is_new) {

@@ -57,6 +57,15 @@ struct PeekResult {
   Reason reason = Reason::None;
   std::optional<ConnectionSnapshot> connection;
   std::optional<Expectation> expectation;  ///< what it is expected by, if it has no connection yet
+  /// With ct(nat): what the packet's addresses and ports become (of an ICMP error only the addresses count),
+  /// and which of +snat and +dnat that means. As `connection` also told where the packet is invalid.
+  struct Translation {
+    Tuple tuple;
+    std::uint8_t state;
+  };
+  std::optional<Translation> translated;
+  /// It would be dropped: no connection can be made. `reason` says why.
+  bool refused = false;
 };
 
 class Tracker {
@@ -77,7 +86,10 @@ class Tracker {
   const Reassembler& reassembler() const;
 
   /// How process() would classify the packet now. Changes nothing.
-  PeekResult peek(const packet::Packet& packet, std::uint16_t zone, Instant now) const;
+  PeekResult peek(const packet::Packet& packet, const CtRequest& request, Instant now) const;
+  PeekResult peek(const packet::Packet& packet, std::uint16_t zone, Instant now) const {
+    return peek(packet, CtRequest{.zone = zone}, now);
+  }
 
   /// Expires what is due, visiting at most `budget` connections; returns whether more is due. Called by any
   /// worker, some times a second; one at a time does the work, others return at once. Connections whose time
@@ -135,6 +147,7 @@ class Tracker {
   /// of leaks, on a quiet tracker.
   struct Census {
     std::uint32_t live, translated, indexed;
+    std::uint32_t port_chunks;  ///< of nat::PortLanes; none without translated connections
   };
   Census census() const;
   /// Families of helpers with members, and what is expected (timed out but not yet swept included).

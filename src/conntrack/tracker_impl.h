@@ -90,6 +90,10 @@ struct Tracker::Impl {
   std::uint64_t fresh_random() {
     return hash_mix(secret.address_lo, next_random.fetch_add(1, std::memory_order_relaxed));
   }
+  /// What fresh_random() will say next.
+  std::uint64_t next_random_now() const {
+    return hash_mix(secret.address_lo, next_random.load(std::memory_order_relaxed));
+  }
 
   /// Of the original tuple.
   std::uint64_t hash_of(const Entry& entry) const { return secret.hash(entry.key(), is_icmp(entry)); }
@@ -125,6 +129,12 @@ struct Tracker::Impl {
   // snapshot.cc
 
   ConnectionSnapshot snapshot(const Entry& entry, std::uint32_t name, Instant now);
+
+  // peek.cc
+
+  template <typename IsCurrent>
+  void choose_translation(const Probe& probe, const CtRequest& request, IsCurrent&& is_current,
+                          PeekResult& result);
 
   /// Calls visit(locked entry, name) for live, current connections in [from, to).
   template <typename Visit>

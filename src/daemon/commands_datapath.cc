@@ -188,7 +188,7 @@ constexpr std::string_view kFeatures =
     "Conntrack timeout policy: No\n"
     "Explicit Drop action: Yes\n"
     "Optimized Balance TCP mode: No\n"
-    "Conntrack all-zero IP SNAT: No\n"
+    "Conntrack all-zero IP SNAT: Yes\n"
     "MPLS Label add: No\n"
     "Max VLAN headers: 2\n"
     "Max MPLS depth: 3\n"
@@ -197,7 +197,7 @@ constexpr std::string_view kFeatures =
     "CT zone: Yes\n"
     "CT mark: Yes\n"
     "CT label: Yes\n"
-    "CT state NAT: No\n"
+    "CT state NAT: Yes\n"
     "CT orig tuple: Yes\n"
     "CT orig tuple for IPv6: Yes\n"
     "IPv6 ND Extension: No\n";

@@ -192,6 +192,18 @@ void ActionEngine::recirculate_now(std::uint32_t id, Run& run) {
   host_.run_passes(pass, run.depth + 1);
 }
 
+namespace {
+
+/// The keys of packets that NAT has changed. `packets` are those that the run's keys belong to.
+void patch_translated(const Run& run, const PacketBatch& packets) {
+  constexpr std::uint32_t kTranslated =
+      conntrack::ct_state::kSourceNat | conntrack::ct_state::kDestinationNat;
+  for (unsigned i = 0; i < packets.size(); ++i)
+    if ((packets[i]->meta.ct.state & kTranslated) != 0) flow::patch_addresses(*run.keys[i], *packets[i]);
+}
+
+}  // namespace
+
 void ActionEngine::apply(const Ct& action, Run& run) {
   std::uint8_t fragments = 0;
   for (const Packet* p : run.packets) fragments |= p->layout.fragment;
@@ -203,6 +215,7 @@ void ActionEngine::apply(const Ct& action, Run& run) {
   PacketBatch dropped;
   tracker_.process(run.packets, *action.request, now_, dropped);
   if (run.key_state == Run::KeyState::Fresh) run.key_state = Run::KeyState::CtChanged;
+  if (action.request->nat && run.key_state == Run::KeyState::CtChanged) patch_translated(run, before);
   if (dropped.empty()) [[likely]]
     return;
   counters_.add(DropReason::ConnectionLimit, dropped.size());

@@ -165,6 +165,22 @@ void patch_ct(FlowKey& key, const packet::CtMetadata& ct) {
   }
 }
 
+void patch_addresses(FlowKey& key, const packet::Packet& packet) {
+  const Layout& layout = packet.layout;
+  if (!layout.has_l3()) return;
+  const std::uint8_t* const l3 = packet.data() + layout.l3;
+  if (layout.eth_type == be16{net::ethertype::kIpv4})
+    copy<8>(&key.nw_src, l3 + 12);
+  else if (layout.eth_type == be16{net::ethertype::kIpv6})
+    copy<32>(&key.ipv6_src, l3 + 8);
+  else
+    return;
+  namespace p = net::ip_proto;
+  const std::uint8_t proto = layout.ip_proto;
+  if (layout.has_l4() && (proto == p::kTcp || proto == p::kUdp || proto == p::kSctp))
+    copy<4>(&key.tp_src, packet.data() + layout.l4);
+}
+
 void extract(const packet::Packet& packet, FlowKey& key) {
   const Layout& layout = packet.layout;
   const packet::Metadata& meta = packet.meta;

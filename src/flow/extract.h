@@ -24,4 +24,7 @@ void extract(const packet::Packet& packet, FlowKey& key);
 /// Only the connection tracking part of the key, after ct() changed the packet's metadata and nothing else.
 void patch_ct(FlowKey& key, const packet::CtMetadata& ct);
 
+/// Only IP addresses and ports of the key, after NAT changed the packet's.
+void patch_addresses(FlowKey& key, const packet::Packet& packet);
+
 }  // namespace sluice::flow

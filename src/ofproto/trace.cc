@@ -124,29 +124,32 @@ class Consultant {
     return outcome;
   }
 
-  conntrack::PeekResult peek(const std::vector<std::uint8_t>& frame, std::uint16_t zone) const {
+  conntrack::PeekResult peek(const std::vector<std::uint8_t>& frame, const conntrack::CtRequest& ct) const {
     packet::PacketPool pool(1);
     packet::Packet* packet = pool.take(static_cast<std::uint32_t>(frame.size()));
     if (!packet || !packet->assign(frame))
-      return {.state = ct_state::kTracked | ct_state::kInvalid, .reason = Reason::NotIp, .connection = {}};
+      return {.state = ct_state::kTracked | ct_state::kInvalid,
+              .reason = Reason::NotIp,
+              .connection = {},
+              .translated = {}};
     packet->layout = wire::walk(packet->bytes());
-    auto result = environment_.tracker.peek(*packet, zone, environment_.now);
+    auto result = environment_.tracker.peek(*packet, ct, environment_.now);
     pool.give(packet);
     return result;
   }
 
   /// What the tracker says, the packet composed if no bytes were given or the pipeline changed it.
-  conntrack::PeekResult classify(const FlowKey& key, std::uint16_t zone) {
-    if (!request_.packet.empty() && same_headers(key, request_.key)) return peek(request_.packet, zone);
+  conntrack::PeekResult classify(const FlowKey& key, const conntrack::CtRequest& ct) {
+    if (!request_.packet.empty() && same_headers(key, request_.key)) return peek(request_.packet, ct);
     FlowKey segment = key;
     if (key.nw_proto == net::ip_proto::kTcp && key.tcp_flags.raw() == 0) {
       // No flags were described: an ordinary segment of a known connection, else the one that opens it.
       segment.tcp_flags = be16{net::tcp_flag::kAck};
-      auto result = peek(flow::compose(segment), zone);
+      auto result = peek(flow::compose(segment), ct);
       if (result.connection) return without_sequence(result, key);
       segment.tcp_flags = be16{net::tcp_flag::kSyn};
     }
-    return without_sequence(peek(flow::compose(segment), zone), key);
+    return without_sequence(peek(flow::compose(segment), ct), key);
   }
 
   /// A composed segment has no sequence numbers: what the connection is decides.
@@ -159,6 +162,7 @@ class Consultant {
     result.state = ct_state::kTracked | ct_state::kEstablished;
     if (!is_original) result.state |= ct_state::kReply;
     if (result.connection->parent) result.state |= ct_state::kRelated;
+    if (result.translated) result.state |= result.translated->state;
     return result;
   }
 
@@ -190,7 +194,31 @@ class Consultant {
     return (state & (ct_state::kNew | ct_state::kEstablished)) == 0;
   }
 
+  /// What NAT makes of the packet.
+  static void put_addresses(const conntrack::Tuple& tuple, FlowKey& key) {
+    if (tuple.is_ipv6) {
+      key.ipv6_src = tuple.src;
+      key.ipv6_dst = tuple.dst;
+    } else {
+      key.nw_src = net::v4_of(tuple.src);
+      key.nw_dst = net::v4_of(tuple.dst);
+    }
+    namespace p = net::ip_proto;
+    // An ICMP error has its type there, and the ports belong to the packet that it quotes.
+    if (key.nw_proto != tuple.proto ||
+        (tuple.proto != p::kTcp && tuple.proto != p::kUdp && tuple.proto != p::kSctp))
+      return;
+    key.tp_src = tuple.src_port;
+    key.tp_dst = tuple.dst_port;
+  }
+
   static std::string sentence(const conntrack::PeekResult& result, std::uint16_t zone) {
+    const std::string what = meeting(result, zone);
+    if (result.refused) return fmt::format("{}; it would be dropped: {}", what, reason_text(result.reason));
+    if (!result.translated || (result.state & ct_state::kInvalid) != 0) return what;
+    return what + "; NAT makes it " + conntrack::format_tuple(result.translated->tuple);
+  }
+  static std::string meeting(const conntrack::PeekResult& result, std::uint16_t zone) {
     const auto head = "ct_state=" + format_ct_state(result.state);
     if (result.state & ct_state::kInvalid)
       return fmt::format("{}: {}", head, conntrack::reason_text(result.reason));
@@ -203,7 +231,7 @@ class Consultant {
   }
 
   pipeline::CtOutcome consult(const conntrack::CtRequest& ct, const FlowKey& key) {
-    const auto result = classify(key, ct.zone);
+    const auto result = classify(key, ct);
     packet::CtMetadata meta;
     meta.state = result.state;
     meta.zone = ct.zone;
@@ -227,6 +255,7 @@ class Consultant {
     outcome.mark = meta.mark;
     outcome.label = meta.label;
     outcome.packet = key;
+    if (valid && result.translated) put_addresses(result.translated->tuple, *outcome.packet);
     flow::patch_ct(*outcome.packet, meta);
     outcome.sentence = sentence(result, ct.zone);
     return outcome;

@@ -67,7 +67,7 @@ inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
     {DropReason::PortHasNoBackend, "port_has_no_backend",
      "An action outputs to the datapath's own port ovs-netdev, which is not backed by a device."},
     {DropReason::ConnectionLimit, "connection_limit",
-     "ct() could not create a connection: the table or the zone is full."},
+     "ct() could not create a connection: the table, the zone or the range of NAT is full."},
     {DropReason::RecirculationDepth, "recirculation_depth",
      "The packet was recirculated more often than the limit."},
     {DropReason::NestingDepth, "nesting_depth", "Actions are nested deeper than the limit."},

@@ -383,15 +383,6 @@ TEST_F(Conntrack, ZoneLimitDropsWithAReason) {
                 {"drop.connection_limit", 1}});
 }
 
-TEST_F(Conntrack, NatIsRefusedUntilItWorks) {
-  start(2, kFirewall);
-  const auto change = device().bridge().change_flow("ip,actions=ct(commit,nat(src=1.2.3.4)),2",
-                                                    action::FlowCommand::Add, device().clock.now());
-  ASSERT_FALSE(change);
-  EXPECT_THAT(change.error().message, HasSubstr("nat"));
-  EXPECT_THAT(change.error().message, HasSubstr("not yet supported"));
-}
-
 // --- Trace consults the same table and changes nothing
 // ----------------------------------------------------------------
 

@@ -7,12 +7,22 @@
 #pragma once
 
 #include "conntrack/nat/tuple_key.h"
+#include "conntrack/request.h"
 #include "packet/packet.h"
 
 namespace sluice::conntrack::nat {
 
 /// What a packet of this direction shall look like when it leaves.
 TupleKey outcome(const Entry& entry, Direction direction, const Secret& secret);
+
+/// +snat or +dnat of packets of this direction: what is a source on the way out is a destination on the way
+/// back.
+inline unsigned state_bits(const Entry& entry, Direction direction) {
+  const bool forth = direction == Direction::Original;
+  return (entry.has(Entry::kSourceNat) ? (forth ? ct_state::kSourceNat : ct_state::kDestinationNat) : 0u) |
+         (entry.has(Entry::kDestinationNat) ? (forth ? ct_state::kDestinationNat : ct_state::kSourceNat)
+                                            : 0u);
+}
 
 /// Gives the packet the addresses and ports (ICMP: the id) of `tuple`; the packet is of its protocol.
 void translate(packet::Packet& packet, const TupleKey& tuple);

@@ -98,6 +98,19 @@ inline TupleKey tuple_of(const Probe& probe) {
   return tuple;
 }
 
+/// As dumps and users see it.
+inline Tuple full_tuple(const TupleKey& tuple) {
+  const PortBytes ports(tuple.key.ports);
+  return {.src = tuple.address(Side::Source),
+          .dst = tuple.address(Side::Destination),
+          .src_port = be16{tuple.port(Side::Source)},
+          .dst_port = be16{tuple.port(Side::Destination)},
+          .proto = tuple.key.proto,
+          .icmp_type = tuple.is_icmp() ? ports.bytes[2] : std::uint8_t{0},
+          .icmp_code = tuple.is_icmp() ? ports.bytes[3] : std::uint8_t{0},
+          .is_ipv6 = tuple.is_ipv6()};
+}
+
 /// The entry is locked.
 inline TupleKey original_of(const Entry& entry) {
   TupleKey tuple{entry.key()};
