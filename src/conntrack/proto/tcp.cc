@@ -95,6 +95,7 @@ std::optional<Verdict> judge_answer(Entry& entry, Direction from, const Segment&
 /// The first segment that an end other than the opener sends.
 void meet(Entry& entry, Direction from, const Segment& segment) {
   End source(entry, from), target(entry, opposite(from));
+  const std::uint32_t announced = target.window;  // not scaled in a SYN
   unsigned target_shift = 0;
   if ((segment.flags & kSyn) != 0) {
     if ((segment.flags & kAck) != 0 && !after(segment.ack, target.high) && after(segment.ack, target.low))
@@ -102,20 +103,20 @@ void meet(Entry& entry, Direction from, const Segment& segment) {
     const std::uint8_t offered = entry.scale(opposite(from));
     if (offered != Entry::kNoScale && segment.scale != Entry::kNoScale) {
       entry.set_scale(from, segment.scale);
-      target_shift = offered;
-    } else {  // scaling takes both ends: the opener's window was meant as it stood
-      if (offered != Entry::kNoScale)
-        target.window = static_cast<std::uint16_t>(
-            std::min<std::uint32_t>(std::uint32_t{target.window} << offered, 0xffff));
+      target.window = scaled_down(target.window, offered);
+    } else {  // scaling takes both ends
       entry.set_scale(from, Entry::kNoScale);
       entry.set_scale(opposite(from), Entry::kNoScale);
     }
-  } else if (entry.scale(from) != Entry::kNoScale) {
+  } else if (picked_up(entry, from, opposite(from))) {
     target_shift = shift_of(entry.scale(opposite(from)));
+  } else if (const std::uint8_t offered = entry.scale(opposite(from)); offered != Entry::kNoScale) {
+    entry.set_scale(from, Entry::kUnknownScale);  // in the SYN|ACK, which went another way
+    target.window = scaled_down(target.window, offered);
   }
   source.low = segment.seq;
   entry.set_tcp_state(from, TcpState::SynSent);
-  const std::uint32_t high = end_of(segment) + std::max(1u, std::uint32_t{target.window} << target_shift);
+  const std::uint32_t high = end_of(segment) + std::max(1u, announced << target_shift);
   // 1 = nothing known yet.
   if (source.high == 1 || at_or_after(high, source.high)) source.high = high;
 }
@@ -168,7 +169,6 @@ void open(Entry& entry, const Segment& segment) {
   if ((segment.flags & kSyn) != 0) {
     entry.set_scale(Direction::Original, segment.scale);
     entry.set_scale(Direction::Reply, Entry::kNoScale);
-    if (segment.scale != Entry::kNoScale) opener.window = scaled_down(opener.window, segment.scale);
   } else {
     entry.set_scale(Direction::Original, Entry::kUnknownScale);
     entry.set_scale(Direction::Reply, Entry::kUnknownScale);
@@ -193,6 +193,8 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
   const bool opens = (flags & (kSyn | kAck)) == kSyn;
   if (opens) [[unlikely]] {
     if (from_state >= TcpState::FinWait2 && to_state >= TcpState::FinWait2) return {Outcome::Reopen};
+    if (from == Direction::Reply && from_state == TcpState::Closed && picked_up(entry, from, to))
+      return {Outcome::Reopen};  // only one end ever spoke, and that in mid-stream: a stray segment
     if (from == Direction::Original && to_state == TcpState::Closed) {
       open(entry, segment);  // retransmitted, or given up and tried anew with another sequence number
       return {Outcome::New};

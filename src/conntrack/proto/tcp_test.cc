@@ -492,6 +492,29 @@ TEST_F(TcpTest, PickedUpByItsFin) {
   EXPECT_EQ(track(server({.flags = "SA", .seq = 9000, .ack = 5001})), "+est+rpl+trk");
 }
 
+TEST_F(TcpTest, SynOfTheOtherEndReplacesAnUnansweredPickUp) {
+  EXPECT_EQ(commit(client({.seq = 100, .ack = 501})), "+new+trk");  // late, after a reset
+  EXPECT_EQ(commit(server({.flags = "S", .seq = 9000})), "+new+trk");
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 40, .ack = 9001})), "+est+rpl+trk");
+  EXPECT_EQ(track(server({.seq = 9001, .ack = 41})), "+est+trk");
+}
+
+TEST_F(TcpTest, WindowOfASynIsExactWhereScalingIsRefused) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = 14})), "+new+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 501})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 1001})), "+inv+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 1000})), "+est+rpl+trk");
+}
+
+TEST_F(TcpTest, ScaledConnectionWhoseSynAckWasNotSeen) {
+  EXPECT_EQ(commit(client({.flags = "S", .seq = 100, .scale = 7})), "+new+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 1000})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 1501, .data = 900})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 1501, .ack = 1001, .data = 1460})), "+est+rpl+trk");  // 1000 << 7 are free
+  EXPECT_EQ(track(client({.seq = 1001, .ack = 2961, .data = 1460})), "+est+trk");
+}
+
 TEST_F(TcpTest, ResetOpensNothing) {
   EXPECT_EQ(commit(client({.flags = "R", .seq = 100})), "+inv+trk");
   EXPECT_EQ(commit(client({.flags = "RA", .seq = 100, .ack = 1})), "+inv+trk");
