@@ -34,13 +34,22 @@ std::string format_mac(const Mac& mac) {
   return text;
 }
 
+namespace {
+
+/// inet_pton() for text of known length, in which a NUL is a character like any other: a wrong one.
+template <std::size_t kSize>
+bool pton(int family, std::string_view text, void* address) {
+  char buffer[kSize];
+  if (text.size() >= kSize || text.find('\0') != std::string_view::npos) return false;
+  buffer[text.copy(buffer, text.size())] = '\0';
+  return inet_pton(family, buffer, address) == 1;
+}
+
+}  // namespace
+
 std::optional<be32> parse_ipv4(std::string_view text) {
-  char buffer[INET_ADDRSTRLEN];
-  if (text.size() >= sizeof buffer) return std::nullopt;
-  text.copy(buffer, text.size());
-  buffer[text.size()] = '\0';
   std::uint32_t raw;
-  if (inet_pton(AF_INET, buffer, &raw) != 1) return std::nullopt;
+  if (!pton<INET_ADDRSTRLEN>(AF_INET, text, &raw)) return std::nullopt;
   return be32::from_raw(raw);
 }
 
@@ -52,12 +61,8 @@ std::string format_ipv4(be32 address) {
 }
 
 std::optional<be128> parse_ipv6(std::string_view text) {
-  char buffer[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof buffer) return std::nullopt;
-  text.copy(buffer, text.size());
-  buffer[text.size()] = '\0';
   be128 address;
-  if (inet_pton(AF_INET6, buffer, &address) != 1) return std::nullopt;
+  if (!pton<INET6_ADDRSTRLEN>(AF_INET6, text, &address)) return std::nullopt;
   return address;
 }
 

@@ -31,6 +31,7 @@ TEST(Ipv4, TextBothWays) {
        {"", "10.1.2", "10.1.2.256", "10.1.2.3.4", "10.1.2.3 ", "a.b.c.d", "111.111.111.1111"})
     EXPECT_FALSE(parse_ipv4(wrong)) << wrong;
   EXPECT_FALSE(parse_ipv4(std::string_view()));
+  EXPECT_FALSE(parse_ipv4(std::string_view("10.1.2.3\0x", 10)));
 }
 
 TEST(Ipv6, TextIsCanonical) {
@@ -40,6 +41,7 @@ TEST(Ipv6, TextIsCanonical) {
   for (const char* wrong : {"", ":", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "::g", "fe80::1%eth0", "[::1]"})
     EXPECT_FALSE(parse_ipv6(wrong)) << wrong;
   EXPECT_FALSE(parse_ipv6(std::string_view()));
+  EXPECT_FALSE(parse_ipv6(std::string_view("fe80::1\0", 8)));
 }
 
 TEST(Prefix, MasksAndLengths) {
