@@ -36,7 +36,7 @@ Retired& retired() {
   return instance;
 }
 
-void run_all(std::vector<std::function<void()>> list) {
+void run_all(const std::vector<std::function<void()>>& list) {
   if (list.empty()) return;
   synchronize();
   for (auto& destroy : list) destroy();
@@ -86,7 +86,7 @@ void retire(std::function<void()> destroy) {
     retired().list.push_back(std::move(destroy));
     if (retired().list.size() >= limits::kRcuRetireBatch) due.swap(retired().list);
   }
-  run_all(std::move(due));
+  run_all(due);
 }
 
 void reclaim() {
@@ -98,7 +98,7 @@ void reclaim() {
       due.swap(retired().list);
     }
     if (due.empty()) return;
-    run_all(std::move(due));
+    run_all(due);
   }
 }
 

@@ -32,7 +32,7 @@ ReservedMemory::ReservedMemory(std::size_t bytes) {
     std::abort();
   }
   const auto address = reinterpret_cast<std::uintptr_t>(mapping_);
-  data_ = reinterpret_cast<void*>(huge ? round_up(address, kHugePage) : address);
+  data_ = static_cast<std::byte*>(mapping_) + (huge ? round_up(address, kHugePage) - address : 0);
   if (huge) ::madvise(data_, size_, MADV_HUGEPAGE);  // advice: without huge pages all works, only slower
 }
 
