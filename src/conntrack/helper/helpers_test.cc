@@ -199,7 +199,6 @@ TEST_F(HelpersTest, WithoutHelperNothingIsExpected) {
   Control c;
   open(c, commit_);
   say(c, true, "PORT 10,0,0,1,195,80\r\n");
-  Control udp;
   track(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 9, .dport = 21} /
             Payload{"PORT 10,0,0,1,195,80\r\n"},
         {.commit = true, .helper = Helper::Ftp});
