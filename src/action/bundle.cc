@@ -149,6 +149,8 @@ Status Bundle::check(CheckContext& context) const {
   return {};
 }
 
-void Bundle::translate(Translation&) const {}  // check_executable() refuses it
+void Bundle::translate(Translation& translation) const {
+  translation.bundle(*this);
+}
 
 }  // namespace sluice::action

@@ -115,7 +115,7 @@ Result<field::FieldValue> parse_wide(std::string_view text, std::string_view wha
 /// Hex digits in pairs, dots between pairs allowed.
 Result<std::vector<std::uint8_t>> parse_hex_bytes(std::string_view text, std::string_view what);
 std::string format_hex_bytes(Bytes bytes);
-std::string hex(field::FieldValue value);  ///< "0x1f"
+std::string hex(field::FieldValue value);      ///< "0x1f"
 std::string format_duration(std::int64_t ns);  ///< "1.005" or "2", in seconds
 
 /// A port by number, reserved name or, with names, its own name.

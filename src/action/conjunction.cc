@@ -65,6 +65,6 @@ void Conjunction::encode(Encoder& out) const {
 Status Conjunction::check(CheckContext&) const {
   return {};
 }
-void Conjunction::translate(Translation&) const {}  // check_executable() refuses it
+void Conjunction::translate(Translation&) const {}  // the classifier looks at it
 
 }  // namespace sluice::action

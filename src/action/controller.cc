@@ -198,7 +198,7 @@ Status Controller::check(CheckContext&) const {
 }
 
 void Controller::translate(Translation& translation) const {
-  translation.controller(max_len, id, reason);
+  translation.controller(*this);
 }
 
 }  // namespace sluice::action

@@ -62,6 +62,6 @@ void DeleteField::encode(Encoder& out) const {
 Status DeleteField::check(CheckContext&) const {
   return {};
 }
-void DeleteField::translate(Translation&) const {}  // check_executable() refuses it
+void DeleteField::translate(Translation&) const {}  // no packet has tunnel options: nothing to remove
 
 }  // namespace sluice::action

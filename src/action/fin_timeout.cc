@@ -57,6 +57,8 @@ void FinTimeout::encode(Encoder& out) const {
 Status FinTimeout::check(CheckContext& context) const {
   return require_softly(context, known_ip_proto(context.match) == net::ip_proto::kTcp, "fin_timeout", "tcp");
 }
-void FinTimeout::translate(Translation&) const {}  // check_executable() refuses it
+void FinTimeout::translate(Translation& translation) const {
+  translation.fin_timeout(idle, hard);
+}
 
 }  // namespace sluice::action

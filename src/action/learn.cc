@@ -338,6 +338,8 @@ Status Learn::check(CheckContext& context) const {
   return {};
 }
 
-void Learn::translate(Translation&) const {}  // check_executable() refuses it
+void Learn::translate(Translation& translation) const {
+  translation.learn(*this);
+}
 
 }  // namespace sluice::action

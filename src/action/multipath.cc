@@ -101,6 +101,8 @@ Status Multipath::check(CheckContext& context) const {
   return check_writable(context, destination, "multipath");
 }
 
-void Multipath::translate(Translation&) const {}  // check_executable() refuses it
+void Multipath::translate(Translation& translation) const {
+  translation.multipath(*this);
+}
 
 }  // namespace sluice::action

@@ -14,7 +14,11 @@
 
 namespace sluice::action {
 
-struct CtAction;  // action/ct.h
+struct Bundle;
+struct Controller;
+struct CtAction;
+struct Learn;
+struct Multipath;
 
 class Translation {
  public:
@@ -35,7 +39,7 @@ class Translation {
   /// Output to any OpenFlow port, reserved ones included. max_len is for CONTROLLER.
   virtual void output(std::uint32_t port, std::uint16_t max_len) = 0;
   virtual void output_truncated(std::uint32_t port, std::uint32_t max_len) = 0;
-  virtual void controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) = 0;
+  virtual void controller(const Controller& action) = 0;
 
   virtual void push_vlan(be16 tpid) = 0;
   virtual void pop_vlan() = 0;
@@ -67,6 +71,11 @@ class Translation {
                       std::uint32_t point) = 0;
   virtual void group(std::uint32_t id) = 0;
   virtual void meter(std::uint32_t id) = 0;
+  virtual void bundle(const Bundle& action) = 0;
+  virtual void multipath(const Multipath& action) = 0;
+  virtual void learn(const Learn& action) = 0;
+  /// Seconds, 0: that timeout stays.
+  virtual void fin_timeout(std::uint16_t idle, std::uint16_t hard) = 0;
   virtual void set_queue(std::uint32_t queue) = 0;
   /// Back to the queue that the packet had when it entered the switch: 0 unless a port says otherwise.
   virtual void pop_queue() { set_queue(0); }

@@ -25,6 +25,7 @@ namespace {
 char grace_period_order;
 thread_local bool registered = false;
 thread_local bool reading = false;
+thread_local bool may_wait = true;
 
 struct Retired {
   std::mutex mutex;
@@ -79,12 +80,17 @@ void synchronize() {
   if (was_reading) online();
 }
 
+WithoutWaiting::WithoutWaiting() : before_(std::exchange(may_wait, false)) {}
+WithoutWaiting::~WithoutWaiting() {
+  may_wait = before_;
+}
+
 void retire(std::function<void()> destroy) {
   std::vector<std::function<void()>> due;
   {
     const std::lock_guard lock(retired().mutex);
     retired().list.push_back(std::move(destroy));
-    if (retired().list.size() >= limits::kRcuRetireBatch) due.swap(retired().list);
+    if (may_wait && retired().list.size() >= limits::kRcuRetireBatch) due.swap(retired().list);
   }
   run_all(due);
 }

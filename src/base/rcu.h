@@ -30,6 +30,20 @@ void online();
 /// Waits until every registered reader was quiescent or offline once. The caller may be a registered reader.
 void synchronize();
 
+/// While one exists, retire() on this thread never waits for a grace period: for a reader in the middle of
+/// its reading, which holds published pointers. What is retired goes with a later retire() or reclaim() of a
+/// thread that may wait.
+class WithoutWaiting {
+ public:
+  WithoutWaiting();
+  ~WithoutWaiting();
+  WithoutWaiting(const WithoutWaiting&) = delete;
+  WithoutWaiting& operator=(const WithoutWaiting&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// Runs `destroy` after a grace period, on the thread that later calls reclaim() or retire(). Writer side
 /// only; any thread, guarded by a mutex.
 void retire(std::function<void()> destroy);

@@ -36,7 +36,8 @@ void Megaflow::credit() {
                       n_bytes = bytes.load(std::memory_order_relaxed);
   if (stats && n != credited_packets)
     stats->credit(n - credited_packets, n_bytes - credited_bytes,
-                  Instant{last_used_ns.load(std::memory_order_relaxed)});
+                  Instant{last_used_ns.load(std::memory_order_relaxed)},
+                  tcp_flags.load(std::memory_order_relaxed));
   credited_packets = n;
   credited_bytes = n_bytes;
 }

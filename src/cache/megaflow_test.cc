@@ -49,7 +49,7 @@ struct Credits final : StatsSink {
     Instant last_used;
   };
   explicit Credits(Sum& sum) : sum_(sum) {}
-  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used) override {
+  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used, std::uint16_t) override {
     sum_.packets += packets;
     sum_.bytes += bytes;
     ++sum_.calls;

@@ -11,9 +11,10 @@ namespace sluice::cache {
 class StatsSink {
  public:
   virtual ~StatsSink() = default;
-  /// Credits packets and bytes that went through the megaflow since the last call, and when the last one
-  /// came.
-  virtual void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used) = 0;
+  /// Credits packets and bytes that went through the megaflow since the last call, when the last one came,
+  /// and the TCP flags of all packets so far.
+  virtual void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used,
+                      std::uint16_t tcp_flags) = 0;
 };
 
 }  // namespace sluice::cache

@@ -245,7 +245,7 @@ void ActionEngine::apply(const PopMpls& action, Run& run) {
 void ActionEngine::apply(const Hash& action, Run& run) {
   refresh_keys(run);
   for (unsigned i = 0; i < run.packets.size(); ++i) {
-    run.packets[i]->meta.dp_hash = hash_l4(*run.keys[i], action.basis);
+    run.packets[i]->meta.dp_hash = hash_l4(*run.keys[i], action);
     run.keys[i]->dp_hash = be32{run.packets[i]->meta.dp_hash};
   }
 }

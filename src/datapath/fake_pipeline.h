@@ -56,7 +56,7 @@ struct Credit {
 
   struct Sink final : StatsSink {
     explicit Sink(Credit& to) : to_(to) {}
-    void credit(std::uint64_t more_packets, std::uint64_t more_bytes, Instant) override {
+    void credit(std::uint64_t more_packets, std::uint64_t more_bytes, Instant, std::uint16_t) override {
       to_.packets += more_packets;
       to_.bytes += more_bytes;
     }

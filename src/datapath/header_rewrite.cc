@@ -219,14 +219,26 @@ bool pop_mpls(Packet& packet, const dp_action::PopMpls& action) {
   return packet::pop_mpls(packet, action.eth_type);
 }
 
-std::uint32_t hash_l4(const FlowKey& key, std::uint32_t basis) {
-  std::uint64_t hash = basis;
-  hash = hash_mix(hash, std::uint64_t{key.nw_src.host()} << 32 | key.nw_dst.host());
-  for (const be128& address : {key.ipv6_src, key.ipv6_dst})
-    hash = hash_mix(hash_mix(hash, address.hi.host()), address.lo.host());
-  hash = hash_mix(
-      hash, std::uint64_t{key.nw_proto} << 32 | std::uint32_t{key.tp_src.host()} << 16 | key.tp_dst.host());
-  return static_cast<std::uint32_t>(hash >> 32);
+std::uint32_t hash_l4(const FlowKey& key, const dp_action::Hash& action) {
+  // What differs between the fragments of a packet, or an ICMP packet and its answer, would part them.
+  const bool ports = !(key.nw_frag & flow::kFragAny) &&
+                     (key.nw_proto == net::ip_proto::kTcp || key.nw_proto == net::ip_proto::kUdp ||
+                      key.nw_proto == net::ip_proto::kSctp);
+  const std::uint32_t sport = ports ? key.tp_src.host() : 0, dport = ports ? key.tp_dst.host() : 0;
+  std::uint64_t hash = hash_mix(action.basis, key.nw_proto);
+  if (action.symmetric) {
+    hash = hash_mix(hash, key.nw_src.host() ^ key.nw_dst.host());
+    const be128 both = key.ipv6_src ^ key.ipv6_dst;
+    hash = hash_mix(hash_mix(hash, both.hi.host()), both.lo.host());
+    hash = hash_mix(hash, sport ^ dport);
+  } else {
+    hash = hash_mix(hash, std::uint64_t{key.nw_src.host()} << 32 | key.nw_dst.host());
+    for (const be128& address : {key.ipv6_src, key.ipv6_dst})
+      hash = hash_mix(hash_mix(hash, address.hi.host()), address.lo.host());
+    hash = hash_mix(hash, sport << 16 | dport);
+  }
+  const auto folded = static_cast<std::uint32_t>(hash >> 32);
+  return folded != 0 ? folded : 1;  // 0 is a packet without a hash
 }
 
 }  // namespace sluice::datapath

@@ -16,6 +16,6 @@ bool push_mpls(packet::Packet& packet, const dp_action::PushMpls& action);
 bool pop_mpls(packet::Packet& packet, const dp_action::PopMpls& action);
 
 /// Hash of the 5-tuple; the same on every machine and run.
-std::uint32_t hash_l4(const flow::FlowKey& key, std::uint32_t basis);
+std::uint32_t hash_l4(const flow::FlowKey& key, const dp_action::Hash& action);
 
 }  // namespace sluice::datapath

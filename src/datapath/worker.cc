@@ -219,7 +219,7 @@ std::uint32_t Worker::ask_control_plane(Pass& pass, Megaflow** found, std::uint3
       continue;
     }
     counters_.add(Counter::Uncached, 1);
-    if (result.stats) result.stats->credit(1, pass.packets[i]->size(), now_);
+    if (result.stats) result.stats->credit(1, pass.packets[i]->size(), now_, pass.keys[i]->tcp_flags.host());
     uncached.entries.push_back({i, std::move(result.program), result.drop_reason});
     without |= std::uint32_t{1} << i;
   }

@@ -36,6 +36,7 @@ struct Userspace {
   std::uint16_t max_len = 0xffff;
   std::uint16_t controller_id = 0;
   bool dont_send = false;  ///< slow-path work only
+  bool continuation = false;  ///< controller(pause): the state behind recirc_id says how the packet goes on
   std::uint32_t recirc_id = 0;
   std::uint64_t rule_cookie = 0;
   bool operator==(const Userspace&) const = default;
@@ -97,9 +98,11 @@ struct Recirc {
   std::uint32_t id;
   bool operator==(const Recirc&) const = default;
 };
-/// Computes dp_hash over the 5-tuple. Text: "hash(l4(0))".
+/// Computes dp_hash over the 5-tuple, never 0. Text: "hash(l4(0))"; symmetric, the same for both directions:
+/// "hash(sym_l4(0))".
 struct Hash {
   std::uint32_t basis = 0;
+  bool symmetric = false;
   bool operator==(const Hash&) const = default;
 };
 /// Runs its actions on a copy; effects do not reach what follows. Text: "clone(…)".

@@ -24,8 +24,9 @@ namespace {
 class CreditSink final : public datapath::StatsSink {
  public:
   explicit CreditSink(pipeline::Credits credits) : credits_(std::move(credits)) {}
-  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used) override {
-    credits_.credit(packets, bytes, last_used);
+  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used,
+              std::uint16_t tcp_flags) override {
+    credits_.credit(packets, bytes, last_used, tcp_flags);
   }
 
  private:

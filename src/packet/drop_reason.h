@@ -48,6 +48,7 @@ enum class DropReason : std::uint8_t {
   MplsDepth,
   RecirculationLost,
   RecirculationExhausted,
+  NoLiveBucket,
   UnsupportedAction,
 };
 inline constexpr unsigned kDropReasonCount = static_cast<unsigned>(DropReason::UnsupportedAction) + 1;
@@ -125,6 +126,8 @@ inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
      "The packet came back from the datapath after the state of its first pass had been forgotten."},
     {DropReason::RecirculationExhausted, "recirculation_exhausted",
      "More recirculation states would be needed than the limit."},
+    {DropReason::NoLiveBucket, "no_live_bucket",
+     "A group or bundle has no live bucket or port to choose."},
     {DropReason::UnsupportedAction, "unsupported_action",
      "A flow uses an action that this version does not carry out."},
 }};

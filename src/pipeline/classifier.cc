@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstddef>
 #include <optional>
+#include <span>
 
+#include "action/all_actions.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "net/address.h"
@@ -412,6 +414,83 @@ Classifier::~Classifier() {
 }
 
 Rule* Classifier::lookup(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const {
+  if (conjunctive_.load(std::memory_order_acquire) == 0) [[likely]]
+    return look_up(key, version, mask);
+  return look_up_conjunctive(key, version, mask);
+}
+
+namespace {
+
+/// Finds out, for matching conjunctive rules of one priority, which conjunction has all its dimensions.
+std::optional<std::uint32_t> complete_conjunction(std::span<Rule* const> rules) {
+  struct Found {
+    std::uint32_t id;
+    std::uint8_t clauses;
+    std::uint64_t clause_bits;
+  };
+  std::vector<Found> found;
+  std::optional<std::uint32_t> complete;
+  for (const Rule* rule : rules) {
+    for (const action::Action& action : rule->actions()) {
+      const auto* conjunction = action::as<action::Conjunction>(action);
+      if (!conjunction) continue;
+      auto it = std::find_if(found.begin(), found.end(), [&](const Found& f) {
+        return f.id == conjunction->id && f.clauses == conjunction->clauses;
+      });
+      if (it == found.end()) it = found.insert(it, {conjunction->id, conjunction->clauses, 0});
+      it->clause_bits |= std::uint64_t{1} << conjunction->clause;
+      const std::uint64_t all = ~std::uint64_t{0} >> (64 - conjunction->clauses);
+      if (it->clause_bits == all) complete = std::min(complete.value_or(it->id), it->id);
+    }
+  }
+  return complete;
+}
+
+}  // namespace
+
+Rule* Classifier::look_up_conjunctive(const flow::FlowKey& key, std::uint64_t version,
+                                      flow::Mask* mask) const {
+  TrieLookup tries(tries_, key);
+  Rule* best = nullptr;
+  std::vector<Rule*> soft;
+  for (const Entry& entry : *order_.get()) {
+    if (best && best->priority() >= entry.max_priority) break;
+    Rule* rule = entry.subtable->lookup(key, version, tries, mask);
+    for (; rule; rule = Subtable::lower(*rule)) {
+      if (!rule->visible_in(version)) continue;
+      if (!rule->is_conjunctive()) break;
+      soft.push_back(rule);
+    }
+    if (rule && (!best || rule->priority() > best->priority())) best = rule;
+  }
+  std::sort(soft.begin(), soft.end(),
+            [](const Rule* a, const Rule* b) { return a->priority() > b->priority(); });
+  for (std::size_t first = 0, last = 0; first < soft.size(); first = last) {
+    if (best && best->priority() >= soft[first]->priority()) break;
+    while (last < soft.size() && soft[last]->priority() == soft[first]->priority()) ++last;
+    const auto id = complete_conjunction(std::span(soft).subspan(first, last - first));
+    if (!id) continue;
+    flow::FlowKey again = key;
+    again.conj_id = be32{*id};
+    if (Rule* rule = look_up_hard(again, version, mask)) return rule;
+  }
+  return best;
+}
+
+/// As if there were no conjunctive rules.
+Rule* Classifier::look_up_hard(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const {
+  TrieLookup tries(tries_, key);
+  Rule* best = nullptr;
+  for (const Entry& entry : *order_.get()) {
+    if (best && best->priority() >= entry.max_priority) break;
+    Rule* rule = entry.subtable->lookup(key, version, tries, mask);
+    while (rule && (rule->is_conjunctive() || !rule->visible_in(version))) rule = Subtable::lower(*rule);
+    if (rule && (!best || rule->priority() > best->priority())) best = rule;
+  }
+  return best;
+}
+
+Rule* Classifier::look_up(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const {
   TrieLookup tries(tries_, key);
   Rule* best = nullptr;
   for (const Entry& entry : *order_.get()) {
@@ -441,6 +520,8 @@ void Classifier::insert(Rule* rule) {
     subtable = new Subtable(rule->shape_, secret_);
     shapes_.emplace(mask_hash(rule->shape().mask(), secret_), subtable);
   }
+  // Before a reader can meet the rule.
+  if (rule->is_conjunctive()) conjunctive_.fetch_add(1, std::memory_order_release);
   const bool reorder = is_new || rule->priority() > subtable->max_priority();
   change_tries(*subtable, *rule, true);
   subtable->insert(rule);
@@ -454,6 +535,7 @@ void Classifier::remove(Rule* rule) {
   SLUICE_CHECK(subtable);
   const std::uint16_t highest = subtable->max_priority();
   subtable->remove(rule);
+  if (rule->is_conjunctive()) conjunctive_.fetch_sub(1, std::memory_order_release);
   change_tries(*subtable, *rule, false);
   --size_;
   if (subtable->empty()) {

@@ -18,6 +18,7 @@
 // exactly its rules.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -41,6 +42,8 @@ class Classifier {
   Classifier& operator=(const Classifier&) = delete;
 
   /// The winning rule visible in `version`, nullptr if none; ORs into `mask` (unless null) what decided.
+  /// Conjunctive rules count together: where those of one priority match all dimensions of a conjunction, and
+  /// no other rule of that priority or a higher one matches, the key is looked up again with conj_id set.
   /// Reader.
   Rule* lookup(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
 
@@ -82,6 +85,9 @@ class Classifier {
   };
   friend class TrieLookup;
 
+  Rule* look_up(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
+  Rule* look_up_hard(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
+  Rule* look_up_conjunctive(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
   Subtable* find_subtable(const flow::Mask& mask) const;
   void publish_order();
   void change_tries(const Subtable& subtable, const Rule& rule, bool insert);
@@ -91,6 +97,7 @@ class Classifier {
   rcu::Published<Order> order_;
   Tries tries_;
   std::unordered_multimap<std::uint64_t, Subtable*> shapes_;  ///< by hash of the mask
+  std::atomic<std::uint32_t> conjunctive_{0};                 ///< rules that are
   std::size_t size_ = 0;
 };
 

@@ -15,6 +15,18 @@
 
 namespace sluice::pipeline {
 
+class LearnedFlow;
+
+/// What the packets of a megaflow ask of the flow tables. Any thread; never waits.
+class FlowRequests {
+ public:
+  virtual ~FlowRequests() = default;
+  /// Makes the flow, or keeps it from timing out if it is there.
+  virtual void learn(Ref<LearnedFlow> flow, Instant now) = 0;
+  /// Shortens the rule's timeouts, where they are not as short already; seconds, 0: that one stays.
+  virtual void shorten(const RuleRef& rule, std::uint16_t idle, std::uint16_t hard, Instant now) = 0;
+};
+
 /// Look-ups of one table by packets.
 struct TableCounters {
   std::atomic<std::uint64_t> lookups{0}, matches{0};
@@ -33,28 +45,45 @@ class Credits {
     std::uint32_t port;
   };
 
-  Credits() = default;
-  Credits(Credits&&) noexcept = default;
-  Credits& operator=(Credits&&) noexcept = default;
+  /// Of fin_timeout: what a TCP FIN or RST does to the rule.
+  struct FinTimeout {
+    RuleRef rule;
+    std::uint16_t idle, hard;
+  };
+
+  Credits();
+  Credits(Credits&&) noexcept;
+  Credits& operator=(Credits&&) noexcept;
+  ~Credits();
   Credits(const Credits&) = delete;
   Credits& operator=(const Credits&) = delete;
 
-  /// Credits packets and bytes, and when the last one came.
-  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used) const;
+  /// Credits packets and bytes, when the last one came, and the TCP flags that any of them had.
+  void credit(std::uint64_t packets, std::uint64_t bytes, Instant last_used, std::uint16_t tcp_flags = 0);
   /// The rules that the packets match, in the order in which they are met; a rule met twice is there twice.
   const std::vector<RuleRef>& rules() const { return rules_; }
   void clear();
 
   void add_rule(Rule* rule) { rules_.push_back(RuleRef::share(rule)); }
-  void add_table(TableCounters* counters, bool matched) { tables_.push_back({counters, matched}); }
+  void add_table(TableCounters* counters, bool matched) { tables_counted_.push_back({counters, matched}); }
   void add_state(FrozenRef state) { states_.push_back(std::move(state)); }
   void add_mac(const MacRefresh& refresh) { macs_.push_back(refresh); }
+  /// Counters of groups and buckets.
+  void add_traffic(Ref<RuleStats> stats) { traffic_.push_back(std::move(stats)); }
+  void add_fin_timeout(FlowRequests& tables, Rule* rule, std::uint16_t idle, std::uint16_t hard);
+  /// `done`: the packet that was translated has learned it itself.
+  void add_learned(FlowRequests& tables, Ref<LearnedFlow> flow, bool done);
 
  private:
   std::vector<RuleRef> rules_;
-  std::vector<TableCredit> tables_;
+  std::vector<TableCredit> tables_counted_;
   std::vector<FrozenRef> states_;  ///< kept alive only
   std::vector<MacRefresh> macs_;
+  std::vector<Ref<RuleStats>> traffic_;
+  std::vector<FinTimeout> fin_timeouts_;
+  std::vector<Ref<LearnedFlow>> learned_;
+  FlowRequests* tables_ = nullptr;
+  std::uint64_t learned_by_ = 0;  ///< packets not yet credited that have learned themselves
 };
 
 }  // namespace sluice::pipeline

@@ -40,7 +40,8 @@ struct FrozenData {
   bool conntracked = false;       ///< false: ct_* fields of the packet are hidden
   std::uint64_t rule_cookie = 0;  ///< of the rule that sent the packet to a controller
   std::uint8_t rule_table = 0;
-  bool from_rule = false;  ///< false: a packet-out's own action
+  bool from_rule = false;              ///< false: a packet-out's own action
+  std::vector<std::uint8_t> userdata;  ///< of the controller action
 
   bool operator==(const FrozenData&) const = default;
   std::uint64_t hash(std::uint64_t secret) const;

@@ -70,6 +70,7 @@ void conclude(const Translator& translator, const BridgeConfig& config, Translat
 
 void Pipeline::translate(const flow::FlowKey& key, bool may_learn, Instant now, TranslationResult& result) {
   result.clear();
+  const rcu::WithoutWaiting reading;
   TranslationInput input = impl_->input(now);
   input.may_learn = may_learn;
   Translator translator(input, key, result.mask, result.program, result.credits);
@@ -105,6 +106,10 @@ std::optional<std::uint32_t> Pipeline::dp_port_of(std::uint32_t of_port) const {
 // --- Flows
 // ----------------------------------------------------------------------------------------------------------
 
+std::uint64_t Pipeline::tables_epoch() const {
+  return epoch_.load(std::memory_order_acquire) + impl_->tables.changes_by_packets();
+}
+
 Result<FlowModResult> Pipeline::apply(const action::FlowSpec& flow, Instant now) {
   return apply(std::span(&flow, 1), now);
 }
@@ -113,6 +118,13 @@ Result<FlowModResult> Pipeline::apply(std::span<const action::FlowSpec> flows, I
                                       std::size_t* failed) {
   Result<FlowModResult> result = impl_->tables.apply(flows, now, failed);
   if (result && (result->added || result->modified || !result->removed.empty())) bump_epoch();
+  return result;
+}
+
+Result<FlowModResult> Pipeline::apply(std::span<const Modification> changes, Instant now,
+                                      std::size_t* failed) {
+  Result<FlowModResult> result = impl_->tables.apply(changes, now, failed);
+  if (result) bump_epoch();
   return result;
 }
 
@@ -146,6 +158,31 @@ TableStats Pipeline::table_stats(std::uint8_t table) const {
 }
 const TableConfig& Pipeline::table_config(std::uint8_t table) const {
   return impl_->tables.config(table);
+}
+
+void Pipeline::keep_events() {
+  impl_->tables.keep_events();
+}
+std::vector<FlowEvent> Pipeline::take_events() {
+  return impl_->tables.take_events();
+}
+std::vector<action::GroupSpec> Pipeline::groups(std::uint32_t id) const {
+  return impl_->tables.groups(id);
+}
+std::vector<action::GroupCounters> Pipeline::group_counters(std::uint32_t id, Instant now) const {
+  return impl_->tables.group_counters(id, now);
+}
+void Pipeline::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
+  impl_->tables.set_meter(id, dp_meter);
+  bump_epoch();
+}
+std::vector<RemovedFlow> Pipeline::remove_meter(std::uint32_t id) {
+  std::vector<RemovedFlow> removed = impl_->tables.remove_meter(id);
+  bump_epoch();
+  return removed;
+}
+unsigned Pipeline::meter_flows(std::uint32_t id) const {
+  return impl_->tables.meter_flows(id);
 }
 
 Status Pipeline::configure_table(std::uint8_t table, TableConfig config) {
@@ -210,6 +247,7 @@ void Pipeline::run(Instant now) {
   impl_->macs.expire(now);
   impl_->frozen.sweep(now);
   impl_->tables.collect_garbage();
+  rcu::reclaim();  // what workers retired: they never wait
 }
 
 // --- Trace

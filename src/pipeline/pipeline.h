@@ -67,9 +67,9 @@ class Pipeline {
   /// Changes whenever a translation could come out differently: with the tables' epoch and with every change
   /// of the MAC table.
   std::uint64_t epoch() const { return tables_epoch() + mac_table().changes(); }
-  /// Changes with flows, ports and settings. While it stands still, a translation holds whose MacDependence
-  /// is unchanged.
-  std::uint64_t tables_epoch() const { return epoch_.load(std::memory_order_acquire); }
+  /// Changes with flows (those that packets learn too), groups, ports and settings. While it stands still, a
+  /// translation holds whose MacDependence is unchanged.
+  std::uint64_t tables_epoch() const;
 
   /// What the recirculation or controller state of this id is; empty reference if it is unknown. Any thread.
   FrozenRef frozen_state(std::uint32_t recirc_id) const;
@@ -86,6 +86,9 @@ class Pipeline {
   /// All of them or none, visible to workers at once. The error says which (from 0) by `failed`, if given.
   Result<FlowModResult> apply(std::span<const action::FlowSpec> flows, Instant now,
                               std::size_t* failed = nullptr);
+  /// Flow-mods and group-mods, in order: all or none, visible to workers at once.
+  Result<FlowModResult> apply(std::span<const Modification> changes, Instant now,
+                              std::size_t* failed = nullptr);
   /// Removes all flows; their number.
   std::size_t clear_flows();
   /// Removes flows whose time has come, at most `limit` of them. Call at least once a second.
@@ -98,6 +101,23 @@ class Pipeline {
   TableStats table_stats(std::uint8_t table) const;
   Status configure_table(std::uint8_t table, TableConfig config);
   const TableConfig& table_config(std::uint8_t table) const;
+  /// From now on what happens to flows is remembered until take_events(): flows of flow-mods, of packets that
+  /// learn, and those that time out.
+  void keep_events();
+  std::vector<FlowEvent> take_events();
+
+  // --- Groups, meters: main
+  // -------------------------------------------------------------------------------
+
+  /// The group with this id, all with group_id::kAll; by id.
+  std::vector<action::GroupSpec> groups(std::uint32_t id = action::group_id::kAll) const;
+  std::vector<action::GroupCounters> group_counters(std::uint32_t id, Instant now) const;
+  /// Flows may name this meter now; `dp_meter` is the datapath's number of it.
+  void set_meter(std::uint32_t id, std::uint32_t dp_meter);
+  /// The flows that name it go too.
+  std::vector<RemovedFlow> remove_meter(std::uint32_t id);
+  /// Flows that name it.
+  unsigned meter_flows(std::uint32_t id) const;
 
   // --- Ports, bridge, MAC table: main
   // -------------------------------------------------------------------------------

@@ -1,71 +1,15 @@
-#include "pipeline/pipeline.h"
-
 #include <fmt/format.h>
 
-#include <gtest/gtest.h>
-
-#include <string>
-#include <vector>
-
-#include "base/rcu.h"
-#include "field/match_text.h"
+#include "pipeline/pipeline_fixture.h"
 
 namespace sluice::pipeline {
 namespace {
 
 using packet::DropReason;
 
-constexpr Instant at(std::int64_t seconds) {
-  return Instant{Duration::seconds(seconds).ns};
-}
-
-flow::FlowKey key_of(const std::string& text) {
-  const auto match = field::parse_match(text);
-  EXPECT_TRUE(match.has_value()) << text << ": " << (match ? "" : match.error().message);
-  if (!match) return {};
-  flow::FlowKey key = match->value;
-  if (key.vlan[0].tci.raw() != 0) key.vlan[0].tpid = be16{0x8100};
-  return key;
-}
-
-class PipelineTest : public ::testing::Test {
+class PipelineTest : public PipelineFixture {
  protected:
-  PipelineTest() : pipeline(1) {
-    pipeline.set_port(action::of_port::kLocal, {.dp_port = 100, .name = "br0", .vlan = {}});
-    for (std::uint32_t port = 1; port <= 3; ++port)
-      pipeline.set_port(port, {.dp_port = port, .name = "p" + std::to_string(port), .vlan = {}});
-  }
-  ~PipelineTest() override { rcu::reclaim(); }
-
-  static action::FlowSpec spec(const std::string& text,
-                               action::FlowCommand command = action::FlowCommand::Add) {
-    auto flow = action::parse_flow(text, {.command = command, .names = {}});
-    EXPECT_TRUE(flow.has_value()) << text << ": " << (flow ? "" : flow.error().message);
-    return flow ? *flow : action::FlowSpec{};
-  }
-  FlowModResult mod(const std::string& text, action::FlowCommand command = action::FlowCommand::Add,
-                    Instant now = at(1)) {
-    auto done = pipeline.apply(spec(text, command), now);
-    EXPECT_TRUE(done.has_value()) << text << ": " << (done ? "" : done.error().message);
-    return done ? std::move(*done) : FlowModResult{};
-  }
-  const TranslationResult& translate(const flow::FlowKey& key, bool learn = true, Instant now = at(1)) {
-    pipeline.translate(key, learn, now, result);
-    return result;
-  }
-  std::string actions(const std::string& packet) {
-    return dp_action::format_program(translate(key_of(packet)).program);
-  }
-  std::vector<std::string> dump(const FlowFilter& filter = {}) {
-    std::vector<std::string> lines;
-    FlowInfo info;
-    for (FlowCursor cursor = pipeline.dump(filter); cursor.next(info);)
-      lines.push_back(action::format_flow(info.spec()));
-    return lines;
-  }
-
-  Pipeline pipeline;
-  TranslationResult result;
+  PipelineTest() : PipelineFixture(3) {}
 };
 
 // --- Flow tables

@@ -19,6 +19,7 @@ struct PortInfo {
   std::uint32_t dp_port = 0;
   std::string name;
   bool forward = true;    ///< false: OFPPC_NO_FWD, or the link is down
+  bool live = true;       ///< false: groups and bundles choose another way
   bool receive = true;    ///< false: OFPPC_NO_RECV
   bool flood = true;      ///< false: OFPPC_NO_FLOOD
   bool packet_in = true;  ///< false: OFPPC_NO_PACKET_IN

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <new>
 
+#include "action/all_actions.h"
+
 namespace sluice::pipeline {
 
 unsigned MaskShape::stage_of(unsigned word) {
@@ -30,8 +32,26 @@ Rule::Rule(Ref<MaskShape> shape, std::uint8_t table, std::uint16_t priority, con
       stats_(std::move(stats)),
       actions_(std::move(actions)),
       attributes_(attributes),
+      modified_ns_(attributes.modified.ns),
+      idle_timeout_(attributes.idle_timeout),
+      hard_timeout_(attributes.hard_timeout),
       priority_(priority),
-      table_(table) {}
+      table_(table) {
+  // A list with a conjunction has nothing else but notes.
+  for (const action::Action& action : actions_)
+    if (action::as<action::Conjunction>(action)) conjunctive_ = true;
+}
+
+bool Rule::shorten(std::uint16_t idle, std::uint16_t hard) {
+  const auto reduce = [](std::atomic<std::uint16_t>& timeout, std::uint16_t most) {
+    std::uint16_t now = timeout.load(std::memory_order_relaxed);
+    while (most != 0 && (now == 0 || now > most))
+      if (timeout.compare_exchange_weak(now, most, std::memory_order_relaxed)) return true;
+    return false;
+  };
+  const bool shorter_idle = reduce(idle_timeout_, idle), shorter_hard = reduce(hard_timeout_, hard);
+  return shorter_idle || shorter_hard;
+}
 
 Ref<Rule> Rule::create(Ref<MaskShape> shape, const flow::FlowKey& value, std::uint8_t table,
                        std::uint16_t priority, const RuleAttributes& attributes, action::ActionList actions,
@@ -62,8 +82,8 @@ FlowInfo Rule::info() const {
   return {.table = table_,
           .priority = priority_,
           .cookie = attributes_.cookie,
-          .idle_timeout = attributes_.idle_timeout,
-          .hard_timeout = attributes_.hard_timeout,
+          .idle_timeout = idle_timeout(),
+          .hard_timeout = hard_timeout(),
           .importance = attributes_.importance,
           .flags = attributes_.flags,
           .match = match(),
@@ -71,7 +91,7 @@ FlowInfo Rule::info() const {
           .packets = stats_->packets(),
           .bytes = stats_->bytes(),
           .created = attributes_.created,
-          .modified = attributes_.modified,
+          .modified = modified(),
           .last_used = stats_->last_used()};
 }
 

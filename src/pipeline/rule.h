@@ -158,6 +158,18 @@ class Rule {
     return true;
   }
 
+  /// A conjunction's flow: it matches only together with others (Classifier::lookup).
+  bool is_conjunctive() const { return conjunctive_; }
+
+  /// The timeouts in seconds, 0 = never: those of the flow-mod, or shorter ones after shorten().
+  std::uint16_t idle_timeout() const { return idle_timeout_.load(std::memory_order_relaxed); }
+  std::uint16_t hard_timeout() const { return hard_timeout_.load(std::memory_order_relaxed); }
+  /// Any thread (fin_timeout). False if they were as short already.
+  bool shorten(std::uint16_t idle, std::uint16_t hard);
+  /// Makes the hard timeout count from now (a learn action that finds its flow there). Writer.
+  void refresh(Instant now) { modified_ns_.store(now.ns, std::memory_order_relaxed); }
+  Instant modified() const { return Instant{modified_ns_.load(std::memory_order_relaxed)}; }
+
   /// Versions: visible in those of [added, removed).
   bool visible_in(std::uint64_t version) const {
     return added_.load(std::memory_order_relaxed) <= version &&
@@ -165,6 +177,7 @@ class Rule {
   }
   void set_added(std::uint64_t version) { added_.store(version, std::memory_order_relaxed); }
   void set_removed(std::uint64_t version) { removed_.store(version, std::memory_order_relaxed); }
+  std::uint64_t added_in() const { return added_.load(std::memory_order_relaxed); }
   /// Order of creation among all rules of the pipeline; a modified rule keeps it.
   std::uint32_t sequence() const { return sequence_; }
   void set_sequence(std::uint32_t sequence) { sequence_ = sequence; }
@@ -196,10 +209,13 @@ class Rule {
   action::ActionList actions_;
   RuleAttributes attributes_;
   std::atomic<std::uint64_t> added_{0}, removed_{kForever};
+  std::atomic<std::int64_t> modified_ns_;
   std::atomic<std::uint32_t> references_{1};
   std::uint32_t sequence_ = 0;
+  std::atomic<std::uint16_t> idle_timeout_, hard_timeout_;
   std::uint16_t priority_;
   std::uint8_t table_;
+  bool conjunctive_ = false;
 };
 using RuleRef = Ref<Rule>;
 
@@ -226,6 +242,7 @@ enum class RemovedReason : std::uint8_t {
   HardTimeout = 1,
   Delete = 2,
   GroupDelete = 3,
+  MeterDelete = 4,
   Eviction = 5
 };
 

@@ -7,6 +7,7 @@
 #include "action/all_actions.h"
 #include "base/rcu.h"
 #include "field/of_error.h"
+#include "pipeline/table_change.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -15,19 +16,6 @@ using field::OfError;
 
 /// Removed rules that may wait for a grace period, beside an eighth of the live ones.
 constexpr std::size_t kGarbage = 1024;
-
-template <typename Predicate>
-bool any_action(const action::ActionList& actions, const Predicate& predicate) {
-  for (const action::Action& action : actions) {
-    if (predicate(action)) return true;
-    if (const auto* write = action::as<action::WriteActions>(action);
-        write && any_action(write->actions, predicate))
-      return true;
-    if (const auto* clone = action::as<action::Clone>(action); clone && any_action(clone->actions, predicate))
-      return true;
-  }
-  return false;
-}
 
 bool selected(const Rule& rule, const FlowFilter& filter) {
   if (rule.is_removed()) return false;
@@ -40,17 +28,18 @@ std::int64_t seconds(std::uint16_t n) {
   return Duration::seconds(n).ns;
 }
 
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
 struct Due {
   std::int64_t at_ns;
   RemovedReason reason;
 };
 /// When the rule times out if nothing uses it until then.
 Due due(const Rule& rule) {
-  const RuleAttributes& a = rule.attributes();
-  Due result{std::numeric_limits<std::int64_t>::max(), RemovedReason::HardTimeout};
-  if (a.hard_timeout) result.at_ns = a.modified.ns + seconds(a.hard_timeout);
-  if (a.idle_timeout) {
-    const std::int64_t idle = rule.stats().last_used().ns + seconds(a.idle_timeout);
+  Due result{kNever, RemovedReason::HardTimeout};
+  if (rule.hard_timeout()) result.at_ns = rule.modified().ns + seconds(rule.hard_timeout());
+  if (rule.idle_timeout()) {
+    const std::int64_t idle = rule.stats().last_used().ns + seconds(rule.idle_timeout());
     if (idle < result.at_ns) result = {idle, RemovedReason::IdleTimeout};
   }
   return result;
@@ -74,41 +63,55 @@ bool uses_group(const action::ActionList& actions, std::uint32_t group) {
   });
 }
 
-/// Flow-mods in progress: what they did so far, to be shown or undone together.
-struct FlowTables::Change {
-  std::uint64_t version;
-  std::vector<RuleRef> added, removed;
-  FlowModResult result;
-};
-
-FlowTables::FlowTables(std::uint64_t secret) {
+FlowTables::FlowTables(std::uint64_t secret)
+    : meters_(std::make_unique<const std::unordered_map<std::uint32_t, std::uint32_t>>()) {
   for (unsigned i = 0; i < kTables; ++i) tables_[i] = std::make_unique<Table>(secret + i);
 }
 FlowTables::~FlowTables() = default;
 
+// --- Changes
+// ---------------------------------------------------------------------------------------------------------
+
 Result<FlowModResult> FlowTables::apply(std::span<const action::FlowSpec> flows, Instant now,
                                         std::size_t* failed) {
-  Change change{
-      .version = version_.load(std::memory_order_relaxed) + 1, .added = {}, .removed = {}, .result = {}};
-  for (std::size_t i = 0; i < flows.size(); ++i) {
-    Status status = apply_one(flows[i], now, change);
+  return apply_all(flows, now, failed);
+}
+
+Result<FlowModResult> FlowTables::apply(std::span<const Modification> changes, Instant now,
+                                        std::size_t* failed) {
+  return apply_all(changes, now, failed);
+}
+
+template <typename Specs>
+Result<FlowModResult> FlowTables::apply_all(const Specs& specs, Instant now, std::size_t* failed) {
+  const Writing writing(*this);
+  Change change{.version = version() + 1, .sequence = next_sequence_};
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    Status status = apply_one(specs[i], now, change);
     if (status) continue;
     if (failed) *failed = i;
     roll_back(change);
     return tl::unexpected<Error>(std::move(status).error());
   }
-  commit(change);
+  delete_learned(change);
+  commit(change, now);
   return std::move(change.result);
+}
+
+Status FlowTables::apply_one(const Modification& modification, Instant now, Change& change) {
+  return std::visit([&](const auto& spec) { return apply_one(spec, now, change); }, modification);
 }
 
 Status FlowTables::apply_one(const action::FlowSpec& flow, Instant now, Change& change) {
   switch (flow.command) {
     case action::FlowCommand::Add:
       SLUICE_TRY(action::check_executable(flow.actions));
+      SLUICE_TRY(check_references(flow.actions));
       return add(flow, flow.table == action::kNoTable ? std::uint8_t{0} : flow.table, now, change);
     case action::FlowCommand::Modify:
     case action::FlowCommand::ModifyStrict:
       SLUICE_TRY(action::check_executable(flow.actions));
+      SLUICE_TRY(check_references(flow.actions));
       return modify(flow, now, change);
     case action::FlowCommand::Delete:
     case action::FlowCommand::DeleteStrict:
@@ -118,13 +121,25 @@ Status FlowTables::apply_one(const action::FlowSpec& flow, Instant now, Change& 
   return field::fail("flow: unknown command", OfError::FmfcBadCommand);
 }
 
+Status FlowTables::check_references(const action::ActionList& actions) const {
+  Status status;
+  any_action(actions, [&](const action::Action& action) {
+    if (const auto* group = action::as<action::Group>(action); group && !groups_.current(group->id))
+      status = field::fail(fmt::format("group {} does not exist", group->id), OfError::BacBadOutGroup);
+    if (const auto* meter = action::as<action::Meter>(action); meter && !meters_.get()->contains(meter->id))
+      status = field::fail(fmt::format("meter {} does not exist", meter->id), OfError::MmfcInvalidMeter);
+    return !status;
+  });
+  return status;
+}
+
 Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instant now, Change& change) {
   Table& table = *tables_[number];
   Rule* old = table.classifier.find(flow.match, flow.priority);
   if (flow.flags.check_overlap && !old && table.classifier.overlaps(flow.match, flow.priority))
     return field::fail(fmt::format("table {}: another flow of priority {} overlaps", number, flow.priority),
                        OfError::FmfcOverlap);
-  if (!old && table.active >= table.config.max_flows)
+  if (!old && table.active >= table.config.max_flows && !evict_one(table, change))
     return field::fail(fmt::format("table {} is full: it may hold {} flows", number, table.config.max_flows),
                        OfError::FmfcTableFull);
 
@@ -144,11 +159,16 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
   } else {
     ++next_sequence_;
   }
-  if (!stats) stats = Ref<RuleStats>::adopt(new RuleStats);
-  stats->mark_used(now);
+  if (stats) {
+    change.used.push_back(stats);
+  } else {
+    stats = Ref<RuleStats>::adopt(new RuleStats);
+    stats->mark_used(now);
+  }
   RuleRef rule = Rule::create(table.classifier.shape(flow.match.mask), flow.match.value, number,
                               flow.priority, attributes, flow.actions, std::move(stats));
   rule->set_sequence(sequence);
+  change.events.push_back({old ? FlowEvent::Kind::Modified : FlowEvent::Kind::Added, rule});
   insert(std::move(rule), change);
   ++change.result.added;
   return {};
@@ -169,11 +189,14 @@ Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& cha
   for (Rule* old : rules) {
     RuleAttributes attributes = old->attributes();
     attributes.modified = now;
+    attributes.idle_timeout = old->idle_timeout();
+    attributes.hard_timeout = old->hard_timeout();
     if (flow.new_cookie) attributes.cookie = *flow.new_cookie;
-    if (flow.flags.reset_counts) old->stats().reset();
+    if (flow.flags.reset_counts) change.reset.push_back(old->stats_ref());
     RuleRef rule = Rule::create(old->shape_ref(), old->match().value, old->table(), old->priority(),
                                 attributes, flow.actions, old->stats_ref());
     rule->set_sequence(old->sequence());
+    change.events.push_back({FlowEvent::Kind::Modified, rule});
     take_out(*old, change);
     insert(std::move(rule), change);
     ++change.result.modified;
@@ -193,10 +216,28 @@ void FlowTables::remove(const action::FlowSpec& flow, Change& change) {
     select_strict(filter, flow.priority, rules);
   else
     select(filter, rules);
-  for (Rule* rule : rules) {
-    change.result.removed.push_back({rule->info(), RemovedReason::Delete});
-    take_out(*rule, change);
+  for (Rule* rule : rules) remove(*rule, RemovedReason::Delete, change);
+}
+
+void FlowTables::remove(Rule& rule, RemovedReason reason, Change& change) {
+  change.result.removed.push_back({rule.info(), reason});
+  change.events.push_back({FlowEvent::Kind::Removed, RuleRef::share(&rule), reason});
+  take_out(rule, change);
+}
+
+bool FlowTables::evict_one(Table& table, Change& change) {
+  while (!table.evictable.empty()) {
+    const Table::Evictable first = *table.evictable.begin();
+    // Packets have moved the time-out of an idle flow since it was filed.
+    const std::int64_t due_ns = due(*first.rule).at_ns;
+    if (due_ns <= first.due_ns) {
+      remove(*first.rule, RemovedReason::Eviction, change);
+      return true;
+    }
+    table.unfile(*first.rule);
+    table.file(*first.rule, due_ns);
   }
+  return false;
 }
 
 void FlowTables::insert(RuleRef rule, Change& change) {
@@ -204,50 +245,145 @@ void FlowTables::insert(RuleRef rule, Change& change) {
   Table& table = *tables_[rule->table()];
   table.classifier.insert(rule.get());
   ++table.active;
-  ++size_;
-  change.added.push_back(std::move(rule));
+  size_.fetch_add(1, std::memory_order_relaxed);
+  count_references(*rule, 1, nullptr);
+  change.steps.push_back({std::move(rule), true});
 }
 
 void FlowTables::take_out(Rule& rule, Change& change) {
   rule.set_removed(change.version);
   --tables_[rule.table()]->active;
-  --size_;
-  change.removed.push_back(RuleRef::share(&rule));
+  size_.fetch_sub(1, std::memory_order_relaxed);
+  count_references(rule, -1, &change);
+  change.steps.push_back({RuleRef::share(&rule), false});
 }
 
-void FlowTables::commit(Change& change) {
-  if (change.added.empty() && change.removed.empty()) return;
+void FlowTables::count_references(Rule& rule, int by, Change* change) {
+  Table& table = *tables_[rule.table()];
+  if (table.config.evict && (rule.attributes().idle_timeout || rule.attributes().hard_timeout)) {
+    if (by > 0)
+      table.file(rule, due(rule).at_ns);
+    else
+      table.unfile(rule);
+  }
+  if (!cookies_.empty())
+    if (const auto it = cookies_.find({rule.table(), rule.cookie()}); it != cookies_.end())
+      it->second.flows += static_cast<std::uint32_t>(by);
+  const auto refer = [&](std::unordered_map<std::uint32_t, Users>& users, std::uint32_t id) {
+    if (by > 0) {
+      users[id].rules.insert(&rule);
+      return;
+    }
+    const auto it = users.find(id);
+    it->second.rules.erase(&rule);
+    if (it->second.rules.empty()) users.erase(it);
+  };
+  std::set<std::uint32_t> groups, meters;
+  any_action(rule.actions(), [&](const action::Action& action) {
+    if (const auto* group = action::as<action::Group>(action)) groups.insert(group->id);
+    if (const auto* meter = action::as<action::Meter>(action)) meters.insert(meter->id);
+    if (const auto* learn = action::as<action::Learn>(action)) {
+      const Learned learned{learn->table, learn->cookie};
+      if (learn->limit != 0) count_limited(learned, by);
+      if (learn->delete_learned && (learners_[learned] += static_cast<std::uint32_t>(by)) == 0) {
+        learners_.erase(learned);
+        if (change) change->unlearned.push_back(learned);
+      }
+    }
+    return false;
+  });
+  for (const std::uint32_t id : groups) refer(group_users_, id);
+  for (const std::uint32_t id : meters) refer(meter_users_, id);
+}
+
+/// Counts the flows of a table and cookie as long as a learn action limits them.
+void FlowTables::count_limited(const Learned& learned, int by) {
+  Limited& limited = cookies_[learned];
+  if (limited.learners == 0 && by > 0) {
+    std::vector<Rule*> rules;
+    select({.table = learned.first, .cookie = learned.second, .cookie_mask = ~std::uint64_t{0}}, rules);
+    limited.flows = static_cast<std::uint32_t>(rules.size());
+  }
+  limited.learners += static_cast<std::uint32_t>(by);
+  if (limited.learners == 0) cookies_.erase(learned);
+}
+
+/// When the last learn(delete_learned) of a table and cookie goes, the flows that it made go too.
+void FlowTables::delete_learned(Change& change) {
+  while (!change.unlearned.empty()) {
+    const Learned learned = change.unlearned.back();
+    change.unlearned.pop_back();
+    if (learners_.contains(learned)) continue;
+    std::vector<Rule*> rules;
+    select({.table = learned.first, .cookie = learned.second, .cookie_mask = ~std::uint64_t{0}}, rules);
+    for (Rule* rule : rules) remove(*rule, RemovedReason::Delete, change);
+  }
+}
+
+void FlowTables::commit(Change& change, Instant now) {
+  for (const Ref<RuleStats>& stats : change.reset) stats->reset();
+  for (const Ref<RuleStats>& stats : change.used) stats->mark_used(now);
+  if (change.steps.empty() && change.group_steps.empty()) return;
   version_.store(change.version, std::memory_order_release);
-  for (const RuleRef& rule : change.added)
-    if (!rule->is_removed()) watch(*rule);
-  for (RuleRef& rule : change.removed) garbage_.push_back(std::move(rule));
-  if (garbage_.size() > kGarbage + size_ / 8) collect_garbage();
+  for (Change::Step<Rule>& step : change.steps) {
+    if (!step.added)
+      garbage_.push_back(std::move(step.object));
+    else if (!step.object->is_removed())
+      watch(*step.object);
+  }
+  for (Change::Step<Group>& step : change.group_steps)
+    if (!step.added) group_garbage_.push_back(std::move(step.object));
+  if (keeps_events_ && events_.size() < kMaxEvents)
+    events_.insert(events_.end(), std::make_move_iterator(change.events.begin()),
+                   std::make_move_iterator(change.events.end()));
+  if (!change.is_worker && garbage_.size() > kGarbage + size() / 8) unlink_garbage();
   forget_deadlines();
 }
 
+/// Step by step backwards, so that every count is again what it was.
 void FlowTables::roll_back(Change& change) {
-  for (const RuleRef& rule : change.removed) {
-    rule->set_removed(Rule::kForever);
-    ++tables_[rule->table()]->active;
-    ++size_;
+  for (auto step = change.steps.rbegin(); step != change.steps.rend(); ++step) {
+    Rule& rule = *step->object;
+    Table& table = *tables_[rule.table()];
+    count_references(rule, step->added ? -1 : 1, nullptr);
+    if (step->added) {
+      --table.active;
+      size_.fetch_sub(1, std::memory_order_relaxed);
+      table.classifier.remove(&rule);
+    } else {
+      ++table.active;
+      size_.fetch_add(1, std::memory_order_relaxed);
+      rule.set_removed(Rule::kForever);
+    }
   }
-  for (const RuleRef& rule : change.added) {
-    tables_[rule->table()]->classifier.remove(rule.get());
-    --tables_[rule->table()]->active;
-    --size_;
+  for (auto step = change.group_steps.rbegin(); step != change.group_steps.rend(); ++step) {
+    if (step->added) {
+      --group_count_;
+      groups_.remove(step->object.get());
+    } else {
+      ++group_count_;
+      step->object->set_removed(Rule::kForever);
+    }
   }
+  next_sequence_ = change.sequence;
 }
 
 void FlowTables::collect_garbage() {
-  if (garbage_.empty()) return;
+  const Writing writing(*this);
+  unlink_garbage();
+}
+
+void FlowTables::unlink_garbage() {
+  if (garbage_.empty() && group_garbage_.empty()) return;
   rcu::synchronize();
   std::vector<RuleRef> garbage;
   garbage.swap(garbage_);
   for (const RuleRef& rule : garbage) tables_[rule->table()]->classifier.remove(rule.get());
+  for (const GroupRef& group : std::exchange(group_garbage_, {})) groups_.remove(group.get());
 }
 
 void FlowTables::forget_deadlines() {
-  if (deadlines_.size() <= kGarbage + 2 * size_) return;
+  if (deadlines_.size() <= kGarbage + 2 * size()) return;
   deadlines_ = {};
   std::vector<Rule*> rules;
   select({}, rules);
@@ -256,16 +392,14 @@ void FlowTables::forget_deadlines() {
 
 void FlowTables::watch(Rule& rule) {
   const Due next = due(rule);
-  if (next.at_ns != std::numeric_limits<std::int64_t>::max())
-    deadlines_.push({next.at_ns, RuleRef::share(&rule)});
+  if (next.at_ns != kNever) deadlines_.push({next.at_ns, RuleRef::share(&rule)});
 }
 
 std::vector<RemovedFlow> FlowTables::expire(Instant now, std::size_t limit) {
-  Change change{
-      .version = version_.load(std::memory_order_relaxed) + 1, .added = {}, .removed = {}, .result = {}};
-  std::vector<RemovedFlow> removed;
+  const Writing writing(*this);
+  Change change{.version = version() + 1, .sequence = next_sequence_};
   std::vector<RuleRef> again;
-  while (!deadlines_.empty() && deadlines_.top().at_ns <= now.ns && removed.size() < limit) {
+  while (!deadlines_.empty() && deadlines_.top().at_ns <= now.ns && change.result.removed.size() < limit) {
     RuleRef rule = deadlines_.top().rule;
     deadlines_.pop();
     if (rule->is_removed()) continue;
@@ -274,12 +408,17 @@ std::vector<RemovedFlow> FlowTables::expire(Instant now, std::size_t limit) {
       again.push_back(std::move(rule));
       continue;
     }
-    removed.push_back({rule->info(), when.reason});
-    take_out(*rule, change);
+    remove(*rule, when.reason, change);
   }
   for (const RuleRef& rule : again) watch(*rule);
-  commit(change);
-  return removed;
+  delete_learned(change);
+  commit(change, now);
+  return std::move(change.result.removed);
+}
+
+std::vector<FlowEvent> FlowTables::take_events() {
+  const Writing writing(*this);
+  return std::exchange(events_, {});
 }
 
 void FlowTables::select(const FlowFilter& filter, std::vector<Rule*>& rules) const {
@@ -303,6 +442,7 @@ void FlowTables::select_strict(const FlowFilter& filter, std::uint16_t priority,
 }
 
 FlowCursor FlowTables::dump(const FlowFilter& filter) const {
+  const std::lock_guard lock(writer_);
   std::vector<Rule*> rules;
   select(filter, rules);
   std::sort(rules.begin(), rules.end(), [](const Rule* a, const Rule* b) {
@@ -317,6 +457,7 @@ FlowCursor FlowTables::dump(const FlowFilter& filter) const {
 }
 
 AggregateStats FlowTables::aggregate(const FlowFilter& filter) const {
+  const std::lock_guard lock(writer_);
   std::vector<Rule*> rules;
   select(filter, rules);
   AggregateStats result;
@@ -339,17 +480,126 @@ TableStats FlowTables::stats(std::uint8_t number) const {
 }
 
 void FlowTables::configure(std::uint8_t number, TableConfig config) {
-  tables_[number]->miss.store(config.miss, std::memory_order_relaxed);
-  tables_[number]->config = std::move(config);
+  const Writing writing(*this);
+  Table& table = *tables_[number];
+  table.miss.store(config.miss, std::memory_order_relaxed);
+  table.config = std::move(config);
+  table.evictable.clear();
+  table.filed_at.clear();
+  if (!table.config.evict) return;
+  std::vector<Rule*> rules;
+  select({.table = number}, rules);
+  for (Rule* rule : rules)
+    if (rule->attributes().idle_timeout || rule->attributes().hard_timeout)
+      table.file(*rule, due(*rule).at_ns);
 }
 
 std::size_t FlowTables::memory_bytes() const {
+  const std::lock_guard lock(writer_);
   std::size_t bytes = 0;
   std::vector<Rule*> rules;
   select({}, rules);
   for (const auto& table : tables_) bytes += table->classifier.memory_bytes();
   for (const Rule* rule : rules) bytes += Rule::bytes(rule->shape().words());
   return bytes;
+}
+
+// --- Meters
+// ----------------------------------------------------------------------------------------------------------
+
+void FlowTables::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
+  const Writing writing(*this);
+  auto next = std::make_unique<std::unordered_map<std::uint32_t, std::uint32_t>>(*meters_.get());
+  next->insert_or_assign(id, dp_meter);
+  meters_.publish(std::move(next));
+}
+
+std::vector<RemovedFlow> FlowTables::remove_meter(std::uint32_t id) {
+  const Writing writing(*this);
+  Change change{.version = version() + 1, .sequence = next_sequence_};
+  if (const auto users = meter_users_.find(id); users != meter_users_.end()) {
+    const std::vector<Rule*> rules(users->second.rules.begin(), users->second.rules.end());
+    for (Rule* rule : rules) remove(*rule, RemovedReason::MeterDelete, change);
+  }
+  delete_learned(change);
+  commit(change, {});
+  auto next = std::make_unique<std::unordered_map<std::uint32_t, std::uint32_t>>(*meters_.get());
+  next->erase(id);
+  meters_.publish(std::move(next));
+  return std::move(change.result.removed);
+}
+
+unsigned FlowTables::meter_flows(std::uint32_t id) const {
+  const std::lock_guard lock(writer_);
+  const auto users = meter_users_.find(id);
+  return users == meter_users_.end() ? 0 : static_cast<unsigned>(users->second.rules.size());
+}
+
+// --- What packets ask for
+// --------------------------------------------------------------------------------------------
+
+void FlowTables::learn(Ref<LearnedFlow> flow, Instant now) {
+  inbox_.push({.learned = std::move(flow), .shortened = {}, .now = now});
+  serve_requests();
+}
+
+void FlowTables::shorten(const RuleRef& rule, std::uint16_t idle, std::uint16_t hard, Instant now) {
+  if (!rule->shorten(idle, hard)) return;
+  inbox_.push({.learned = {}, .shortened = rule, .now = now});
+  serve_requests();
+}
+
+/// Does what the inbox holds, unless somebody else is writing: then they do it when they are done.
+void FlowTables::serve_requests() {
+  while (!inbox_.empty()) {
+    const std::unique_lock lock(writer_, std::try_to_lock);
+    if (!lock) return;
+    const rcu::WithoutWaiting no_grace_periods;
+    for (const FlowRequest& request : inbox_.take()) serve(request);
+  }
+}
+
+void FlowTables::serve(const FlowRequest& request) {
+  if (!request.learned) {
+    if (!request.shortened->is_removed()) watch(*request.shortened);
+    return;
+  }
+  const LearnedFlow& flow = *request.learned;
+  const std::uint8_t table = flow.spec.table;
+  if (Rule* old = tables_[table]->classifier.find(flow.spec.match, flow.spec.priority);
+      old && same_as(*old, flow.spec)) {
+    old->refresh(request.now);
+    return;
+  }
+  if (!below_limit(flow)) return;
+  Change change{.version = version() + 1, .sequence = next_sequence_};
+  change.is_worker = true;
+  if (add(flow.spec, table, request.now, change)) {
+    delete_learned(change);
+    commit(change, request.now);
+    changed_.fetch_add(1, std::memory_order_release);
+  } else {
+    roll_back(change);
+  }
+}
+
+bool FlowTables::same_as(const Rule& rule, const action::FlowSpec& flow) {
+  const RuleAttributes& has = rule.attributes();
+  return rule.cookie() == flow.new_cookie.value_or(0) && has.idle_timeout == flow.idle_timeout &&
+         has.hard_timeout == flow.hard_timeout && has.flags == flow.flags && rule.actions() == flow.actions;
+}
+
+bool FlowTables::below_limit(const LearnedFlow& flow) const {
+  if (flow.limit == 0) return true;
+  const auto limited = cookies_.find({flow.spec.table, flow.spec.new_cookie.value_or(0)});
+  if (limited == cookies_.end() || limited->second.flows < flow.limit) return true;
+  return tables_[flow.spec.table]->classifier.find(flow.spec.match, flow.spec.priority) != nullptr;
+}
+
+bool FlowTables::may_learn(const LearnedFlow& flow) const {
+  if (flow.limit == 0) return true;
+  const std::unique_lock lock(writer_, std::try_to_lock);
+  return !lock || below_limit(flow);
 }
 
 }  // namespace sluice::pipeline

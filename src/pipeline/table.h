@@ -1,25 +1,38 @@
 // The flow tables of a pipeline: flow-mods, timeouts, limits, dumps; look-ups by workers.
 //
-// Flow-mods come in groups that show at once: rules are added for the next version and removed as of it, then
-// the version moves. Removed rules stay linked until no reader can be at an older version (a grace period
-// later).
+// Changes, of flows and of the groups that flows use, show at once: rules and groups are added for the next
+// version and removed as of it, then the version moves. What was removed stays linked until no reader can be
+// at an older version (a grace period later).
 //
-// Threads: lookup() and version() by any worker under RCU; the rest by main.
+// Threads: lookup(), find_group() and version() by any worker under RCU; the rest by main, under the writer's
+// lock, which a worker only ever tries for (flow_inbox.h).
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <queue>
+#include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "action/flow_spec.h"
+#include "action/group_spec.h"
+#include "base/rcu.h"
 #include "base/result.h"
 #include "pipeline/classifier.h"
 #include "pipeline/credits.h"
+#include "pipeline/flow_inbox.h"
+#include "pipeline/group.h"
 #include "pipeline/rule.h"
 
 namespace sluice::pipeline {
@@ -38,7 +51,13 @@ struct TableConfig {
   std::string name;
   std::uint32_t max_flows = 1'000'000;
   TableMiss miss = TableMiss::Default;
+  /// A flow that finds the table full takes the place of one with a timeout: of the lowest importance, and of
+  /// those the one that would expire first. Flows without timeouts stay.
+  bool evict = false;
 };
+
+/// One step of a change of the tables: a flow-mod or a group-mod.
+using Modification = std::variant<action::FlowSpec, action::GroupSpec>;
 
 struct TableStats {
   std::uint8_t table = 0;
@@ -51,6 +70,15 @@ struct TableStats {
 struct FlowModResult {
   std::vector<RemovedFlow> removed;  ///< for flow-removed messages and monitors
   unsigned added = 0, modified = 0;
+  unsigned groups = 0;  ///< groups added, modified or deleted
+};
+
+/// What happened to a flow, in order; counters are read when somebody asks the rule (push statistics first).
+struct FlowEvent {
+  enum class Kind : std::uint8_t { Added, Modified, Removed };
+  Kind kind;
+  RuleRef rule;
+  RemovedReason reason = RemovedReason::Delete;  ///< of Removed
 };
 
 /// Which flows a dump, aggregate or delete is about.
@@ -88,10 +116,15 @@ class FlowCursor {
 bool outputs_to(const action::ActionList& actions, std::uint32_t port);
 bool uses_group(const action::ActionList& actions, std::uint32_t group);
 
-class FlowTables {
+class FlowTables final : public FlowRequests {
  public:
+  /// Groups of one bridge: some kilobytes each.
+  static constexpr std::size_t kMaxGroups = 1'000'000;
+  /// Events that wait for somebody to take them.
+  static constexpr std::size_t kMaxEvents = 4'000'000;
+
   explicit FlowTables(std::uint64_t secret);
-  ~FlowTables();
+  ~FlowTables() override;
 
   // --- Workers
   // ------------------------------------------------------------------------------------------------------
@@ -101,17 +134,33 @@ class FlowTables {
   Rule* lookup(std::uint8_t table, const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const {
     return tables_[table]->classifier.lookup(key, version, mask);
   }
+  const Group* find_group(std::uint32_t id, std::uint64_t version) const { return groups_.find(id, version); }
+  /// The datapath's meter, nothing if there is none.
+  std::optional<std::uint32_t> find_meter(std::uint32_t id) const {
+    const auto it = meters_.get()->find(id);
+    return it == meters_.get()->end() ? std::nullopt : std::optional(it->second);
+  }
   TableCounters& counters(std::uint8_t table) const { return tables_[table]->counters; }
   TableMiss miss(std::uint8_t table) const { return tables_[table]->miss.load(std::memory_order_relaxed); }
+  /// Changes that packets made: whoever caches translations must look at it too.
+  std::uint64_t changes_by_packets() const { return changed_.load(std::memory_order_acquire); }
+  /// Whether a learn action with this limit may add the flow or has already.
+  bool may_learn(const LearnedFlow& flow) const;
+
+  // FlowRequests
+  void learn(Ref<LearnedFlow> flow, Instant now) override;
+  void shorten(const RuleRef& rule, std::uint16_t idle, std::uint16_t hard, Instant now) override;
 
   // --- Main
   // ---------------------------------------------------------------------------------------------------------
 
   Result<FlowModResult> apply(std::span<const action::FlowSpec> flows, Instant now, std::size_t* failed);
+  /// Flow-mods and group-mods, in order, all or none.
+  Result<FlowModResult> apply(std::span<const Modification> changes, Instant now, std::size_t* failed);
   std::vector<RemovedFlow> expire(Instant now, std::size_t limit);
   FlowCursor dump(const FlowFilter& filter) const;
   AggregateStats aggregate(const FlowFilter& filter) const;
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   TableStats stats(std::uint8_t table) const;
   void configure(std::uint8_t table, TableConfig config);
   const TableConfig& config(std::uint8_t table) const { return tables_[table]->config; }
@@ -119,6 +168,21 @@ class FlowTables {
   void collect_garbage();
   /// Bytes of rules, subtables and their indexes; actions and tries are not counted.
   std::size_t memory_bytes() const;
+  std::uint64_t requests_dropped() const { return inbox_.dropped(); }
+
+  /// Groups by id; those with this id only, unless it is group_id::kAll.
+  std::vector<action::GroupSpec> groups(std::uint32_t id) const;
+  std::vector<action::GroupCounters> group_counters(std::uint32_t id, Instant now) const;
+
+  /// A meter that flows may name, and the datapath's number of it.
+  void set_meter(std::uint32_t id, std::uint32_t dp_meter);
+  /// Removes the meter and the flows that name it.
+  std::vector<RemovedFlow> remove_meter(std::uint32_t id);
+  unsigned meter_flows(std::uint32_t id) const;
+
+  /// From now on changes are remembered until take_events().
+  void keep_events() { keeps_events_ = true; }
+  std::vector<FlowEvent> take_events();
 
  private:
   struct Table {
@@ -128,6 +192,25 @@ class FlowTables {
     std::atomic<TableMiss> miss{TableMiss::Default};
     TableConfig config;
     std::uint32_t active = 0;
+    /// Flows with a timeout, if the table evicts: by importance, then when they time out as far as was known.
+    struct Evictable {
+      std::uint16_t importance;
+      std::int64_t due_ns;
+      Rule* rule;
+      auto operator<=>(const Evictable&) const = default;
+    };
+    std::set<Evictable> evictable;
+    std::unordered_map<Rule*, std::int64_t> filed_at;  ///< due_ns of each in `evictable`
+    void file(Rule& rule, std::int64_t due_ns) {
+      evictable.insert({rule.attributes().importance, due_ns, &rule});
+      filed_at[&rule] = due_ns;
+    }
+    void unfile(Rule& rule) {
+      const auto at = filed_at.find(&rule);
+      if (at == filed_at.end()) return;
+      evictable.erase({rule.attributes().importance, at->second, &rule});
+      filed_at.erase(at);
+    }
   };
   /// When a rule may have timed out; looked at again then.
   struct Deadline {
@@ -136,28 +219,72 @@ class FlowTables {
     bool operator<(const Deadline& other) const { return at_ns > other.at_ns; }  // the earliest on top
   };
   struct Change;
+  class Writing;
+  struct Users {
+    std::unordered_set<Rule*> rules;
+  };
+  struct Limited {
+    std::uint32_t learners = 0;  ///< learn actions with a limit
+    std::uint32_t flows = 0;
+  };
+  /// Table and cookie of flows that learn(delete_learned) makes.
+  using Learned = std::pair<std::uint8_t, std::uint64_t>;
 
+  template <typename Specs>
+  Result<FlowModResult> apply_all(const Specs& specs, Instant now, std::size_t* failed);
+  Status apply_one(const Modification& modification, Instant now, Change& change);
   Status apply_one(const action::FlowSpec& flow, Instant now, Change& change);
+  Status apply_one(const action::GroupSpec& group, Instant now, Change& change);
+  Status check_references(const action::ActionList& actions) const;
   Status add(const action::FlowSpec& flow, std::uint8_t table, Instant now, Change& change);
   Status modify(const action::FlowSpec& flow, Instant now, Change& change);
   void remove(const action::FlowSpec& flow, Change& change);
+  void remove(Rule& rule, RemovedReason reason, Change& change);
+  bool evict_one(Table& table, Change& change);
   void insert(RuleRef rule, Change& change);
   void take_out(Rule& rule, Change& change);
-  void commit(Change& change);
+  /// Notes which groups, meters and learned flows the rule refers to, or forgets it (by -1).
+  void count_references(Rule& rule, int by, Change* change);
+  void delete_learned(Change& change);
+  void put_group(action::GroupSpec spec, Instant created, Change& change);
+  void take_group(Group& group, Change& change);
+  void delete_group(Group& group, Change& change);
+  Status change_buckets(const action::GroupSpec& spec, Change& change);
+  bool leads_to(const action::GroupSpec& from, std::uint32_t id) const;
+  void commit(Change& change, Instant now);
   void roll_back(Change& change);
+  void unlink_garbage();
+  void serve_requests();
+  void serve(const FlowRequest& request);
   void select(const FlowFilter& filter, std::vector<Rule*>& rules) const;
   /// Those with exactly the filter's match and this priority: one a table at most.
   void select_strict(const FlowFilter& filter, std::uint16_t priority, std::vector<Rule*>& rules) const;
   void watch(Rule& rule);
   /// Lets go of deadlines of removed rules when they are the most: each keeps its rule in memory.
   void forget_deadlines();
+  void count_limited(const Learned& learned, int by);
+  bool below_limit(const LearnedFlow& flow) const;
+  static bool same_as(const Rule& rule, const action::FlowSpec& flow);
 
   std::array<std::unique_ptr<Table>, kTables> tables_;
-  std::atomic<std::uint64_t> version_{1};
+  GroupTable groups_;
+  rcu::Published<std::unordered_map<std::uint32_t, std::uint32_t>> meters_;
+  std::atomic<std::uint64_t> version_{1}, changed_{0};
+  FlowInbox inbox_;
+  mutable std::mutex writer_;
+
+  // Guarded by writer_.
   std::vector<RuleRef> garbage_;  ///< removed, still linked
+  std::vector<GroupRef> group_garbage_;
   std::priority_queue<Deadline> deadlines_;
-  std::size_t size_ = 0;
+  std::unordered_map<std::uint32_t, Users> group_users_, meter_users_;
+  std::map<Learned, std::uint32_t> learners_;
+  std::map<Learned, Limited> cookies_;
+  std::vector<FlowEvent> events_;
+  std::atomic<std::size_t> size_{0};
+  std::size_t group_count_ = 0;
   std::uint32_t next_sequence_ = 0;
+  bool keeps_events_ = false;
 };
 
 }  // namespace sluice::pipeline

@@ -11,7 +11,8 @@ void Trace::print(const List& list, unsigned level, std::string& out) {
   for (const auto& node : list) {
     const bool last = node == list.back();
     const bool about_action = node->kind == Kind::Action || node->kind == Kind::Detail ||
-                              node->kind == Kind::Warning || node->kind == Kind::Error;
+                              node->kind == Kind::Bucket || node->kind == Kind::Warning ||
+                              node->kind == Kind::Error;
     const unsigned more = !last || about_action ? 1 : 0;
     const std::string indent((level + more) * 4, ' ');
     switch (node->kind) {
@@ -28,6 +29,7 @@ void Trace::print(const List& list, unsigned level, std::string& out) {
         out += indent + " >>>> " + node->text + " <<<<\n";
         break;
       case Kind::Table:
+      case Kind::Bucket:
       case Kind::Action:
       case Kind::Thaw:
       case Kind::Note:

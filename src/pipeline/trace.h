@@ -14,7 +14,7 @@ namespace sluice::pipeline {
 
 class Trace {
  public:
-  enum class Kind : std::uint8_t { Bridge, Table, Action, Detail, Warning, Error, Thaw, Note };
+  enum class Kind : std::uint8_t { Bridge, Table, Bucket, Action, Detail, Warning, Error, Thaw, Note };
 
   Trace() { open_.push_back(&root_); }
   Trace(const Trace&) = delete;

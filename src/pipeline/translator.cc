@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "field/match_text.h"
 #include "net/protocol.h"
+#include "pipeline/action_set.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -23,7 +24,8 @@ namespace eth = net::ethertype;
 namespace proto = net::ip_proto;
 
 /// OFPR_*: why a controller gets a packet.
-constexpr std::uint8_t kReasonNoMatch = 0, kReasonInvalidTtl = 2;
+constexpr std::uint8_t kReasonNoMatch = 0, kReasonAction = 1, kReasonInvalidTtl = 2, kReasonActionSet = 3,
+                       kReasonGroup = 4, kReasonPacketOut = 5;
 constexpr std::uint32_t kMplsBottom = 0x100;
 /// resubmit's own spelling of IN_PORT has 16 bits.
 constexpr std::uint32_t kInPort16 = 0xfff8;
@@ -170,6 +172,7 @@ void Translator::run() {
 
 void Translator::run_actions(const action::ActionList& actions) {
   begin();
+  in_packet_out_ = true;
   run_list(actions);
   if (next_table_ && !stopped())
     table_action(flow_.in_port.host(), *next_table_, OnMiss::AsConfigured, false);
@@ -203,24 +206,47 @@ bool Translator::thaw() {
   return true;
 }
 
+void Translator::finish_freezing(std::vector<Fork>* forks) {
+  commit();
+  FrozenData data = snapshot(action::kNoTable);
+  data.remaining = std::move(frozen_rest_);
+  data.conntracked = conntracked_;
+  // What goes on behind a bucket or clone executes the action set itself.
+  if (!forks) data.action_set = {};
+  frozen_rest_ = {};
+  freezing_ = false;
+  const auto hash = std::exchange(frozen_hash_, std::nullopt);
+  const auto paused = std::exchange(paused_, std::nullopt);
+  if (paused) data.userdata = paused->userdata;
+  const std::uint32_t id = freeze(std::move(data));
+  if (id == 0) return;
+  if (paused) return emit_packet_in(*paused, true, id);
+  if (hash) emit(*hash);
+  emit(dp_action::Recirc{id});
+  delivered_ = true;
+  if (!tracing() || !forks) return;
+  flow::FlowKey key = flow_;
+  key.recirc_id = be32{id};
+  forks->push_back({id, std::nullopt, key});
+}
+
+void Translator::copy_conntrack(const FlowKey& from, FlowKey& to) {
+  to.ct_state = from.ct_state;
+  to.ct_mark = from.ct_mark;
+  to.ct_label = from.ct_label;
+  to.ct_zone = from.ct_zone;
+  to.ct_nw_proto = from.ct_nw_proto;
+  to.ct_tp_src = from.ct_tp_src;
+  to.ct_tp_dst = from.ct_tp_dst;
+  to.ct_nw_src = from.ct_nw_src;
+  to.ct_nw_dst = from.ct_nw_dst;
+  to.ct_ipv6_src = from.ct_ipv6_src;
+  to.ct_ipv6_dst = from.ct_ipv6_dst;
+}
+
 void Translator::finish() {
-  if (!error_ && freezing_) {
-    commit();
-    FrozenData data = snapshot(action::kNoTable);
-    data.remaining = std::move(frozen_rest_);
-    data.conntracked = conntracked_;
-    if (const std::uint32_t id = freeze(std::move(data))) {
-      emit(dp_action::Recirc{id});
-      delivered_ = true;
-      if (tracing()) {
-        flow::FlowKey key = flow_;
-        key.recirc_id = be32{id};
-        forks_.push_back({id, std::nullopt, key});
-      }
-    }
-  } else if (!error_ && !action_set_.empty()) {
-    run_action_set();  // after exit: nothing of it
-  }
+  if (!error_ && !freezing_ && !action_set_.empty()) run_action_set();  // after exit too
+  if (!error_ && freezing_) finish_freezing(&forks_);
   if (tracing())
     for (; open_traces_ > 0; --open_traces_) input_.trace->close();
   if (error_) program_->clear();
@@ -313,7 +339,7 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
   if (!resources_left()) return;
   const std::uint8_t own_table = table_;
   Rule* const own_rule = rule_;
-  const bool outermost = std::exchange(outermost_, false);
+  const bool outermost = std::exchange(outermost_, false), own_in_bucket = std::exchange(in_bucket_, false);
   unsigned opened = 0;
   Rule* first_rule = nullptr;
   ++depth_;
@@ -331,7 +357,7 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
         if (!port || port->packet_in) {
           rule_ = nullptr;
           note(Kind::Action, "CONTROLLER:65535");
-          controller(0xffff, 0, kReasonNoMatch);
+          to_controller(0xffff, 0, kReasonNoMatch);
         }
       } else {
         note(Kind::Action, "drop");
@@ -366,6 +392,7 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
   else if (tracing())
     for (; opened > 0; --opened) input_.trace->close();
   --depth_;
+  in_bucket_ = own_in_bucket;
   // The action set runs in the name of the rule with which the packet's way began.
   rule_ = outermost ? first_rule : own_rule;
   table_ = own_table;
@@ -450,21 +477,11 @@ void Translator::clone(const action::ActionList& actions) {
     program_ = &inner;
   }
   run_list(actions);
-  if (freezing_) {
-    // The rest of the clone waits for its own recirculation; the original goes on.
-    commit();
-    FrozenData data = snapshot(action::kNoTable);
-    data.remaining = std::move(frozen_rest_);
-    data.conntracked = conntracked_;
-    frozen_rest_ = {};
-    freezing_ = false;
-    if (const std::uint32_t id = freeze(std::move(data))) {
-      emit(dp_action::Recirc{id});
-      delivered_ = true;
-    }
-  } else if (!action_set_.empty() && !error_) {
+  // The rest of the clone waits for its own recirculation; the original goes on.
+  if (freezing_)
+    finish_freezing(nullptr);
+  else if (!action_set_.empty() && !error_)
     run_action_set();
-  }
   if (nested) {
     program_ = own_program;
     if (exit_ && own_set.empty())
@@ -506,16 +523,7 @@ void Translator::branch_on_size(std::uint16_t size, const field::Subfield& targe
     if (first < rest.size()) run_list(rest, first);
     if (next_table_ && !stopped())
       table_action(flow_.in_port.host(), *next_table_, OnMiss::AsConfigured, false);
-    if (freezing_ && !error_) {
-      commit();
-      FrozenData data = snapshot(action::kNoTable);
-      data.remaining = std::move(frozen_rest_);
-      data.conntracked = conntracked_;
-      if (const std::uint32_t id = freeze(std::move(data))) {
-        emit(dp_action::Recirc{id});
-        delivered_ = true;
-      }
-    }
+    if (freezing_ && !error_) finish_freezing(nullptr);
     flow_ = own_flow;
     base_ = own_base;
     stack_ = own_stack;
@@ -536,52 +544,16 @@ void Translator::branch_on_size(std::uint16_t size, const field::Subfield& targe
 
 void Translator::write_actions(const action::ActionList& actions) {
   action_set_.append(actions);
-  if (tracing()) note(Kind::Detail, "action set is: " + action::format_actions(action_set_, input_.names));
+  if (tracing())
+    note(Kind::Detail, "action set is: " + action::format_actions(in_order(action_set_), input_.names));
 }
 
 void Translator::run_action_set() {
-  // OpenFlow 1.5.1 section 5.6: the order of execution; of each kind the last one written counts.
-  const auto last = [this](const auto& predicate) -> const action::Action* {
-    const action::Action* found = nullptr;
-    for (const action::Action& a : action_set_)
-      if (predicate(a)) found = &a;
-    return found;
-  };
-  action::ActionList ordered;
-  const auto add_last = [&](const auto& predicate) {
-    if (const action::Action* a = last(predicate)) {
-      ordered.push_back(*a);
-      return true;
-    }
-    return false;
-  };
-  add_last([](const auto& a) { return kIs<action::StripVlan>(a); });
-  add_last([](const auto& a) { return kIs<action::PopMpls>(a); });
-  add_last([](const auto& a) { return kIs<action::PushMpls>(a); });
-  add_last([](const auto& a) { return kIs<action::PushVlan>(a); });
-  add_last([](const auto& a) { return kIs<action::DecTtl>(a); });
-  add_last([](const auto& a) { return kIs<action::DecMplsTtl>(a); });
-  for (const action::Action& a : action_set_) {
-    const bool sets = kIs<action::SetField>(a) || kIs<action::Load>(a) || kIs<action::Move>(a) ||
-                      kIs<action::SetEthSrc>(a) || kIs<action::SetEthDst>(a) || kIs<action::SetIpv4Src>(a) ||
-                      kIs<action::SetIpv4Dst>(a) || kIs<action::SetIpDscp>(a) || kIs<action::SetIpEcn>(a) ||
-                      kIs<action::SetIpTtl>(a) || kIs<action::SetL4Src>(a) || kIs<action::SetL4Dst>(a) ||
-                      kIs<action::SetVlanVid>(a) || kIs<action::SetVlanPcp>(a) ||
-                      kIs<action::SetMplsLabel>(a) || kIs<action::SetMplsTc>(a) ||
-                      kIs<action::SetMplsTtl>(a) || kIs<action::SetTunnel>(a);
-    if (sets) ordered.push_back(a);
-  }
-  add_last([](const auto& a) { return kIs<action::SetQueue>(a); });
-  // A group takes the place of an output; with none of them the packet is dropped.
-  const bool leaves =
-      add_last([](const auto& a) { return kIs<action::Group>(a); }) || add_last([](const auto& a) {
-        return kIs<action::Output>(a) || kIs<action::OutputTruncated>(a) || kIs<action::Controller>(a);
-      }) ||
-      add_last([](const auto& a) { return kIs<action::Resubmit>(a); });
-  action_set_ = {};
-  if (!leaves) ordered = {};
+  const action::ActionList ordered = in_order(std::exchange(action_set_, {}));
   if (tracing()) input_.trace->open(Kind::Table, "--. Executing action set:");
+  in_action_set_ = true;
   if (!ordered.empty() || tracing()) run_list(ordered);
+  in_action_set_ = false;
   if (tracing()) input_.trace->close();
 }
 
@@ -738,7 +710,11 @@ void Translator::output(std::uint32_t port, std::uint16_t max_len) {
     case of_port::kAll:
       return flood(true);
     case of_port::kController:
-      return controller(max_len, 0, 1);
+      return to_controller(max_len, 0,
+                           in_packet_out_   ? kReasonPacketOut
+                           : in_bucket_     ? kReasonGroup
+                           : in_action_set_ ? kReasonActionSet
+                                            : kReasonAction);
     case of_port::kNone:
       return;
     default:
@@ -806,21 +782,52 @@ void Translator::flood(bool all) {
   if (!any) hint(DropReason::InputPortOnly);
 }
 
-void Translator::controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) {
+void Translator::to_controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) {
+  action::Controller action;
+  action.max_len = max_len;
+  action.id = controller_id;
+  action.reason = reason;
+  controller(action);
+}
+
+void Translator::controller(const action::Controller& action) {
   // The action stands there even where nobody wants the packet, as Open vSwitch has it.
-  const bool wanted = reason != kReasonInvalidTtl || input_.ports.config.invalid_ttl_to_controller;
+  const bool wanted = action.reason != kReasonInvalidTtl || input_.ports.config.invalid_ttl_to_controller;
   commit();
+  if (action.pause) {
+    // Whoever resumes the packet takes it on from the next action.
+    freezing_ = true;
+    paused_ = action;
+    return;
+  }
   FrozenData data = snapshot(action::kNoTable);
   data.conntracked = conntracked_;
+  data.userdata = action.userdata;
   const std::uint32_t id = freeze(std::move(data));
-  if (id == 0) return;
-  emit(dp_action::Userspace{.reason = reason,
-                            .max_len = max_len,
-                            .controller_id = controller_id,
-                            .dont_send = !wanted,
-                            .recirc_id = id,
-                            .rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0}});
+  if (id != 0) emit_packet_in(action, wanted, id);
+}
+
+void Translator::emit_packet_in(const action::Controller& action, bool wanted, std::uint32_t state) {
+  dp_action::Userspace upcall{.reason = action.reason,
+                              .max_len = action.max_len,
+                              .controller_id = action.id,
+                              .dont_send = !wanted,
+                              .continuation = action.pause,
+                              .recirc_id = state,
+                              .rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0}};
+  const auto meter = action.has_meter ? input_.tables.find_meter(action.meter) : std::nullopt;
+  if (meter)  // what the meter drops is the copy for the controller
+    emit(dp_action::Clone{{dp_action::Meter{*meter}, upcall}});
+  else
+    emit(upcall);
   delivered_ |= wanted;
+}
+
+void Translator::meter(std::uint32_t id) {
+  const auto meter = input_.tables.find_meter(id);
+  if (!meter) return;
+  commit();
+  emit(dp_action::Meter{*meter});
 }
 
 bool Translator::decrement_ttl() {
@@ -841,7 +848,7 @@ bool Translator::decrement_ttl_of(std::span<const std::uint16_t> controllers) {
   }
   hint(DropReason::TtlExpired);
   note(Kind::Warning, is_ipv4() ? "IPv4 decrement TTL exception" : "IPv6 decrement TTL exception");
-  for (const std::uint16_t id : controllers) controller(0xffff, id, kReasonInvalidTtl);
+  for (const std::uint16_t id : controllers) to_controller(0xffff, id, kReasonInvalidTtl);
   return false;
 }
 
@@ -855,7 +862,7 @@ bool Translator::decrement_mpls_ttl() {
   }
   hint(DropReason::TtlExpired);
   note(Kind::Warning, "MPLS decrement TTL exception");
-  controller(0xffff, 0, kReasonInvalidTtl);
+  to_controller(0xffff, 0, kReasonInvalidTtl);
   return false;
 }
 
@@ -866,11 +873,6 @@ void Translator::set_queue(std::uint32_t queue) {
 void Translator::pop_queue() {
   flow_.skb_priority = original_.skb_priority;
   mask_.bits.skb_priority = kOnes32;
-}
-
-void Translator::group(std::uint32_t id) {
-  hint(DropReason::UnsupportedAction);
-  note(Kind::Error, fmt::format("group {} does not exist", id));
 }
 
 // --- VLAN, MPLS

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "action/controller.h"
 #include "action/translation.h"
 #include "base/clock.h"
 #include "dp_action/program.h"
@@ -37,7 +38,7 @@ inline constexpr std::size_t kMaxStack = 4096;
 
 /// What a translation works on; all of it outlives the translation.
 struct TranslationInput {
-  const FlowTables& tables;
+  FlowTables& tables;
   const PortTable& ports;
   FrozenStore& frozen;
   l2::MacTable& macs;
@@ -48,7 +49,7 @@ struct TranslationInput {
   action::Names names{};
 };
 
-/// A recirculation that a ct() of the translation makes: what the trace follows.
+/// A recirculation that the translation makes: what the trace follows.
 struct Fork {
   std::uint32_t recirc_id;
   std::optional<conntrack::CtRequest> request;  ///< unset: not because of ct()
@@ -82,7 +83,7 @@ class Translator final : public action::Translation {
   void unwildcard(field::FieldId id) override { field::unwildcard(mask_, id); }
   void output(std::uint32_t port, std::uint16_t max_len) override;
   void output_truncated(std::uint32_t port, std::uint32_t max_len) override;
-  void controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason) override;
+  void controller(const action::Controller& action) override;
   void push_vlan(be16 tpid) override;
   void pop_vlan() override;
   void push_mpls(be16 eth_type) override;
@@ -103,7 +104,11 @@ class Translator final : public action::Translation {
   void check_pkt_larger(std::uint16_t size, const field::Subfield& target) override;
   void sample(std::uint16_t, std::uint32_t, std::uint32_t, std::uint32_t) override {}  // no collectors yet
   void group(std::uint32_t id) override;
-  void meter(std::uint32_t) override {}
+  void meter(std::uint32_t id) override;
+  void bundle(const action::Bundle& bundle) override;
+  void multipath(const action::Multipath& multipath) override;
+  void learn(const action::Learn& learn) override;
+  void fin_timeout(std::uint16_t idle, std::uint16_t hard) override;
   void set_queue(std::uint32_t queue) override;
   void pop_queue() override;
   void exit() override { exit_ = true; }
@@ -149,6 +154,24 @@ class Translator final : public action::Translation {
   FrozenData snapshot(std::uint8_t table) const;
   void hide_conntrack();
 
+  /// Sends the packet away to come back and go on with frozen_rest_. `fork`: the trace follows it.
+  void finish_freezing(std::vector<Fork>* forks);
+  void to_controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason);
+  void emit_packet_in(const action::Controller& action, bool wanted, std::uint32_t state);
+  static void copy_conntrack(const flow::FlowKey& from, flow::FlowKey& to);
+
+  // group_select.cc
+  bool port_is_live(std::uint32_t port) const;
+  bool bucket_is_live(const action::Bucket& bucket, unsigned depth) const;
+  void select_by_dp_hash(const Group& group);
+  void select_by_fields(const Group& group);
+  void run_chosen(const Group& group, std::optional<std::size_t> bucket);
+  void run_bucket(const Group& group, std::size_t index);
+
+  // learn.cc
+  action::FlowSpec learned_flow(const action::Learn& learn);
+  void tell_learned(const LearnedFlow& flow, bool may);
+
   // commit.cc
   void commit();
   void commit_header(dp_action::SetHeader::Header header);
@@ -175,6 +198,8 @@ class Translator final : public action::Translation {
   std::vector<Fork> forks_;
   MacDependence macs_;
   action::ActionList frozen_rest_;
+  std::optional<dp_action::Hash> frozen_hash_;
+  std::optional<action::Controller> paused_;
   Rule* rule_ = nullptr;
   std::optional<std::uint8_t> next_table_;
   std::uint8_t table_ = 0;
@@ -183,6 +208,7 @@ class Translator final : public action::Translation {
   bool outermost_ = false;  ///< the next table_action() is that of run()
   bool exit_ = false, freezing_ = false, was_mpls_ = false;
   bool conntracked_ = false;
+  bool in_bucket_ = false, in_action_set_ = false, in_packet_out_ = false;
   bool delivered_ = false, learned_ = false, unlearned_ = false, missed_ = false, empty_rule_ = false;
   std::optional<packet::DropReason> error_, hint_;
 };

@@ -1,0 +1,408 @@
+// learn, fin_timeout, conjunction, bundle, multipath, and what flow tables do when they are full or flows
+// time out.
+#include <gmock/gmock.h>
+
+#include <set>
+#include <thread>
+
+#include "base/rng.h"
+#include "pipeline/pipeline_fixture.h"
+
+namespace sluice::pipeline {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class LearnTest : public PipelineFixture {};
+
+TEST_F(LearnTest, APacketMakesAFlowThatTheNextPacketMeets) {
+  mod("table=0,priority=1,tcp,actions=learn(table=2,priority=7,idle_timeout=10,hard_timeout=60,cookie=0x5,"
+      "eth_type=0x800,nw_proto=6,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],NXM_OF_TCP_DST[]=NXM_OF_TCP_SRC[],"
+      "load:0x3->NXM_NX_REG0[0..7],load:NXM_OF_IN_PORT[]->NXM_NX_REG1[0..15],output:NXM_OF_IN_PORT[]),"
+      "resubmit(,2)");
+  const std::uint64_t epoch = pipeline.epoch();
+  EXPECT_EQ(actions("in_port=3,tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,tp_src=1000,tp_dst=80"), "drop");
+  EXPECT_GT(pipeline.epoch(), epoch);
+  EXPECT_THAT(
+      dump({.table = 2}),
+      ElementsAre("cookie=0x5,table=2,idle_timeout=10,hard_timeout=60,priority=7,tcp,nw_src=10.0.0.2,"
+                  "tp_dst=1000,actions=load:0x3->NXM_NX_REG0[0..7],load:0x3->NXM_NX_REG1[0..15],output:3"));
+  // What was read is in the mask: the next connection learns for itself.
+  EXPECT_EQ(result.mask.bits.nw_dst.host(), 0xffffffffu);
+  EXPECT_EQ(result.mask.bits.tp_src.host(), 0xffffu);
+  EXPECT_EQ(actions("in_port=2,tcp,nw_src=10.0.0.2,nw_dst=10.0.0.1,tp_src=80,tp_dst=1000"), "3");
+}
+
+TEST_F(LearnTest, RevalidationAndTraceLearnNothing) {
+  mod("tcp,actions=learn(table=1,eth_type=0x800,nw_proto=6,NXM_OF_TCP_DST[]=NXM_OF_TCP_SRC[]),2");
+  translate(key_of("in_port=1,tcp,tp_src=5"), false);
+  EXPECT_THAT(pipeline.explain(key_of("in_port=1,tcp,tp_src=5"), at(1)).text,
+              HasSubstr(">> suppressing side effects, so learn action ignored"));
+  EXPECT_EQ(pipeline.flow_count(), 1u);
+  EXPECT_THAT(pipeline.explain(key_of("in_port=1,tcp,tp_src=5"), at(1), nullptr, {}, true).text,
+              HasSubstr(" -> table=1 tcp,tp_dst=5 priority=32768 actions=drop"));
+  EXPECT_EQ(pipeline.flow_count(), 2u);
+}
+
+TEST_F(LearnTest, TrafficKeepsTheFlowAndMakesItAgain) {
+  mod("udp,actions=learn(table=1,hard_timeout=10,in_port=1,output:NXM_OF_IN_PORT[]),2");
+  translate(key_of("in_port=1,udp"), true, at(1));
+  Credits credits = std::move(result.credits);
+  credits.credit(1, 60, at(1));  // the packet that learned
+  EXPECT_THAT(pipeline.expire(at(10)), IsEmpty());
+  credits.credit(1, 60, at(9));
+  EXPECT_THAT(pipeline.expire(at(18)), IsEmpty());
+  EXPECT_EQ(pipeline.expire(at(19)).size(), 1u);
+  EXPECT_EQ(pipeline.flow_count(), 1u);
+  credits.credit(1, 60, at(20));
+  EXPECT_EQ(pipeline.flow_count(), 2u);
+  // The packet that learned is not counted twice: deleting the flow before statistics arrive deletes it.
+  mod("table=1", action::FlowCommand::Delete);
+  translate(key_of("in_port=1,udp"), true, at(21));
+  Credits second = std::move(result.credits);
+  mod("table=1", action::FlowCommand::Delete);
+  second.credit(1, 60, at(21));
+  EXPECT_EQ(pipeline.flow_count(), 1u);
+}
+
+TEST_F(LearnTest, LimitCountsFlowsOfTheCookieAndSaysSo) {
+  mod("udp,actions=learn(table=1,cookie=9,limit=2,result_dst=NXM_NX_REG0[0],eth_type=0x800,nw_proto=17,"
+      "NXM_OF_UDP_SRC[]),output:NXM_NX_REG0[]");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=1"), "1");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=2"), "1");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=3"), "drop");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=1"), "1");  // is there already
+  EXPECT_EQ(dump({.table = 1}).size(), 2u);
+  mod("table=1,udp,tp_src=1", action::FlowCommand::Delete);
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=3"), "1");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=1"), "drop");
+  // Flows of the cookie that somebody else added count too, others don't.
+  mod("table=1", action::FlowCommand::Delete);
+  mod("table=1,cookie=9,arp,actions=1");
+  mod("table=1,cookie=8,icmp,actions=1");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=4"), "1");
+  EXPECT_EQ(actions("in_port=3,udp,tp_src=5"), "drop");
+}
+
+TEST_F(LearnTest, DeleteLearnedFollowsTheLastLearner) {
+  mod("priority=1,udp,actions=learn(table=1,cookie=9,delete_learned,eth_type=0x800,nw_proto=17,NXM_OF_UDP_"
+      "SRC[])");
+  mod("priority=2,tcp,actions=clone(learn(table=1,cookie=9,delete_learned,NXM_OF_ETH_SRC[]))");
+  translate(key_of("in_port=3,udp,tp_src=1"));
+  translate(key_of("in_port=3,tcp,tp_src=1"));
+  mod("table=1,cookie=8,icmp,actions=1");
+  EXPECT_EQ(mod("table=0,udp", action::FlowCommand::Delete).removed.size(), 1u);
+  EXPECT_EQ(dump({.table = 1}).size(), 3u);
+  std::size_t failed = 0;
+  EXPECT_EQ(change({spec("table=0,tcp", action::FlowCommand::Delete), spec("actions=group:1")}, &failed),
+            "OFPBAC_BAD_OUT_GROUP");
+  EXPECT_EQ(dump({.table = 1}).size(), 3u);
+  EXPECT_EQ(mod("table=0,tcp", action::FlowCommand::Delete).removed.size(), 3u);
+  EXPECT_THAT(dump({.table = 1}), ElementsAre("cookie=0x8,table=1,icmp,actions=output:1"));
+}
+
+TEST_F(LearnTest, FinTimeoutShortensTheFlowOnFinOrRst) {
+  mod("tcp,idle_timeout=300,actions=learn(table=1,idle_timeout=100,fin_idle_timeout=5,fin_hard_timeout=20,"
+      "eth_type=0x800,nw_proto=6,NXM_OF_TCP_SRC[]),resubmit(,1)");
+  translate(key_of("in_port=1,tcp,tp_src=7"), true, at(1));
+  EXPECT_THAT(dump({.table = 1}), ElementsAre("table=1,idle_timeout=100,tcp,tp_src=7,actions=fin_timeout("
+                                              "idle_timeout=5,hard_timeout=20)"));
+  translate(key_of("in_port=1,tcp,tp_src=7"), true, at(2));
+  result.credits.credit(1, 60, at(2), 0x10);
+  EXPECT_THAT(dump({.table = 1})[0], HasSubstr("idle_timeout=100,"));
+  result.credits.credit(1, 60, at(3), 0x11);
+  EXPECT_THAT(dump({.table = 1})[0], HasSubstr("idle_timeout=5,hard_timeout=20,tcp"));
+  EXPECT_THAT(pipeline.expire(at(7)), IsEmpty());
+  const auto removed = pipeline.expire(at(8));
+  ASSERT_EQ(removed.size(), 1u);
+  EXPECT_EQ(removed[0].reason, RemovedReason::IdleTimeout);
+}
+
+TEST_F(LearnTest, WorkersLearnWhileMainChangesFlows) {
+  mod("udp,actions=learn(table=1,eth_type=0x800,nw_proto=17,NXM_OF_UDP_SRC[],NXM_OF_UDP_DST[])");
+  constexpr unsigned kThreads = 3, kFlows = 400;
+  std::vector<std::thread> workers;
+  for (unsigned n = 0; n < kThreads; ++n)
+    workers.emplace_back([&, n] {
+      const rcu::ThreadRegistration reader;
+      flow::FlowKey key = key_of("in_port=1,udp");
+      TranslationResult mine;
+      for (unsigned i = 0; i < kFlows; ++i) {
+        key.tp_src = be16{static_cast<std::uint16_t>(i)};
+        key.tp_dst = be16{static_cast<std::uint16_t>(n)};
+        pipeline.translate(key, true, at(1), mine);
+        mine.clear();
+        rcu::quiescent();
+      }
+    });
+  for (unsigned i = 0; i < 300; ++i) {
+    mod("table=2,udp,tp_src=" + std::to_string(i % 20) + ",actions=1");
+    if (i % 3 == 0) mod("table=2,udp", action::FlowCommand::Delete);
+    if (i % 50 == 0) pipeline.run(at(1));
+  }
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_EQ(dump({.table = 1}).size(), std::size_t{kThreads} * kFlows);
+}
+
+// --- conjunction
+// ------------------------------------------------------------------------------------------------------
+
+class ConjunctionTest : public PipelineFixture {};
+
+TEST_F(ConjunctionTest, AllDimensionsOfOnePriorityTogether) {
+  mod("priority=10,ip,nw_src=10.0.0.1,actions=conjunction(1,1/2)");
+  mod("priority=10,ip,nw_src=10.0.0.2,actions=conjunction(1,1/2),conjunction(2,1/2)");
+  mod("priority=10,ip,nw_dst=10.0.1.1,actions=conjunction(1,2/2)");
+  mod("priority=10,ip,nw_dst=10.0.1.2,actions=conjunction(2,2/2)");
+  mod("priority=9,ip,nw_dst=10.0.1.3,actions=conjunction(1,2/2)");
+  mod("conj_id=1,ip,actions=1");
+  mod("conj_id=2,ip,actions=2");
+  mod("priority=5,ip,actions=3");
+  EXPECT_EQ(actions("in_port=4,ip,nw_src=10.0.0.1,nw_dst=10.0.1.1"), "1");
+  EXPECT_EQ(result.mask.bits.conj_id.raw(), 0u);
+  EXPECT_EQ(result.mask.bits.nw_dst.host(), 0xffffffffu);
+  EXPECT_EQ(actions("in_port=4,ip,nw_src=10.0.0.2,nw_dst=10.0.1.1"), "1");
+  EXPECT_EQ(actions("in_port=4,ip,nw_src=10.0.0.1,nw_dst=10.0.1.2"), "3");
+  EXPECT_EQ(actions("in_port=4,ip,nw_src=10.0.0.2,nw_dst=10.0.1.2"), "2");
+  EXPECT_EQ(actions("in_port=4,ip,nw_src=10.0.0.1,nw_dst=10.0.1.3"), "3");  // of another priority
+  // A rule of the same or a higher priority wins, one below does not.
+  mod("priority=10,ip,nw_src=10.0.0.0/8,nw_dst=10.0.1.1,actions=4");
+  EXPECT_EQ(actions("in_port=3,ip,nw_src=10.0.0.1,nw_dst=10.0.1.1"), "4");
+  mod("priority=10,ip,nw_src=10.0.0.0/8,nw_dst=10.0.1.1", action::FlowCommand::DeleteStrict);
+  mod("priority=9,ip,nw_src=10.0.0.0/8,nw_dst=10.0.1.1,actions=4");
+  EXPECT_EQ(actions("in_port=3,ip,nw_src=10.0.0.1,nw_dst=10.0.1.1"), "1");
+}
+
+/// Against the definition: try all priorities from the highest down, in each first the ordinary rules.
+TEST_F(ConjunctionTest, AgainstTheDefinitionAndTheMaskSuffices) {
+  Rng rng(3);
+  const char* const kFields[] = {"nw_src=10.0.0.", "nw_dst=10.0.0.", "tp_src=", "tp_dst="};
+  for (unsigned round = 0; round < 60; ++round) {
+    mod("table=0", action::FlowCommand::Delete);
+    struct Flow {
+      unsigned priority;
+      std::string match;
+      flow::Match parsed;
+      std::vector<std::array<unsigned, 3>> conjunctions;  // id, clause, clauses
+      std::string port;
+    };
+    std::map<std::pair<unsigned, std::string>, Flow> flows;
+    std::set<unsigned> ids;
+    for (unsigned i = 0; i < 25; ++i) {
+      Flow flow{.priority = 5 + static_cast<unsigned>(rng.below(4)), .match = "udp"};
+      for (const char* field : kFields)
+        if (rng.chance(30)) flow.match += std::string(",") + field + std::to_string(1 + rng.below(3));
+      std::string actions;
+      if (rng.chance(70)) {
+        for (unsigned n = 1 + static_cast<unsigned>(rng.below(2)); n > 0; --n) {
+          const unsigned id = 1 + static_cast<unsigned>(rng.below(3)), clauses = id == 3 ? 3 : 2;
+          const unsigned clause = static_cast<unsigned>(rng.below(clauses));
+          flow.conjunctions.push_back({id, clause, clauses});
+          ids.insert(id);
+          actions += (actions.empty() ? "conjunction(" : ",conjunction(") + std::to_string(id) + "," +
+                     std::to_string(clause + 1) + "/" + std::to_string(clauses) + ")";
+        }
+      } else {
+        flow.port = std::to_string(1 + rng.below(3));
+        actions = flow.port;
+      }
+      mod("priority=" + std::to_string(flow.priority) + "," + flow.match + ",actions=" + actions);
+      flow.parsed = field::parse_match(flow.match).value();
+      flows[{flow.priority, flow.match}] = flow;
+    }
+    for (const unsigned id : ids)
+      mod("priority=4,conj_id=" + std::to_string(id) + ",udp,actions=" + std::to_string(10 + id));
+    for (unsigned id = 1; id <= 3; ++id)
+      pipeline.set_port(10 + id, {.dp_port = 10 + id, .name = "c", .vlan = {}});
+
+    const auto expected = [&](const flow::FlowKey& key) -> std::string {
+      for (unsigned priority = 9; priority-- > 5;) {
+        std::map<unsigned, std::set<unsigned>> dimensions;
+        std::set<std::string> hard;
+        for (const auto& [identity, flow] : flows) {
+          if (flow.priority != priority || !(flow::masked(key, flow.parsed.mask) == flow.parsed.value))
+            continue;
+          if (flow.conjunctions.empty()) hard.insert(flow.port);
+          for (const auto& [id, clause, clauses] : flow.conjunctions) dimensions[id].insert(clause);
+        }
+        if (!hard.empty()) return hard.size() == 1 ? *hard.begin() : "ambiguous";
+        for (const auto& [id, found] : dimensions) {
+          if (found.size() != (id == 3 ? 3u : 2u)) continue;
+          // The second look-up finds any ordinary rule above the conjunction's own.
+          std::optional<std::pair<unsigned, std::set<std::string>>> best;
+          for (const auto& [identity, flow] : flows) {
+            if (!flow.conjunctions.empty() || !(flow::masked(key, flow.parsed.mask) == flow.parsed.value))
+              continue;
+            if (best && flow.priority < best->first) continue;
+            if (!best || flow.priority > best->first) best = {flow.priority, {}};
+            best->second.insert(flow.port);
+          }
+          if (best) return best->second.size() == 1 ? *best->second.begin() : "ambiguous";
+          return std::to_string(10 + id);
+        }
+      }
+      return "drop";
+    };
+    for (unsigned i = 0; i < 60; ++i) {
+      flow::FlowKey key =
+          key_of("in_port=4,udp,nw_src=10.0.0." + std::to_string(1 + rng.below(4)) + ",nw_dst=10.0.0." +
+                 std::to_string(1 + rng.below(4)) + ",tp_src=" + std::to_string(1 + rng.below(4)) +
+                 ",tp_dst=" + std::to_string(1 + rng.below(4)));
+      const std::string text = dp_action::format_program(translate(key).program);
+      const std::string wanted = expected(key);
+      if (wanted != "ambiguous") {
+        ASSERT_EQ(text, wanted) << "round " << round;
+      }
+      const flow::Mask mask = result.mask;
+      flow::FlowKey other = key;
+      for (be32* field : {&other.nw_src, &other.nw_dst})
+        *field = *field ^ be32 { static_cast<std::uint32_t>(rng.below(8)) };
+      for (be16* field : {&other.tp_src, &other.tp_dst})
+        *field = *field ^ be16 { static_cast<std::uint16_t>(rng.below(8)) };
+      if (!(flow::masked(other, mask) == flow::masked(key, mask))) continue;
+      ASSERT_EQ(dp_action::format_program(translate(other).program), text) << "round " << round;
+    }
+  }
+}
+
+// --- bundle, multipath
+// ------------------------------------------------------------------------------------------------
+
+class SpreadTest : public PipelineFixture {
+ protected:
+  void set_live(std::uint32_t port, bool live) {
+    pipeline.set_port(port, {.dp_port = port, .name = "p" + std::to_string(port), .live = live, .vlan = {}});
+  }
+};
+
+TEST_F(SpreadTest, ActiveBackupTakesTheFirstLivePortAndLooksAtNothing) {
+  mod("actions=bundle_load(eth_src,50,active_backup,ofport,NXM_NX_REG0[],members:7,3,2),output:NXM_NX_REG0[],"
+      "bundle(nw_src,0,active_backup,ofport,members:2,3)");
+  EXPECT_EQ(actions("in_port=4,tcp,nw_src=10.0.0.1"), "3,2");
+  EXPECT_EQ(result.mask.bits.nw_src.raw(), 0u);
+  EXPECT_EQ(result.mask.bits.eth_src.value(), 0u);
+  set_live(3, false);
+  EXPECT_EQ(actions("in_port=4,tcp"), "2,2");
+  set_live(2, false);
+  EXPECT_EQ(actions("in_port=4,tcp"), "drop");
+  EXPECT_EQ(result.drop, packet::DropReason::NoLiveBucket);
+}
+
+TEST_F(SpreadTest, HighestRandomWeightMovesOnlyTheFlowsOfTheDeadPort) {
+  mod("actions=bundle(symmetric_l3l4+udp,1,hrw,ofport,members:1,2,3)");
+  std::map<unsigned, std::string> chosen;
+  std::map<std::string, unsigned> count;
+  for (unsigned port = 0; port < 600; ++port)
+    ++count[chosen[port] = actions("in_port=4,udp,nw_src=1.1.1.1,nw_dst=1.1.1.2,tp_src=9,tp_dst=" +
+                                   std::to_string(port))];
+  for (const std::string port : {"1", "2", "3"}) EXPECT_GT(count[port], 150u);
+  set_live(2, false);
+  for (unsigned port = 0; port < 600; ++port) {
+    const auto now =
+        actions("in_port=4,udp,nw_src=1.1.1.1,nw_dst=1.1.1.2,tp_src=9,tp_dst=" + std::to_string(port));
+    EXPECT_NE(now, "2");
+    if (chosen[port] != "2") {
+      EXPECT_EQ(now, chosen[port]);
+    }
+    // The other direction goes the same way.
+    EXPECT_EQ(actions("in_port=4,udp,nw_src=1.1.1.2,nw_dst=1.1.1.1,tp_dst=9,tp_src=" + std::to_string(port)),
+              now);
+  }
+}
+
+TEST_F(SpreadTest, MultipathChoosesAmongItsLinks) {
+  const std::string kAlgorithms[] = {"modulo_n,5,0",  "hash_threshold,5,0", "hrw,5,0",
+                                     "iter_hash,5,6", "iter_hash,5,99",     "hrw,100,0"};
+  for (const std::string& algorithm : kAlgorithms) {
+    mod("actions=multipath(symmetric_l3l4+udp,3," + algorithm + ",NXM_NX_REG0[0..7]),controller");
+    std::map<std::uint64_t, unsigned> count;
+    for (unsigned port = 0; port < 1500; ++port) {
+      translate(key_of("in_port=1,udp,nw_src=1.1.1.1,tp_dst=" + std::to_string(port)));
+      const auto& upcall = std::get<dp_action::Userspace>(result.program.at(0).variant());
+      ++count[pipeline.frozen_state(upcall.recirc_id)->data.regs[0].host()];
+    }
+    const bool many = algorithm.starts_with("hrw,100");
+    EXPECT_EQ(count.size(), many ? 100u : 5u) << algorithm;
+    for (const auto& [link, n] : count) {
+      EXPECT_LT(link, many ? 100u : 5u);
+      if (!many) {
+        EXPECT_GT(n, 200u) << algorithm << " link " << link;
+      }
+    }
+  }
+}
+
+// --- Full tables, events
+// ----------------------------------------------------------------------------------------------
+
+class EvictionTest : public PipelineFixture {};
+
+TEST_F(EvictionTest, LeastImportantThenSoonestWithATimeout) {
+  ASSERT_TRUE(pipeline.configure_table(0, {.max_flows = 4, .evict = true}));
+  mod("udp,tp_src=1,actions=1");  // for ever
+  mod("importance=5,idle_timeout=10,udp,tp_src=2,actions=1");
+  mod("importance=1,idle_timeout=100,udp,tp_src=3,actions=1");
+  mod("importance=1,idle_timeout=90,udp,tp_src=4,actions=1");
+  translate(key_of("in_port=1,udp,tp_src=4"));
+  result.credits.credit(1, 60, at(50));  // now 3 is the sooner
+  auto done = mod("udp,tp_src=5,actions=1");
+  ASSERT_EQ(done.removed.size(), 1u);
+  EXPECT_EQ(done.removed[0].reason, RemovedReason::Eviction);
+  EXPECT_EQ(done.removed[0].flow.match.value.tp_src.host(), 3u);
+  EXPECT_EQ(flow("udp,tp_src=6,actions=1"), "");
+  EXPECT_EQ(flow("udp,tp_src=7,actions=1"), "");
+  EXPECT_EQ(flow("udp,tp_src=8,actions=1"), "OFPFMFC_TABLE_FULL");
+  EXPECT_EQ(pipeline.flow_count(), 4u);
+}
+
+TEST_F(EvictionTest, ARolledBackChangeEvictsNothing) {
+  ASSERT_TRUE(pipeline.configure_table(0, {.max_flows = 1, .evict = true}));
+  mod("idle_timeout=10,udp,tp_src=1,actions=1");
+  EXPECT_EQ(change({spec("udp,tp_src=2,actions=1"), spec("udp,tp_src=3,actions=1")}), "OFPFMFC_TABLE_FULL");
+  EXPECT_THAT(dump(), ElementsAre("table=0,idle_timeout=10,udp,tp_src=1,actions=output:1"));
+  EXPECT_EQ(flow("udp,tp_src=2,actions=1"), "");
+  EXPECT_THAT(dump(), ElementsAre("table=0,udp,tp_src=2,actions=output:1"));
+}
+
+TEST_F(PipelineFixture, RollBackIsExact) {
+  mod("cookie=1,idle_timeout=10,tcp,actions=1");
+  translate(key_of("in_port=2,tcp"));
+  result.credits.credit(2, 120, at(2));
+  pipeline.keep_events();
+  action::FlowSpec reset = spec("cookie=2,tcp,actions=2", action::FlowCommand::Modify);
+  reset.flags.reset_counts = true;
+  EXPECT_EQ(change({reset, spec("idle_timeout=99,tcp,actions=3"), spec("udp,actions=1"),
+                    spec("udp", action::FlowCommand::Delete), spec("actions=group:1")},
+                   nullptr, at(8)),
+            "OFPBAC_BAD_OUT_GROUP");
+  EXPECT_THAT(dump(), ElementsAre("cookie=0x1,table=0,idle_timeout=10,tcp,actions=output:1"));
+  EXPECT_EQ(pipeline.aggregate({}).packets, 2u);
+  EXPECT_TRUE(pipeline.take_events().empty());
+  EXPECT_TRUE(pipeline.expire(at(11)).empty());
+  EXPECT_EQ(pipeline.expire(at(12)).size(), 1u);  // idle since the packet at 2, not since the failed change
+}
+
+TEST_F(PipelineFixture, EventsTellWhatHappenedInOrder) {
+  pipeline.keep_events();
+  mod("hard_timeout=5,cookie=1,tcp,actions=1");
+  mod("tcp,actions=2", action::FlowCommand::Modify);
+  mod("cookie=2,udp,actions=learn(table=1,cookie=3,send_flow_rem,eth_type=0x800)");
+  translate(key_of("in_port=1,udp"));
+  pipeline.expire(at(9));
+  mod("udp", action::FlowCommand::Delete);
+  std::vector<std::string> told;
+  for (const FlowEvent& event : pipeline.take_events()) {
+    constexpr const char* kNames[] = {"added ", "modified ", "removed "};
+    told.push_back(kNames[static_cast<unsigned>(event.kind)] + std::to_string(event.rule->cookie()) +
+                   (event.kind == FlowEvent::Kind::Removed
+                        ? " " + std::to_string(static_cast<unsigned>(event.reason))
+                        : ""));
+  }
+  EXPECT_THAT(told, ElementsAre("added 1", "modified 1", "added 2", "added 3", "removed 1 1", "removed 2 2"));
+  EXPECT_TRUE(pipeline.take_events().empty());
+}
+
+}  // namespace
+}  // namespace sluice::pipeline

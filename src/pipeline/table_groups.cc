@@ -1,0 +1,182 @@
+// Group-mods: what they do to the groups of a pipeline, and to the flows that refer to them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "action/all_actions.h"
+#include "field/of_error.h"
+#include "pipeline/table.h"
+#include "pipeline/table_change.h"
+
+namespace sluice::pipeline {
+
+using action::GroupCommand;
+using action::GroupSpec;
+using field::OfError;
+
+namespace {
+
+Status check_buckets(const GroupSpec& spec) {
+  SLUICE_TRY(action::check_group(spec));
+  for (const action::Bucket& bucket : spec.buckets) {
+    SLUICE_TRY(action::check_executable(bucket.actions));
+    // A bucket is an action set: what packets it meets is known when it runs.
+    action::ActionList as_set;
+    as_set.push_back(action::WriteActions{bucket.actions});
+    SLUICE_TRY(action::check(as_set, flow::Match{}));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status FlowTables::apply_one(const GroupSpec& group, Instant now, Change& change) {
+  SLUICE_TRY(check_buckets(group));
+  Group* old = groups_.current(group.id);
+  switch (group.command) {
+    case GroupCommand::Add:
+    case GroupCommand::Modify:
+    case GroupCommand::AddOrModify: {
+      if (old && group.command == GroupCommand::Add)
+        return field::fail(fmt::format("group {} exists already", group.id), OfError::GmfcGroupExists);
+      if (!old && group.command == GroupCommand::Modify)
+        return field::fail(fmt::format("group {} does not exist", group.id), OfError::GmfcUnknownGroup);
+      if (!old && group_count_ >= kMaxGroups)
+        return field::fail(fmt::format("there are {} groups, and may not be more", kMaxGroups),
+                           OfError::GmfcOutOfGroups);
+      if (leads_to(group, group.id))
+        return field::fail(fmt::format("group {} would lead to itself", group.id), OfError::GmfcLoop);
+      const Instant created = old ? old->created() : now;
+      if (old) take_group(*old, change);
+      put_group(group, created, change);
+      return {};
+    }
+    case GroupCommand::Delete:
+      if (group.id == action::group_id::kAll) {
+        for (Group* each : groups_.all()) delete_group(*each, change);
+      } else if (old) {
+        delete_group(*old, change);
+      }
+      return {};
+    case GroupCommand::InsertBucket:
+    case GroupCommand::RemoveBucket:
+      return change_buckets(group, change);
+  }
+  return field::fail("group: unknown command", OfError::GmfcBadCommand);
+}
+
+Status FlowTables::change_buckets(const GroupSpec& spec, Change& change) {
+  Group* old = groups_.current(spec.id);
+  if (!old) return field::fail(fmt::format("group {} does not exist", spec.id), OfError::GmfcUnknownGroup);
+  GroupSpec next = old->spec();
+  next.command = GroupCommand::Add;
+  auto& buckets = next.buckets;
+  const auto find = [&](std::uint32_t id) {
+    return std::find_if(buckets.begin(), buckets.end(), [id](const action::Bucket& b) { return b.id == id; });
+  };
+  const bool named = spec.command_bucket <= action::bucket_id::kMax;
+  if (named && find(spec.command_bucket) == buckets.end())
+    return field::fail(fmt::format("group {} has no bucket {}", spec.id, spec.command_bucket),
+                       OfError::GmfcUnknownBucket);
+
+  if (spec.command == GroupCommand::InsertBucket) {
+    for (const action::Bucket& bucket : spec.buckets)
+      if (find(bucket.id) != buckets.end())
+        return field::fail(fmt::format("group {} has a bucket {} already", spec.id, bucket.id),
+                           OfError::GmfcBucketExists);
+    const auto place =
+        named ? find(spec.command_bucket) + 1
+              : (spec.command_bucket == action::bucket_id::kFirst ? buckets.begin() : buckets.end());
+    buckets.insert(place, spec.buckets.begin(), spec.buckets.end());
+  } else if (spec.command_bucket == action::bucket_id::kAll) {
+    buckets.clear();
+  } else if (!buckets.empty()) {
+    buckets.erase(
+        named ? find(spec.command_bucket)
+              : (spec.command_bucket == action::bucket_id::kFirst ? buckets.begin() : buckets.end() - 1));
+  }
+  SLUICE_TRY(check_buckets(next));
+  if (leads_to(next, next.id))
+    return field::fail(fmt::format("group {} would lead to itself", next.id), OfError::GmfcLoop);
+  const Instant created = old->created();
+  take_group(*old, change);
+  put_group(std::move(next), created, change);
+  return {};
+}
+
+/// Whether packets that enter `from` can come to the group `id` by way of buckets.
+bool FlowTables::leads_to(const GroupSpec& from, std::uint32_t id) const {
+  std::set<std::uint32_t> seen;
+  std::vector<const GroupSpec*> todo{&from};
+  while (!todo.empty()) {
+    const GroupSpec* spec = todo.back();
+    todo.pop_back();
+    for (const action::Bucket& bucket : spec->buckets) {
+      const bool found = any_action(bucket.actions, [&](const action::Action& action) {
+        const auto* next = action::as<action::Group>(action);
+        if (!next) return false;
+        if (next->id == id) return true;
+        if (const Group* group = groups_.current(next->id); group && seen.insert(next->id).second)
+          todo.push_back(&group->spec());
+        return false;
+      });
+      if (found) return true;
+    }
+  }
+  return false;
+}
+
+void FlowTables::put_group(GroupSpec spec, Instant created, Change& change) {
+  spec.command = GroupCommand::Add;
+  spec.command_bucket = action::bucket_id::kAll;
+  for (action::Bucket& bucket : spec.buckets) action::settle(bucket.actions, flow::Match{});
+  GroupRef group = Group::create(std::move(spec), created);
+  group->set_added(change.version);
+  groups_.insert(group.get());
+  ++group_count_;
+  ++change.result.groups;
+  change.group_steps.push_back({std::move(group), true});
+}
+
+void FlowTables::take_group(Group& group, Change& change) {
+  group.set_removed(change.version);
+  --group_count_;
+  change.group_steps.push_back({GroupRef::share(&group), false});
+}
+
+void FlowTables::delete_group(Group& group, Change& change) {
+  if (const auto users = group_users_.find(group.id()); users != group_users_.end()) {
+    const std::vector<Rule*> rules(users->second.rules.begin(), users->second.rules.end());
+    for (Rule* rule : rules) remove(*rule, RemovedReason::GroupDelete, change);
+  }
+  ++change.result.groups;
+  take_group(group, change);
+}
+
+std::vector<GroupSpec> FlowTables::groups(std::uint32_t id) const {
+  const std::lock_guard lock(writer_);
+  std::vector<GroupSpec> specs;
+  for (const Group* group : groups_.all())
+    if (id == action::group_id::kAll || group->id() == id) specs.push_back(group->spec());
+  return specs;
+}
+
+std::vector<action::GroupCounters> FlowTables::group_counters(std::uint32_t id, Instant now) const {
+  const std::lock_guard lock(writer_);
+  std::vector<action::GroupCounters> all;
+  for (const Group* group : groups_.all()) {
+    if (id != action::group_id::kAll && group->id() != id) continue;
+    const auto users = group_users_.find(group->id());
+    action::GroupCounters& counters = all.emplace_back();
+    counters.id = group->id();
+    if (users != group_users_.end())
+      counters.references = static_cast<std::uint32_t>(users->second.rules.size());
+    counters.duration_ns = (now - group->created()).ns;
+    counters.total = {group->stats()->packets(), group->stats()->bytes()};
+    for (std::size_t i = 0; i < group->spec().buckets.size(); ++i)
+      counters.buckets.push_back({group->bucket_stats(i)->packets(), group->bucket_stats(i)->bytes()});
+  }
+  return all;
+}
+
+}  // namespace sluice::pipeline
