@@ -7,6 +7,7 @@
 #include "conntrack/tracker.h"
 #include "datapath/datapath.h"
 #include "datapath/header_rewrite.h"
+#include "datapath/meter.h"
 #include "datapath/upcall.h"
 #include "flow/extract.h"
 
@@ -56,7 +57,9 @@ void ActionEngine::execute(const Program& program, Run& run, unsigned nesting) {
       apply(*check, run, last, nesting);
     } else if (const auto* drop_action = std::get_if<Drop>(&action)) {
       drop(run.packets, drop_action->reason);
-    }  // Meter: packets pass until meters are installed.
+    } else if (const auto* meter = std::get_if<dp_action::Meter>(&action)) {
+      apply(*meter, run);
+    }
   }
   finish(run);
 }
@@ -248,6 +251,24 @@ void ActionEngine::apply(const Hash& action, Run& run) {
     run.packets[i]->meta.dp_hash = hash_l4(*run.keys[i], action);
     run.keys[i]->dp_hash = be32{run.packets[i]->meta.dp_hash};
   }
+}
+
+void ActionEngine::apply(const dp_action::Meter& action, Run& run) {
+  datapath::Meter* const meter = meters_ ? meters_->find(action.id) : nullptr;
+  if (!meter) return;
+  std::uint32_t kept = 0;
+  for (unsigned i = 0; i < run.packets.size(); ++i) {
+    const datapath::Meter::Verdict verdict = meter->measure(run.packets[i]->size(), now_);
+    if (verdict.drop) continue;
+    kept |= std::uint32_t{1} << i;
+    if (verdict.raise == 0) continue;
+    run.key_state = Run::KeyState::Stale;
+    raise_drop_precedence(*run.packets[i], verdict.raise);
+  }
+  const unsigned dropped = run.packets.size() - static_cast<unsigned>(std::popcount(kept));
+  if (dropped == 0) return;
+  counters_.add(DropReason::MeterExceeded, dropped);
+  keep_only(run, kept);
 }
 
 void ActionEngine::branch(const Program& program, Run& run, bool last, unsigned nesting) {

@@ -33,6 +33,7 @@ struct FragmentEnds;
 
 namespace sluice::datapath {
 
+class MeterTable;
 class UpcallHandler;
 
 /// Packets that look in the megaflow table together, each with its key.
@@ -84,6 +85,8 @@ class ActionEngine {
       : host_(host), pool_(pool), counters_(counters), tracker_(tracker), rng_(seed) {}
 
   void set_handler(UpcallHandler* handler) { handler_ = handler; }
+  /// Null: packets pass all meters.
+  void set_meters(const MeterTable* meters) { meters_ = meters; }
   /// Time stands still during a batch.
   void begin_batch(Instant now) {
     now_ = now;
@@ -121,6 +124,7 @@ class ActionEngine {
   void apply(const dp_action::PushMpls& action, Run& run);
   void apply(const dp_action::PopMpls& action, Run& run);
   void apply(const dp_action::Hash& action, Run& run);
+  void apply(const dp_action::Meter& action, Run& run);
   void apply(const dp_action::Sample& action, Run& run, bool last, unsigned nesting);
   void apply(const dp_action::CheckPktLen& action, Run& run, bool last, unsigned nesting);
 
@@ -147,6 +151,7 @@ class ActionEngine {
   CounterCells& counters_;
   conntrack::Tracker& tracker_;
   UpcallHandler* handler_ = nullptr;
+  const MeterTable* meters_ = nullptr;
   Rng rng_;
   Instant now_;
   unsigned copies_left_ = 0;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "conntrack/tracker.h"
+#include "datapath/meter.h"
 #include "datapath/port_slot.h"
 #include "datapath/worker.h"
 
@@ -47,6 +48,7 @@ struct Datapath::Impl final : field::NameResolver {
       : tracker(connections) {
     for (unsigned i = 0; i < std::max(1u, options.workers); ++i)
       workers.push_back(std::make_unique<Worker>(i, options, clock, tracker));
+    for (const auto& worker : workers) worker->set_meters(&meters);
   }
 
   std::optional<std::uint32_t> port_number(std::string_view name) const override {
@@ -78,6 +80,7 @@ struct Datapath::Impl final : field::NameResolver {
   }
 
   conntrack::Tracker& tracker;
+  MeterTable meters;
   std::map<std::uint32_t, std::unique_ptr<PortSlot>> ports;
   std::vector<std::unique_ptr<Worker>> workers;  // go before the ports
   bool running = false;
@@ -238,6 +241,9 @@ std::uint32_t Datapath::packets_in_use() const {
 
 conntrack::Tracker& Datapath::tracker() {
   return impl_->tracker;
+}
+MeterTable& Datapath::meters() {
+  return impl_->meters;
 }
 
 }  // namespace sluice::datapath

@@ -51,6 +51,8 @@ struct DatapathOptions {
 inline constexpr std::uint32_t kOwnPort = 0;
 inline constexpr std::string_view kOwnPortName = "ovs-netdev";
 
+class MeterTable;
+
 struct PortInfo {
   std::uint32_t number;
   std::string name, type;
@@ -135,6 +137,7 @@ class Datapath {
   std::uint32_t packets_in_use() const;
 
   conntrack::Tracker& tracker();
+  MeterTable& meters();
 
  private:
   struct Impl;

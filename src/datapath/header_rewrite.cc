@@ -1,6 +1,7 @@
 #include "datapath/header_rewrite.h"
 
 #include "base/hash.h"
+#include "datapath/meter.h"
 #include "net/protocol.h"
 #include "packet/rewrite.h"
 
@@ -217,6 +218,26 @@ bool push_mpls(Packet& packet, const dp_action::PushMpls& action) {
 }
 bool pop_mpls(Packet& packet, const dp_action::PopMpls& action) {
   return packet::pop_mpls(packet, action.eth_type);
+}
+
+bool raise_drop_precedence(Packet& packet, std::uint8_t levels) {
+  const MutableFrame frame{packet.data(), packet.size(), packet.layout};
+  if (packet.layout.l3 == Layout::kNone) return true;
+  const std::uint8_t* header = packet.data() + packet.layout.l3;
+  const auto raised = [levels](std::uint8_t tos) {
+    return static_cast<std::uint8_t>(raised_dscp(tos >> 2, levels) << 2 | (tos & 3));
+  };
+  switch (packet.layout.eth_type.host()) {
+    case net::ethertype::kIpv4:
+      set_ipv4_tos(frame, raised(header[1]));
+      break;
+    case net::ethertype::kIpv6:
+      set_ipv6_traffic_class(frame, raised(static_cast<std::uint8_t>(be32::load(header).host() >> 20)));
+      break;
+    default:
+      break;
+  }
+  return true;
 }
 
 std::uint32_t hash_l4(const FlowKey& key, const dp_action::Hash& action) {

@@ -15,6 +15,9 @@ bool pop_vlan(packet::Packet& packet);
 bool push_mpls(packet::Packet& packet, const dp_action::PushMpls& action);
 bool pop_mpls(packet::Packet& packet, const dp_action::PopMpls& action);
 
+/// Raises the drop precedence of an IP packet's DSCP; a packet without one stays as it is.
+bool raise_drop_precedence(packet::Packet& packet, std::uint8_t levels);
+
 /// Hash of the 5-tuple; the same on every machine and run.
 std::uint32_t hash_l4(const flow::FlowKey& key, const dp_action::Hash& action);
 

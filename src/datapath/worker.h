@@ -52,6 +52,7 @@ class Worker final : private EngineHost {
   unsigned round();
 
   void set_handler(UpcallHandler* handler);
+  void set_meters(const MeterTable* meters) { engine_.set_meters(meters); }
   /// Fails if its packets cannot be waited for.
   Status attach(PortSlot& slot);
   void detach(PortSlot& slot);
