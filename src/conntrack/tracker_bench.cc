@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "conntrack/tracker.h"
+#include "net/address.h"
 #include "net/checksum.h"
 #include "packet/packet_pool.h"
 #include "tests/support/packet_dsl.h"
@@ -85,6 +86,20 @@ class Traffic {
     if (!packet.meta.offload.checksum_valid)
       wire::fill_checksums({packet.data(), packet.size()}, packet.layout);
     packet.meta.ct = {};
+  }
+  /// Address and port that packet i comes from. IPv4.
+  std::pair<std::uint32_t, std::uint16_t> source(unsigned i) const {
+    const Packet& packet = *packets_[i];
+    return {be32::load(packet.data() + packet.layout.l3 + 12).host(),
+            be16::load(packet.data() + packet.layout.l4).host()};
+  }
+  void set_destination(unsigned i, std::uint32_t address, std::uint16_t port) {
+    Packet& packet = *packets_[i];
+    std::uint8_t* l3 = packet.data() + packet.layout.l3;
+    be32{address}.store(l3 + 16);
+    be16{}.store(l3 + 10);
+    net::checksum({l3, 20}).store(l3 + 10);
+    be16{port}.store(packet.data() + packet.layout.l4 + 2);
   }
   PacketBatch batch() const {
     PacketBatch result;
@@ -210,6 +225,89 @@ void BM_New(benchmark::State& state) {
   if (tracker->connections() != next) state.SkipWithError("not every packet opened a connection");
 }
 BENCHMARK(BM_New)->UseManualTime();
+
+/// The same with source NAT to 255 addresses. All go to one endpoint, and clients use the same ports: some
+/// must get another.
+void BM_NewTranslated(benchmark::State& state) {
+  constexpr std::uint32_t kMost = 1'000'000;
+  Traffic traffic(Traffic::Kind::Tcp);
+  const be128 first = net::v4_mapped(be32{0x0a090001}), last = net::v4_mapped(be32{0x0a0900ff});
+  const CtRequest request{
+      .commit = true,
+      .nat = true,
+      .zone = 7,
+      .nat_range = {
+          .kind = NatRange::Kind::Source, .has_address = true, .min_address = first, .max_address = last}};
+  auto tracker = std::make_unique<Tracker>(TrackerOptions{.max_connections = kMost, .hash_secret = 42});
+  PacketBatch dropped;
+  std::uint32_t next = 0;
+  Stopwatch watch(state);
+  for (auto _ : state) {
+    if (next + limits::kBatchSize > kMost) {
+      tracker = std::make_unique<Tracker>(TrackerOptions{.max_connections = kMost, .hash_secret = 42});
+      next = 0;
+    }
+    for (unsigned i = 0; i < limits::kBatchSize; ++i) traffic.aim(i, next++, false);
+    PacketBatch batch = traffic.batch();
+    watch.start();
+    tracker->process(batch, request, kStart, dropped);
+    watch.stop(limits::kBatchSize);
+  }
+  if (tracker->connections() != next) state.SkipWithError("not every packet opened a connection");
+  state.counters["bytes/connection"] = static_cast<double>(tracker->memory_bytes()) / tracker->connections();
+}
+BENCHMARK(BM_NewTranslated)->UseManualTime();
+
+/// Packets of translated connections, both directions, translated and given back their addresses each time.
+void BM_HitTranslated(benchmark::State& state) {
+  const auto n = static_cast<std::uint32_t>(state.range(0));
+  Tracker tracker({.max_connections = std::max(n, 1000u), .hash_secret = 42});
+  Traffic traffic(Traffic::Kind::Tcp);
+  const be128 address = net::v4_mapped(be32{0x0a090001}), last = net::v4_mapped(be32{0x0a0900ff});
+  const CtRequest open{
+      .commit = true,
+      .nat = true,
+      .zone = 7,
+      .nat_range = {
+          .kind = NatRange::Kind::Source, .has_address = true, .min_address = address, .max_address = last}};
+  PacketBatch dropped;
+  // What each connection has become, so that replies can be aimed at it.
+  std::vector<std::pair<std::uint32_t, std::uint16_t>> outer(n);
+  for (std::uint32_t begin = 0; begin < n; begin += limits::kBatchSize) {
+    for (unsigned i = 0; i < limits::kBatchSize; ++i) traffic.aim(i, std::min(begin + i, n - 1), false);
+    PacketBatch batch = traffic.batch();
+    tracker.process(batch, open, kStart, dropped);
+    for (unsigned i = 0; i < limits::kBatchSize && begin + i < n; ++i) outer[begin + i] = traffic.source(i);
+  }
+  const CtRequest look{.nat = true, .zone = 7};
+  const auto aim = [&](unsigned i, std::uint32_t connection, bool reply) {
+    traffic.aim(i, connection, reply);
+    if (reply) traffic.set_destination(i, outer[connection].first, outer[connection].second);
+  };
+  for (std::uint32_t begin = 0; begin < n; begin += limits::kBatchSize) {
+    for (unsigned i = 0; i < limits::kBatchSize; ++i) aim(i, std::min(begin + i, n - 1), true);
+    PacketBatch batch = traffic.batch();
+    tracker.process(batch, look, kStart, dropped);
+  }
+  Rng rng(1);
+  Stopwatch watch(state);
+  const std::uint64_t allocated = allocations, hits_before = tracker.counters().hits;
+  std::uint64_t packets = 0;
+  for (auto _ : state) {
+    for (unsigned i = 0; i < limits::kBatchSize; ++i)
+      aim(i, static_cast<std::uint32_t>(rng.below(n)), (rng.next() & 1) != 0);
+    PacketBatch batch = traffic.batch();
+    watch.start();
+    tracker.process(batch, look, kStart, dropped);
+    watch.stop(limits::kBatchSize);
+    packets += limits::kBatchSize;
+  }
+  if (tracker.counters().hits - hits_before != packets) state.SkipWithError("not every packet was a hit");
+  state.counters["allocations/packet"] =
+      static_cast<double>(allocations - allocated) / static_cast<double>(packets);
+  state.counters["bytes/connection"] = static_cast<double>(tracker.memory_bytes()) / tracker.connections();
+}
+BENCHMARK(BM_HitTranslated)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 
 /// A lookup that finds nothing.
 void BM_Miss(benchmark::State& state) {
