@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/result.h"
 #include "conntrack/timeout.h"
 
@@ -46,12 +47,23 @@ struct BridgeConfig {
   bool operator==(const BridgeConfig&) const = default;
 };
 
+/// Reassembly before ct(). Of a version that is off, fragments are invalid to ct().
+struct FragmentConfig {
+  bool ipv4 = true, ipv6 = true;
+  std::uint64_t memory_bytes = limits::kReassemblyBytes;
+  std::uint32_t max_fragments = limits::kReassemblyFragments;
+  std::uint32_t min_ipv4 = 0, min_ipv6 = 0;  ///< bytes of fragments but the last; smaller ones are dropped
+
+  bool operator==(const FragmentConfig&) const = default;
+};
+
 struct ConntrackConfig {
   std::uint32_t max_connections = 3'000'000;
   std::uint32_t default_zone_limit = 0;  ///< 0 = unlimited
   std::map<std::uint16_t, std::uint32_t> zone_limits;
   bool tcp_sequence_check = true;
   std::map<std::uint16_t, conntrack::TimeoutPolicy> timeouts;  ///< of zones that differ from the defaults
+  FragmentConfig fragments;
 
   bool operator==(const ConntrackConfig&) const = default;
 };

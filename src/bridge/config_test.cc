@@ -21,6 +21,13 @@ tcp_sequence_check = false
 zone_limits = { 5 = 100, 65535 = 0 }
 [conntrack.timeouts.5]
 udp_first = 7
+[conntrack.fragments]
+ipv4 = false
+ipv6 = true
+memory_bytes = 4194304
+max_fragments = 500
+min_ipv4 = 400
+min_ipv6 = 1280
 
 [[bridge]]
 name = "br0"
@@ -54,6 +61,12 @@ TEST(Config, ReadsEveryKey) {
   expected.control = "/run/x/s.ctl";
   expected.conntrack = {1000, 10, {{5, 100}, {65535, 0}}, false, {}};
   expected.conntrack.timeouts[5][conntrack::Timeout::UdpFirst] = 7;
+  expected.conntrack.fragments = {.ipv4 = false,
+                                  .ipv6 = true,
+                                  .memory_bytes = 4 << 20,
+                                  .max_fragments = 500,
+                                  .min_ipv4 = 400,
+                                  .min_ipv6 = 1280};
   BridgeConfig br0;
   br0.name = "br0";
   br0.local = LocalPort::None;
@@ -95,8 +108,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"\nworkers = \"two\"", "s.toml:2:11: workers: expected a number from 1 to 64"},
         BadConfig{"[conntrack]\nmax = 1",
                   "s.toml:2:1: unknown key \"max\" in [conntrack]: expected one of default_zone_limit, "
-                  "max_connections, "
+                  "fragments, max_connections, "
                   "tcp_sequence_check, timeouts, zone_limits"},
+        BadConfig{"[conntrack.fragments]\nmemory_bytes = 10",
+                  "s.toml:2:16: conntrack.fragments.memory_bytes: expected a number from 1048576 to "
+                  "17179869184"},
         BadConfig{"[conntrack.zone_limits]\n70000 = 1",
                   "s.toml:2:1: in [conntrack.zone_limits]: key \"70000\" is not a number from 0 to 65535"},
         BadConfig{"[conntrack.timeouts.x]",

@@ -254,6 +254,28 @@ Result<conntrack::TimeoutPolicy> read_timeouts(const toml::table& table, const s
   return policy;
 }
 
+/// [conntrack.fragments]
+Result<FragmentConfig> read_fragments(const toml::table& table, const std::string& path) {
+  constexpr std::int64_t kLeastMemory = 1 << 20, kMostMemory = std::int64_t{16} << 30;
+  constexpr std::int64_t kLargestFragment = 65535;
+  Section section(table, path, "conntrack.fragments");
+  FragmentConfig fragments;
+  SLUICE_ASSIGN(fragments.ipv4, section.boolean("ipv4", true));
+  SLUICE_ASSIGN(fragments.ipv6, section.boolean("ipv6", true));
+  SLUICE_ASSIGN(const auto memory,
+                section.integer("memory_bytes", static_cast<std::int64_t>(fragments.memory_bytes),
+                                kLeastMemory, kMostMemory));
+  fragments.memory_bytes = static_cast<std::uint64_t>(memory);
+  SLUICE_ASSIGN(const auto most, section.integer("max_fragments", fragments.max_fragments, 0, kMaxU32));
+  fragments.max_fragments = static_cast<std::uint32_t>(most);
+  SLUICE_ASSIGN(const auto min_ipv4, section.integer("min_ipv4", 0, 0, kLargestFragment));
+  fragments.min_ipv4 = static_cast<std::uint32_t>(min_ipv4);
+  SLUICE_ASSIGN(const auto min_ipv6, section.integer("min_ipv6", 0, 0, kLargestFragment));
+  fragments.min_ipv6 = static_cast<std::uint32_t>(min_ipv6);
+  SLUICE_TRY(section.finish());
+  return fragments;
+}
+
 Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::string& path) {
   Section section(table, path, "conntrack");
   ConntrackConfig conntrack;
@@ -263,6 +285,10 @@ Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::stri
   conntrack.default_zone_limit = static_cast<std::uint32_t>(limit);
   SLUICE_ASSIGN(conntrack.zone_limits, section.numbers<std::uint16_t>("zone_limits", 65535));
   SLUICE_ASSIGN(conntrack.tcp_sequence_check, section.boolean("tcp_sequence_check", true));
+  SLUICE_ASSIGN(const auto* fragments, section.subtable("fragments"));
+  if (fragments) {
+    SLUICE_ASSIGN(conntrack.fragments, read_fragments(*fragments, path));
+  }
   SLUICE_ASSIGN(const auto* zones, section.subtable("timeouts"));
   if (zones) {
     for (const auto& [name, node] : *zones) {

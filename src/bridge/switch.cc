@@ -60,11 +60,13 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
   config_.run_dir = first.run_dir;
   config_.control = first.control;
   config_.conntrack.max_connections = first.conntrack.max_connections;
+  config_.conntrack.fragments.memory_bytes = first.conntrack.fragments.memory_bytes;
 
   conntrack::TrackerOptions tracker;
   tracker.max_connections = first.conntrack.max_connections;
   tracker.hash_secret = options_.secret;
   tracker.tcp_sequence_check = first.conntrack.tcp_sequence_check;
+  tracker.reassembly.max_bytes = config_.conntrack.fragments.memory_bytes;
   tracker_ = std::make_unique<conntrack::Tracker>(tracker);
 
   upcalls_ = std::make_unique<ofproto::Upcalls>();
@@ -107,6 +109,11 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
   if (desired.workers != config_.workers)
     report.warnings.push_back(
         fmt::format("workers stays {}: a change to {} needs a restart", config_.workers, desired.workers));
+  const std::uint64_t fragment_memory = config_.conntrack.fragments.memory_bytes;
+  if (desired.conntrack.fragments.memory_bytes != fragment_memory)
+    report.warnings.push_back(
+        fmt::format("conntrack.fragments.memory_bytes stays {}: a change to {} needs a restart",
+                    fragment_memory, desired.conntrack.fragments.memory_bytes));
   reconcile_conntrack(desired.conntrack);
 
   std::vector<std::string> gone;
@@ -121,6 +128,7 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
   const unsigned workers = config_.workers;
   config_ = desired;
   config_.workers = workers;
+  config_.conntrack.fragments.memory_bytes = fragment_memory;
   return report;
 }
 
@@ -135,6 +143,17 @@ void Switch::reconcile_conntrack(const ConntrackConfig& desired) {
   for (const auto& [zone, policy] : config_.conntrack.timeouts)
     if (!desired.timeouts.contains(zone)) tracker_->set_timeout_policy(zone, std::nullopt);
   for (const auto& [zone, policy] : desired.timeouts) tracker_->set_timeout_policy(zone, policy);
+  reconcile_fragments(desired.fragments);
+}
+
+void Switch::reconcile_fragments(const FragmentConfig& desired) {
+  using conntrack::IpVersion;
+  auto& reassembler = tracker_->reassembler();
+  reassembler.set_enabled(IpVersion::V4, desired.ipv4);
+  reassembler.set_enabled(IpVersion::V6, desired.ipv6);
+  reassembler.set_min_fragment(IpVersion::V4, desired.min_ipv4);
+  reassembler.set_min_fragment(IpVersion::V6, desired.min_ipv6);
+  reassembler.set_max_fragments(desired.max_fragments);
 }
 
 void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report) {

@@ -95,6 +95,7 @@ class Switch {
   struct Bridge;
 
   void reconcile_conntrack(const ConntrackConfig& desired);
+  void reconcile_fragments(const FragmentConfig& desired);
   void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);

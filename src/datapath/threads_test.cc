@@ -131,6 +131,31 @@ TEST(DatapathThreads, ControlPlaneWorksWhilePacketsFlow) {
   EXPECT_EQ(rig.datapath.packets_in_use(), 0u);
 }
 
+TEST(DatapathThreads, FragmentsOfOneDatagramComeOnDifferentWorkers) {
+  ThreadedRig rig(2, stateful);
+  ASSERT_TRUE(rig.datapath.start());
+  constexpr unsigned kDatagrams = 200;
+  std::uint64_t injected = 0;
+  for (unsigned d = 0; d < kDatagrams; ++d) {
+    const auto whole = build(Eth{} / Ip4{} / Udp{.sport = 1, .dport = 53} / testing::Payload{.size = 2500});
+    unsigned port = d;
+    for (const auto& piece : testing::fragment(whole, 512, d)) {  // ports 1 … 3 are not all of one worker
+      auto* const to = rig.dummies[port++ % 3];
+      ASSERT_TRUE(eventually([&] { return to->inject(piece); }));
+    }
+    injected += 5;
+  }
+  EXPECT_TRUE(eventually([&] { return rig.received() == injected; }));
+  EXPECT_TRUE(eventually([&] { return rig.datapath.stats()[Counter::Reassembled] == kDatagrams; }));
+  rig.datapath.stop();
+  const auto stats = rig.datapath.stats();
+  EXPECT_EQ(stats[Counter::Merged], injected - kDatagrams);
+  EXPECT_EQ(stats[Counter::Sent], 10u * kDatagrams);  // two ways out, five fragments each
+  EXPECT_EQ(stats.unaccounted(), 0);
+  EXPECT_EQ(stats.fragments_waiting, 0u);
+  EXPECT_EQ(rig.datapath.packets_in_use(), 0u);
+}
+
 TEST(DatapathThreads, StopsAndStartsAgain) {
   ThreadedRig rig(2, stateful);
   for (int i = 1; i <= 3; ++i) {

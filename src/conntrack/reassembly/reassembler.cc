@@ -31,8 +31,10 @@ constexpr unsigned kShards = 8;
 constexpr unsigned kVersions = 2;
 /// Datagrams that make room for one fragment at most; past it the fragment is dropped.
 constexpr unsigned kMaxEvictions = 16;
-/// A source is heavy from twice the pages of the largest datagram on; levels count doublings.
+/// A source is heavy from twice the pages of the largest datagram on, or an eighth of the fragments allowed;
+/// levels count doublings.
 constexpr unsigned kHeavyLevel = std::bit_width(2 * (Datagram::kPages + 1)) - 1;
+constexpr std::uint64_t kHeavyShare = 8;
 constexpr unsigned kLevels = 32;
 /// Buckets that a dump looks at before it lets packets pass.
 constexpr std::uint32_t kBucketsPerLock = 64;
@@ -47,7 +49,7 @@ struct Source {
   std::uint8_t level;  ///< 0, or at least kHeavyLevel: which list of heavy sources it is in
   std::uint32_t next_in_bucket, previous, next;
   std::uint32_t first, last;  ///< its datagrams, oldest first
-  std::uint32_t pages;
+  std::uint32_t pages, fragments;
 };
 
 /// A doubly linked list of slab names.
@@ -192,11 +194,20 @@ struct Reassembler::Impl {
                          std::memory_order_relaxed);
     shard.has_buried.store(shard.buried.first != kNone, std::memory_order_relaxed);
   }
-  /// A source's pages grew or shrank: it may change its list of heavy ones.
+  unsigned level_of(const Source& source) const {
+    unsigned level = 0;
+    if (const auto by_pages = static_cast<unsigned>(std::bit_width(source.pages)); by_pages > kHeavyLevel)
+      level = by_pages - 1;
+    const std::uint64_t most = std::max(max_fragments.load(std::memory_order_relaxed), 1u);
+    if (const std::uint64_t share = source.fragments * kHeavyShare / most; share != 0)
+      level = std::max(level,
+                       std::min(kHeavyLevel - 1 + static_cast<unsigned>(std::bit_width(share)), kLevels - 1));
+    return level;
+  }
+  /// A source has more or less than before: it may change its list of heavy ones.
   void weigh(Shard& shard, std::uint32_t name) {
     Source& source = sources[name];
-    unsigned level = source.pages == 0 ? 0 : static_cast<unsigned>(std::bit_width(source.pages)) - 1;
-    if (level < kHeavyLevel) level = 0;
+    const unsigned level = level_of(source);
     if (level == source.level) return;
     if (source.level != 0) {
       (source.previous != kNone ? sources[source.previous].next : shard.heavy[source.level]) = source.next;
@@ -236,7 +247,8 @@ struct Reassembler::Impl {
                               .next = kNone,
                               .first = kNone,
                               .last = kNone,
-                              .pages = 0};
+                              .pages = 0,
+                              .fragments = 0};
       bucket = source_name + 1;
     }
     Datagram& d = datagrams[name];
@@ -287,6 +299,7 @@ struct Reassembler::Impl {
     (d.source_previous != kNone ? datagrams[d.source_previous].source_next : source.first) = d.source_next;
     (d.source_next != kNone ? datagrams[d.source_next].source_previous : source.last) = d.source_previous;
     source.pages -= d.pages;
+    source.fragments -= d.fragments;
     weigh(shard, d.source);
     if (source.first == kNone) remove_source(d.shard, d.source);
   }
@@ -332,6 +345,7 @@ struct Reassembler::Impl {
     ends.drop(reason, d.fragments);
     count_loss(counters_of(shard, d.key.version), reason, d.fragments);
     held.fetch_sub(d.fragments, std::memory_order_relaxed);
+    sources[d.source].fragments -= d.fragments;
     d.fragments = 0;
   }
 
@@ -467,6 +481,7 @@ std::optional<DropReason> Reassembler::Impl::take(unsigned shard_number, std::ui
     discard(shard, name, DropReason::FragmentMemory, ends);
     return DropReason::FragmentMemory;
   }
+  ++sources[d.source].fragments;
   weigh(shard, d.source);
   publish(shard);
   ++counters_of(shard, fragment.key.version).accepted;

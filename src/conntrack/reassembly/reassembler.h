@@ -7,10 +7,11 @@
 //   shards (by source): lock -> datagrams by key, by source, by age      pages and datagrams: one slab each
 //
 // What is bounded: memory, the number of fragments, the time. When memory or number runs out, a source that
-// has more than two of the largest datagrams waiting pays first, the heaviest before others, with its oldest
-// datagram; if there is none such, the oldest datagram of all goes. So a flood from one source takes
-// nothing from others, and a flood with forged sources, each of which has little, leaves to everyone the time
-// in which it fills the whole memory; the fragments of one datagram lie far closer together.
+// has more waiting than two of the largest datagrams, or an eighth of the number, pays first, the heaviest
+// before others, with its oldest datagram; if there is none such, the oldest datagram of all goes. So a flood
+// from one source takes nothing from others, and a flood with forged sources, each of which has little,
+// leaves to everyone the time in which it fills the whole memory; the fragments of one datagram lie far
+// closer together.
 //
 // Overlapping fragments end their datagram (RFC 5722, RFC 8200 section 4.5), and it stays known until its
 // time is over, so that the rest of it is dropped too. A fragment that comes exactly as before is ignored.

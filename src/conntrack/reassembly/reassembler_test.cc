@@ -625,6 +625,25 @@ TEST_F(SmallReassembler, TheNumberOfFragmentsIsBoundedToo) {
   EXPECT_EQ(add(Whole{.id = 999, .data = std::string(64, 'x')}.piece(0, 32)), Outcome::Dropped);
 }
 
+TEST_F(SmallReassembler, AFloodOfTinyFragmentsTakesNothingFromOthers) {
+  frags_.set_max_fragments(1000);
+  std::vector<Whole> others;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    others.push_back({.id = 1, .src = source(i + 1), .data = std::string(400, 'x')});
+    add(others.back().piece(0, 200));
+  }
+  // Sixty-four to a page: little memory, many fragments.
+  const Whole tiny{.src = source(99), .data = std::string(4000, 'x')};
+  for (std::uint32_t i = 0; i < 5000; ++i) {
+    Whole w = tiny;
+    w.id = i / 100;
+    add(w.piece(i % 100 * 8, 8, true));
+  }
+  EXPECT_LE(frags_.fragments(), 1000u);
+  EXPECT_GT(ends_[DropReason::FragmentMemory], 3000u);
+  for (const Whole& w : others) EXPECT_EQ(add(w.piece(200, 200)), Outcome::Whole);
+}
+
 TEST_F(SmallReassembler, GravesMakeRoomFirst) {
   // Overlapping fragments leave datagrams that hold nothing; a flood of them does not end those that wait.
   const Whole w{.id = 1, .src = source(1), .data = std::string(64, 'x')};
