@@ -34,6 +34,11 @@ inline constexpr unsigned kActionNesting = 16;
 inline constexpr unsigned kSweepMegaflows = 64;
 inline constexpr unsigned kSweepIntervalMs = 1;
 
+/// Where one search for a connection to drop early looks: buckets of the index (some four connections each,
+/// one usually does) and, where these have none, entries of the table.
+inline constexpr unsigned kEarlyDropBuckets = 8;
+inline constexpr unsigned kEarlyDropEntries = 64;
+
 /// Connections expired by one tick of housekeeping.
 inline constexpr unsigned kExpireConnections = 256;
 

@@ -158,6 +158,15 @@ class TagIndex {
     return false;
   }
 
+  /// Calls visit(name) for every name in the bucket `steps` after the home of the hash.
+  template <typename Visit>
+  void visit_bucket(std::uint64_t hash, unsigned steps, Visit&& visit) const {
+    const Bucket& bucket = at(static_cast<std::uint32_t>((std::uint64_t{home(hash)} + steps) % buckets_));
+    const std::uint32_t none = matching_slots(bucket, kEmpty) | matching_slots(bucket, kClaimed);
+    for (std::uint32_t names = ~none & ((1u << kSlots) - 1); names != 0; names &= names - 1)
+      visit(name_at(bucket, static_cast<unsigned>(__builtin_ctz(names))));
+  }
+
   std::uint32_t buckets() const { return buckets_; }
   std::size_t bytes() const { return std::size_t{buckets_} * sizeof(Bucket); }
 

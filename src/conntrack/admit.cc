@@ -1,23 +1,48 @@
 // Whether there is room for one more connection, and how one leaves the books.
 #include <limits>
+#include <optional>
 
 #include "conntrack/tracker_impl.h"
 
 namespace sluice::conntrack {
 
-Tracker::Impl::Admission Tracker::Impl::admit(std::uint16_t zone) {
-  std::uint32_t zone_limit = std::numeric_limits<std::uint32_t>::max();
-  if (const auto own = zones.limit(zone))
-    zone_limit = *own;
-  else if (const std::uint32_t common = default_zone_limit.load(std::memory_order_relaxed); common != 0)
-    zone_limit = common;
+std::uint32_t Tracker::Impl::limit_of(std::uint16_t zone) const {
+  if (const auto own = zones.limit(zone)) return *own;
+  const std::uint32_t common = default_zone_limit.load(std::memory_order_relaxed);
+  return common != 0 ? common : std::numeric_limits<std::uint32_t>::max();
+}
+
+Tracker::Impl::Admission Tracker::Impl::enter(std::uint16_t zone) {
+  Admission admission;
+  const std::uint32_t zone_limit = limit_of(zone);
+  admission.limited = zone_limit != std::numeric_limits<std::uint32_t>::max();
   const auto generation = zones.enter(zone, zone_limit);
-  if (!generation) return {0, Reason::ZoneFull};
-  const Admission admission{*generation, Reason::None};
+  if (!generation) {
+    admission.reason = Reason::ZoneFull;
+    return admission;
+  }
+  admission.zone_generation = *generation;
   if (total.fetch_add(1, std::memory_order_relaxed) >= max_connections.load(std::memory_order_relaxed)) {
     unadmit(zone, admission);
-    return {0, Reason::TableFull};
+    admission.reason = Reason::TableFull;
   }
+  return admission;
+}
+
+Tracker::Impl::Admission Tracker::Impl::admit(std::uint16_t zone, std::uint64_t hash, CoarseTime now,
+                                              Notes& notes) {
+  Admission admission = enter(zone);
+  if (admission.reason == Reason::None) [[likely]]
+    return admission;
+  const bool zone_full = admission.reason == Reason::ZoneFull;
+  // Where a limit was lowered, one that makes way would not make room.
+  if (zone_full ? zones.connections(zone) > limit_of(zone)
+                : total.load(std::memory_order_relaxed) > max_connections.load(std::memory_order_relaxed))
+    return admission;
+  const std::uint32_t victim = drop_early(zone_full ? std::optional(zone) : std::nullopt, hash, now, notes);
+  if (victim == kNone) return admission;
+  admission = enter(zone);
+  admission.name = victim;
   return admission;
 }
 

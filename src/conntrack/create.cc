@@ -26,17 +26,20 @@ namespace sluice::conntrack {
 }
 
 bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::Offer* offer) {
-  const Admission admission = t_.admit(request_.zone);
-  if (admission.reason != Reason::None) [[unlikely]]
-    return refuse(packet, admission.reason);
+  const Admission admission = t_.admit(request_.zone, probe.hash, coarse_now_, notes_);
   const auto hint = static_cast<std::uint32_t>(probe.hash >> 16);
-  const std::uint32_t name = t_.slab.allocate(hint);
+  const bool reused = admission.name != kNone;
+  if (admission.reason != Reason::None) [[unlikely]] {
+    if (reused) t_.slab[admission.name].unlock();  // another was faster to take the room; the wheel frees it
+    return refuse(packet, admission.reason);
+  }
+  const std::uint32_t name = reused ? admission.name : t_.slab.allocate(hint);
   if (name == kNone) [[unlikely]] {  // what a flush left is not yet swept
     t_.unadmit(request_.zone, admission);
     return refuse(packet, Reason::TableFull);
   }
   Entry& entry = t_.slab[name];
-  entry.lock();
+  if (!reused) entry.lock();
   begin(entry, packet, probe, admission.zone_generation);
   bool inserted = t_.index.insert(probe.hash, name);
   if (inserted && offer != nullptr) inserted = bind(entry, name, *offer);
@@ -44,11 +47,12 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::
     t_.index.erase(probe.hash, name);
     entry.set_flag(Entry::kLive, false);
     entry.unlock();
-    t_.slab.release(name, hint);
+    if (!reused) t_.slab.release(name, hint);
     t_.unadmit(request_.zone, admission);
     return refuse(packet, Reason::TableFull);
   }
-  t_.wheel.insert(name, due(entry), now_, hint);
+  if (!reused) t_.wheel.insert(name, due(entry), now_, hint);
+  if (admission.limited) t_.remember_newcomer(entry, name, probe.hash);
   created_ = true;
   return finish_creation(packet, probe, {&entry, name, Direction::Original});
 }
@@ -72,7 +76,7 @@ bool Tracker::Impl::Pass::create(Packet& packet, const Probe& probe, const nat::
     return absent(packet, probe);
   }
   t_.discharge(entry, found.name, why, notes_);
-  const Admission admission = t_.admit(request_.zone);
+  const Admission admission = t_.enter(request_.zone);
   if (admission.reason != Reason::None) {
     t_.remove(entry, found.name);
     entry.unlock();

@@ -158,6 +158,12 @@ struct alignas(64) Entry {
       cpu_relax();
     }
   }
+  bool try_lock() {
+    std::atomic_ref<std::uint32_t> word(lock_generation);
+    std::uint32_t seen = word.load(std::memory_order_relaxed);
+    return (seen & 1) == 0 &&
+           word.compare_exchange_strong(seen, seen | 1, std::memory_order_acquire, std::memory_order_relaxed);
+  }
   void unlock() { store_lock(generation() << 1, std::memory_order_release); }
 
  private:

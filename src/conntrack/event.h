@@ -11,8 +11,9 @@ namespace sluice::conntrack {
 /// Why a connection ended.
 enum class End : std::uint8_t {
   Expired,
-  Flushed,   ///< by command; of a flushed zone: noted when its memory is swept, counted by the flush
-  Replaced,  ///< by one with the same tuple: after close, or forced
+  Flushed,       ///< by command; of a flushed zone: noted when its memory is swept, counted by the flush
+  Replaced,      ///< by one with the same tuple: after close, or forced
+  DroppedEarly,  ///< unassured, and the table or its zone was full
 };
 std::string_view end_name(End end);  ///< "expired"
 

@@ -10,6 +10,8 @@ std::string_view end_name(End end) {
       return "expired";
     case End::Flushed:
       return "flushed";
+    case End::DroppedEarly:
+      return "dropped_early";
     case End::Replaced:
       break;
   }

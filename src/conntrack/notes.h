@@ -28,6 +28,7 @@ enum class Event : std::uint8_t {
   Committed,
   Lookup,
   Hit,
+  DroppedEarly,
   Related,             ///< connections that a helper had expected
   Expected,            ///< expectations made
   ExpectationRefused,  ///< for want of room
@@ -100,6 +101,7 @@ class Notes {
     if (!counted) return;
     count(Event::Destroyed);
     if (why == End::Expired) count(Event::Expired);
+    if (why == End::DroppedEarly) count(Event::DroppedEarly);
   }
 
   /// +inv.

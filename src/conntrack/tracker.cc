@@ -113,6 +113,7 @@ TrackerCounters Tracker::counters() const {
     sum.created += event(Event::Created);
     sum.destroyed += event(Event::Destroyed);
     sum.expired += event(Event::Expired);
+    sum.dropped_early += event(Event::DroppedEarly);
     sum.committed += event(Event::Committed);
     sum.lookups += event(Event::Lookup);
     sum.hits += event(Event::Hit);

@@ -43,6 +43,7 @@ struct TrackerOptions {
 struct TrackerCounters {
   std::uint64_t created, destroyed;  ///< created - destroyed = connections()
   std::uint64_t expired;             ///< of those destroyed: by their timeout
+  std::uint64_t dropped_early;       ///< of those destroyed: unassured, to make room
   std::uint64_t committed;           ///< packets that created a connection or met one, with commit
   std::uint64_t lookups, hits;       ///< packets looked up; those that found a connection
   std::uint64_t related;             ///< of those created: connections that a helper had expected

@@ -31,6 +31,7 @@ inline std::map<std::string, std::uint64_t> counter_map(const Tracker& tracker) 
   std::map<std::string, std::uint64_t> map = {{"created", c.created},
                                               {"destroyed", c.destroyed},
                                               {"expired", c.expired},
+                                              {"dropped_early", c.dropped_early},
                                               {"committed", c.committed},
                                               {"lookups", c.lookups},
                                               {"hits", c.hits},

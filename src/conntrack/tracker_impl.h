@@ -34,6 +34,7 @@
 #include "conntrack/entry_tuple.h"
 #include "conntrack/helper/helpers.h"
 #include "conntrack/nat/port_lanes.h"
+#include "conntrack/newcomers.h"
 #include "conntrack/notes.h"
 #include "conntrack/proto/tcp.h"
 #include "conntrack/snapshot.h"
@@ -53,6 +54,7 @@ struct Tracker::Impl {
   Slab<Entry> slab;
   TagIndex index;
   ZoneTable zones;
+  Newcomers newcomers;
   TimerWheel wheel;
   nat::PortLanes port_lanes;
   Reassembler reassembler;
@@ -63,6 +65,7 @@ struct Tracker::Impl {
 
   alignas(64) std::atomic<std::int64_t> total{0};
   std::atomic<std::uint64_t> next_id{1};
+  std::atomic<std::uint32_t> early_drop_hand{0};
   std::atomic<std::uint64_t> next_random{0};
 
   Books books{zones};
@@ -103,11 +106,16 @@ struct Tracker::Impl {
   // admit.cc
 
   struct Admission {
-    std::uint16_t zone_generation;
-    Reason reason;  ///< not None: there is no room
+    std::uint16_t zone_generation = 0;
+    Reason reason = Reason::None;  ///< not None: there is no room
+    std::uint32_t name = kNone;    ///< an entry to use, locked and out of the index: somebody made way
+    bool limited = false;          ///< the zone has a limit
   };
-  /// Counts a connection in, if the limits allow it.
-  Admission admit(std::uint16_t zone);
+  /// Counts a connection in, if the limits allow it, or if one that is not assured makes way.
+  Admission admit(std::uint16_t zone, std::uint64_t hash, CoarseTime now, Notes& notes);
+  std::uint32_t limit_of(std::uint16_t zone) const;
+  /// The same, but nobody makes way.
+  Admission enter(std::uint16_t zone);
   /// Takes back an admission that came to nothing.
   void unadmit(std::uint16_t zone, const Admission& admission);
 
@@ -125,6 +133,16 @@ struct Tracker::Impl {
   /// advance() for a parent or a child.
   Verdict advance_family(Entry& entry, const packet::Packet& packet, Direction direction,
                          tcp::Rules rules) const;
+
+  // early_drop.cc
+
+  /// Ends a connection (of the zone, if one is given) that is not assured.
+  /// @return its name, locked and out of the index, or kNone if a bounded search found none.
+  std::uint32_t drop_early(std::optional<std::uint16_t> zone, std::uint64_t hash, CoarseTime now,
+                           Notes& notes);
+  /// The new, locked entry is of a zone with a limit.
+  void remember_newcomer(const Entry& entry, std::uint32_t name, std::uint64_t hash);
+  class VictimSearch;
 
   // snapshot.cc
 

@@ -165,8 +165,10 @@ TEST_F(TrackerTest, PacketsOfOneBatchSeeEachOther) {
 
 TEST_F(TrackerTest, FullTableDropsWhatWouldCreate) {
   tracker_.set_max_connections(2);
-  EXPECT_EQ(commit(forth(1)), "+new+trk");
-  EXPECT_EQ(commit(forth(2)), "+new+trk");
+  for (const std::uint16_t port : {1, 2}) {
+    EXPECT_EQ(commit(forth(port)), "+new+trk");
+    EXPECT_EQ(commit(back(port)), "+est+rpl+trk");
+  }
   forget_counters();
   EXPECT_EQ(commit(forth(3)), "dropped");
   expect_delta({{"lookups", 1}, {"reason.table_full", 1}});
@@ -180,6 +182,8 @@ TEST_F(TrackerTest, FullTableDropsWhatWouldCreate) {
 
 TEST_F(TrackerTest, DroppedPacketsLeaveTheBatchInOrder) {
   tracker_.set_max_connections(1);
+  commit(forth(1));
+  commit(back(1));
   packet::PacketBatch batch, dropped;
   std::vector<packet::Packet*> packets = {make(forth(1)), make(forth(2)), make(back(1)), make(forth(3)),
                                           make(forth(1))};
@@ -196,14 +200,16 @@ TEST_F(TrackerTest, ZoneLimits) {
   tracker_.set_zone_limit(5, 1);
   tracker_.set_zone_limit(6, 0);
   EXPECT_EQ(track(forth(1), {.commit = true, .zone = 5}), "+new+trk");
+  EXPECT_EQ(track(back(1), {.zone = 5}), "+est+rpl+trk");
   EXPECT_EQ(track(forth(2), {.commit = true, .zone = 5}), "dropped");
   EXPECT_EQ(track(forth(1), {.commit = true, .zone = 6}), "dropped");
   EXPECT_EQ(track(forth(1), {.commit = true, .zone = 7}), "+new+trk");
   EXPECT_EQ(track(forth(2), {.commit = true, .zone = 7}), "+new+trk");
+  for (const std::uint16_t port : {1, 2}) EXPECT_EQ(track(back(port), {.zone = 7}), "+est+rpl+trk");
   EXPECT_EQ(track(forth(3), {.commit = true, .zone = 7}), "dropped");
   EXPECT_EQ(tracker_.zone_limit(5), 1u);
   EXPECT_EQ(tracker_.zone_limit(7), std::nullopt);
-  expect_delta({{"created", 3}, {"committed", 3}, {"lookups", 6}, {"reason.zone_full", 3}});
+  expect_delta({{"created", 3}, {"committed", 3}, {"lookups", 9}, {"hits", 3}, {"reason.zone_full", 3}});
   tracker_.set_zone_limit(5, std::nullopt);
   EXPECT_EQ(track(forth(2), {.commit = true, .zone = 5}), "+new+trk");
   EXPECT_EQ(tracker_.connections(), 4u);
