@@ -51,8 +51,8 @@ class NatModelTest : public NatFixture, public ::testing::WithParamInterface<std
   ModelConnection* find(std::uint16_t zone, bool ipv6, const Ends& ends, bool& reply) {
     for (ModelConnection& c : all_) {
       if (c.zone != zone || c.ipv6 != ipv6 || c.dead(now())) continue;
-      reply = c.reply == ends;
-      if (reply || c.original == ends) return &c;
+      reply = c.original != ends;
+      if (!reply || c.reply == ends) return &c;
     }
     return nullptr;
   }
