@@ -88,6 +88,29 @@ class ModelTest : public TrackerFixture, public ::testing::WithParamInterface<st
                .dst = be128{be64{0x20010db800000000}, be64{to}}} /
            Udp{.sport = sport, .dport = dport};
   }
+  /// Both directions of a connection are found, as one, or neither is; and what the model says of it is
+  /// shown.
+  void check_both_directions(const ModelKey& key, const Model& model) {
+    const auto peek = [&](const ModelKey& k) {
+      packet::Packet* packet = make_packet(pool_, packet_of(k));
+      const PeekResult result = tracker_.peek(*packet, std::get<0>(key), clock_.now());
+      pool_.give(packet);
+      return result;
+    };
+    const ModelConnection* known = nullptr;
+    for (const ModelKey& k : {key, reverse(key)})
+      if (const auto it = model.all.find(k);
+          it != model.all.end() && !Model::dead(it->second, clock_.now().ns))
+        known = &it->second;
+    const PeekResult forth = peek(key), back = peek(reverse(key));
+    ASSERT_EQ(forth.connection.has_value(), known != nullptr);
+    ASSERT_EQ(back.connection.has_value(), known != nullptr);
+    if (known == nullptr) return;
+    EXPECT_EQ(forth.connection->id, back.connection->id);
+    EXPECT_EQ(forth.connection->original, back.connection->original);
+    EXPECT_EQ(forth.connection->mark, known->mark);
+    EXPECT_EQ(forth.connection->seen_reply, known->answered);
+  }
   static unsigned host(const be128& address) { return static_cast<unsigned>(address.lo.host() & 0xff); }
 
   /// An unassured connection of zone 2 made way: which one, only the tracker's table tells.
@@ -164,6 +187,7 @@ TEST_P(ModelTest, AgreesWithAMap) {
       }
       EXPECT_EQ(state, model.track(key, request, now)) << "step " << step;
       pool_.give(packet);
+      check_both_directions(key, model);
     } else if (what < 96) {
       const auto zone = static_cast<std::uint16_t>(rng.below(4));
       tracker_.flush(zone);
@@ -178,6 +202,14 @@ TEST_P(ModelTest, AgreesWithAMap) {
       tracker_.expire(clock_.now(), static_cast<unsigned>(rng.below(50)));
     }
     if (step % 50 == 0) compare(model);
+    // Exact where nothing dead waits for the sweep.
+    for (std::uint16_t zone = 0; zone < 4; ++zone) {
+      const auto dead = std::count_if(model.all.begin(), model.all.end(), [&](const auto& row) {
+        return std::get<0>(row.first) == zone && Model::dead(row.second, clock_.now().ns);
+      });
+      if (dead != 0) continue;
+      EXPECT_EQ(tracker_.connections_in_zone(zone), model.in_zone(zone)) << "step " << step;
+    }
     if (HasFatalFailure() || HasNonfatalFailure()) return;
   }
   // Everything swept: nothing is left over anywhere.
