@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/result.h"
+#include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
 
 namespace sluice::bridge {
@@ -62,7 +63,9 @@ struct ConntrackConfig {
   std::uint32_t default_zone_limit = 0;  ///< 0 = unlimited
   std::map<std::uint16_t, std::uint32_t> zone_limits;
   bool tcp_sequence_check = true;
-  std::map<std::uint16_t, conntrack::TimeoutPolicy> timeouts;  ///< of zones that differ from the defaults
+  // Of zones that differ from the defaults.
+  std::map<std::uint16_t, conntrack::TimeoutPolicy> timeouts;
+  std::map<std::uint16_t, conntrack::Strictness> strictness;
   FragmentConfig fragments;
 
   bool operator==(const ConntrackConfig&) const = default;

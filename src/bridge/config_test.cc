@@ -21,6 +21,12 @@ tcp_sequence_check = false
 zone_limits = { 5 = 100, 65535 = 0 }
 [conntrack.timeouts.5]
 udp_first = 7
+tcp_unack = 300
+sctp_established = 600
+[conntrack.zones.6]
+liberal = true
+loose = false
+tcp_sequence_check = true
 [conntrack.fragments]
 ipv4 = false
 ipv6 = true
@@ -59,8 +65,11 @@ TEST(Config, ReadsEveryKey) {
   expected.workers = 2;
   expected.run_dir = "/run/x";
   expected.control = "/run/x/s.ctl";
-  expected.conntrack = {1000, 10, {{5, 100}, {65535, 0}}, false, {}};
+  expected.conntrack = {1000, 10, {{5, 100}, {65535, 0}}, false, {}, {}, {}};
   expected.conntrack.timeouts[5][conntrack::Timeout::UdpFirst] = 7;
+  expected.conntrack.timeouts[5][conntrack::Timeout::SctpEstablished] = 600;
+  expected.conntrack.strictness[6] = {
+      .sequence_check = conntrack::Strictness::SequenceCheck::On, .liberal = true, .loose = false};
   expected.conntrack.fragments = {.ipv4 = false,
                                   .ipv6 = true,
                                   .memory_bytes = 4 << 20,
@@ -109,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"[conntrack]\nmax = 1",
                   "s.toml:2:1: unknown key \"max\" in [conntrack]: expected one of default_zone_limit, "
                   "fragments, max_connections, "
-                  "tcp_sequence_check, timeouts, zone_limits"},
+                  "tcp_sequence_check, timeouts, zone_limits, zones"},
         BadConfig{"[conntrack.fragments]\nmemory_bytes = 10",
                   "s.toml:2:16: conntrack.fragments.memory_bytes: expected a number from 1048576 to "
                   "17179869184"},

@@ -250,6 +250,8 @@ Result<conntrack::TimeoutPolicy> read_timeouts(const toml::table& table, const s
                   section.integer(conntrack::timeout_name(timeout), policy[timeout], 1, kLongest));
     policy[timeout] = static_cast<std::uint32_t>(seconds);
   }
+  for (const auto key : conntrack::kKernelTimeouts)  // of the kernel's tracker: known, without effect
+    SLUICE_TRY(section.integer(key, 1, 1, kLongest).map([](auto) {}));
   SLUICE_TRY(section.finish());
   return policy;
 }
@@ -276,6 +278,39 @@ Result<FragmentConfig> read_fragments(const toml::table& table, const std::strin
   return fragments;
 }
 
+/// [conntrack.zones.ZONE]: how strict it is.
+Result<conntrack::Strictness> read_strictness(const toml::table& table, const std::string& path,
+                                              std::string name) {
+  using Check = conntrack::Strictness::SequenceCheck;
+  Section section(table, path, std::move(name));
+  conntrack::Strictness strictness;
+  SLUICE_ASSIGN(strictness.liberal, section.boolean("liberal", false));
+  SLUICE_ASSIGN(strictness.loose, section.boolean("loose", true));
+  if (table.contains("tcp_sequence_check")) {
+    SLUICE_ASSIGN(const bool check, section.boolean("tcp_sequence_check", true));
+    strictness.sequence_check = check ? Check::On : Check::Off;
+  }
+  SLUICE_TRY(section.finish());
+  return strictness;
+}
+
+/// A table of tables by zone.
+template <typename Value, typename Read>
+Status read_zones(Section& section, const std::string& path, const char* key, Read read,
+                  std::map<std::uint16_t, Value>& out) {
+  SLUICE_ASSIGN(const auto* zones, section.subtable(key));
+  if (zones == nullptr) return {};
+  for (const auto& [name, node] : *zones) {
+    const auto zone = zone_of(name.str());
+    const auto qualified = fmt::format("conntrack.{}.{}", key, std::string_view(name.str()));
+    if (!zone || !node.is_table())
+      return fail(fmt::format("{}{}: expected a table for a zone from 0 to 65535, [conntrack.{}.5]",
+                              section.at(name.source().begin), qualified, key));
+    SLUICE_ASSIGN(out[*zone], read(*node.as_table(), path, qualified));
+  }
+  return {};
+}
+
 Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::string& path) {
   Section section(table, path, "conntrack");
   ConntrackConfig conntrack;
@@ -289,17 +324,8 @@ Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::stri
   if (fragments) {
     SLUICE_ASSIGN(conntrack.fragments, read_fragments(*fragments, path));
   }
-  SLUICE_ASSIGN(const auto* zones, section.subtable("timeouts"));
-  if (zones) {
-    for (const auto& [name, node] : *zones) {
-      const auto zone = zone_of(name.str());
-      const auto qualified = "conntrack.timeouts." + std::string(name.str());
-      if (!zone || !node.is_table())
-        return fail(fmt::format("{}{}: expected a table for a zone from 0 to 65535, [conntrack.timeouts.5]",
-                                section.at(name.source().begin), qualified));
-      SLUICE_ASSIGN(conntrack.timeouts[*zone], read_timeouts(*node.as_table(), path, qualified));
-    }
-  }
+  SLUICE_TRY(read_zones(section, path, "timeouts", read_timeouts, conntrack.timeouts));
+  SLUICE_TRY(read_zones(section, path, "zones", read_strictness, conntrack.strictness));
   SLUICE_TRY(section.finish());
   return conntrack;
 }

@@ -143,6 +143,9 @@ void Switch::reconcile_conntrack(const ConntrackConfig& desired) {
   for (const auto& [zone, policy] : config_.conntrack.timeouts)
     if (!desired.timeouts.contains(zone)) tracker_->set_timeout_policy(zone, std::nullopt);
   for (const auto& [zone, policy] : desired.timeouts) tracker_->set_timeout_policy(zone, policy);
+  for (const auto& [zone, strictness] : config_.conntrack.strictness)
+    if (!desired.strictness.contains(zone)) tracker_->set_strictness(zone, {});
+  for (const auto& [zone, strictness] : desired.strictness) tracker_->set_strictness(zone, strictness);
   reconcile_fragments(desired.fragments);
 }
 

@@ -45,6 +45,9 @@ void add_ct(CLI::App& app, Invocation& call) {
                      "  sluice ct list zone=1          connections of zone 1\n"
                      "  sluice ct flush                forget all connections\n"
                      "  sluice ct stats                how many of each protocol and state\n"
+                     "  sluice ct events               connections as they come, change and go\n"
+                     "  sluice ct reasons              packets that were invalid or dropped, and why\n"
+                     "  sluice ct zone 5 loose=off     how strict a zone is, and its timeouts\n"
                      "  sluice ct limits set zone=1,limit=1000\n");
   ct->require_subcommand(1);
 
@@ -52,25 +55,76 @@ void add_ct(CLI::App& app, Invocation& call) {
       add(*ct, "list", "Lists connections",
           "  sluice ct list                 a table\n"
           "  sluice ct list zone=5 --json   for programs\n"
+          "  sluice ct list --cookie 0x7 -m the connections that rules with cookie 7 committed\n"
           "  sluice ct list --raw           lines as ovs-appctl dpctl/dump-conntrack prints them\n");
-  list->add_option("filter", call.ct.words, "zone=N")->type_name("FILTER");
-  list->add_flag("--raw", call.ct.raw, "Lines in the form of ovs-appctl");
-  list->add_flag("-m,--more", call.ct.more, "With --raw: identifiers, TCP states, statistics");
+  const auto choose = [&call](CLI::App* sub) {
+    sub->add_option("--zone", call.ct.zone, "Only of this zone")->type_name("N");
+    sub->add_option("--mark", call.ct.mark, "Only with this mark")->type_name("X[/M]");
+    sub->add_option("--label", call.ct.label, "Only with this label")->type_name("X[/M]");
+    sub->add_option("--cookie", call.ct.cookie, "Only those that a rule with this cookie committed")
+        ->type_name("X[/M]");
+    sub->add_option("filter", call.ct.words,
+                    "zone=N mark=X[/M] label=X[/M] cookie=X[/M] ORIGINAL-TUPLE [REPLY-TUPLE]")
+        ->type_name("FILTER");
+  };
+  choose(list);
+  list->add_flag("--raw", call.ct.raw, "Lines in the form of ovs-appctl (takes zone=N alone as a filter)");
+  list->add_flag("-m,--more", call.ct.more, "Identifiers and cookies; with --raw TCP states and statistics");
   list->callback([&call] { call.action = [&call] { return ct_list(call.common, call.ct); }; });
 
   CLI::App* flush = add(*ct, "flush", "Forgets connections: all, or those that the filter names",
                         "  sluice ct flush\n"
                         "  sluice ct flush zone=5\n"
-                        "  sluice ct flush mark=0x1/0x1\n"
+                        "  sluice ct flush --mark 0x1/0x1\n"
+                        "  sluice ct flush --cookie 0x1234    what the rule committed that is about to go\n"
                         "  sluice ct flush zone=0 ct_nw_src=10.0.0.1,ct_nw_proto=6\n");
-  flush->add_option("filter", call.ct.words, "zone=N mark=X[/M] labels=X[/M] ORIGINAL-TUPLE [REPLY-TUPLE]")
-      ->type_name("FILTER");
+  choose(flush);
   flush->callback([&call] { call.action = [&call] { return ct_flush(call.common, call.ct); }; });
 
   CLI::App* counts = add(*ct, "stats", "Counts connections by protocol and state",
                          "  sluice ct stats\n  sluice ct stats zone=5 --json\n");
   counts->add_option("filter", call.ct.words, "zone=N")->type_name("FILTER");
   counts->callback([&call] { call.action = [&call] { return ct_stats(call.common, call.ct); }; });
+
+  CLI::App* reasons =
+      add(*ct, "reasons",
+          "Counts packets that were invalid or dropped, by zone and reason, with the last of each",
+          "  sluice ct reasons\n"
+          "  sluice ct reasons --zone 5 --recent   the last packets, one a line\n"
+          "  sluice ct reasons --json              with a sentence for each reason\n");
+  reasons->add_option("--zone", call.ct.zone, "Only of this zone")->type_name("N");
+  reasons->add_flag("--recent", call.ct.recent, "The last packets of all reasons");
+  reasons->callback([&call] { call.action = [&call] { return ct_reasons(call.common, call.ct); }; });
+
+  CLI::App* events =
+      add(*ct, "events", "Shows connections as they come, change and go, until interrupted",
+          "  sluice ct events\n"
+          "  sluice ct events --zone 5 --mark 0x1/0x1\n"
+          "  sluice ct events --json               a JSON object a line, the first when listening has begun\n"
+          "  sluice ct events --count 10           ten of them\n");
+  choose(events);
+  events->add_option("-n,--count", call.ct.count, "End after so many")->type_name("N");
+  events->callback([&call] { call.action = [&call] { return ct_events(call.common, call.ct); }; });
+
+  CLI::App* zones = add(*ct, "zones", "Lists zones with connections or settings of their own",
+                        "  sluice ct zones\n  sluice ct zones --json\n");
+  zones->callback([&call] { call.action = [&call] { return ct_zones(call.common, call.ct); }; });
+
+  CLI::App* zone = add(
+      *ct, "zone", "Sets how strict a zone is, and its timeouts",
+      "  sluice ct zone 5 loose=off            connections have to begin with SYN or INIT\n"
+      "  sluice ct zone 5 liberal=on           segments outside the window are valid, resets excepted\n"
+      "  sluice ct zone 5 seq-check=off        on, off, or default: as ct-disable-tcp-seq-chk says for all\n"
+      "  sluice ct zone 5 tcp_established=3600 udp_first=10 sctp_established=600\n"
+      "  sluice ct zone 5 default              all of it as at first\n");
+  zone->add_option("zone", call.ct.zone, "Number of the zone")->type_name("N")->required();
+  zone->add_option("settings", call.ct.words, "liberal= loose= seq-check= TIMEOUT=SECONDS or default")
+      ->type_name("SETTING")
+      ->required();
+  zone->callback([&call] {
+    call.ct.words.insert(call.ct.words.begin(), "zone=" + call.ct.zone);
+    call.action = [&call] { return ct_set_zone(call.common, call.ct); };
+  });
 
   CLI::App* limits =
       add(*ct, "limits", "Shows and sets how many connections a zone may have",

@@ -15,11 +15,18 @@ struct CtArguments {
   std::vector<std::string> words;  ///< filters, in the words of dpctl/flush-conntrack
   bool raw = false;                ///< lines as ovs-appctl prints them
   bool more = false;
+  bool recent = false;                    ///< reasons: the last packets, too
+  unsigned count = 0;                     ///< events: so many, then end; 0 = no end
+  std::string zone, mark, label, cookie;  ///< options that mean the same as the words
 };
 int ct_list(const Common& common, const CtArguments& arguments);
 int ct_flush(const Common& common, const CtArguments& arguments);
 int ct_stats(const Common& common, const CtArguments& arguments);
 int ct_limits(const Common& common, const CtArguments& arguments);
+int ct_reasons(const Common& common, const CtArguments& arguments);
+int ct_events(const Common& common, const CtArguments& arguments);
+int ct_zones(const Common& common, const CtArguments& arguments);
+int ct_set_zone(const Common& common, const CtArguments& arguments);
 int ct_set_limits(const Common& common, const CtArguments& arguments);
 int ct_del_limits(const Common& common, const CtArguments& arguments);
 

@@ -29,18 +29,39 @@ std::string both_ends(const Json& tuple) {
   return text;
 }
 
-void add_row(Table& table, const Json& connection) {
+void add_row(Table& table, const Json& connection, bool more) {
   const auto& packets = connection["packets"];
   const auto& bytes = connection["bytes"];
-  table.add(
-      {connection["protocol"], std::to_string(connection["zone"].get<unsigned>()),
-       both_ends(connection["original"]),
-       connection.contains("state") ? connection["state"].get<std::string>()
-                                    : (connection["seen_reply"].get<bool>() ? "replied" : "unreplied"),
-       fmt::format("0x{:x}", connection["mark"].get<std::uint32_t>()), connection["label"],
-       human_count(packets[0].get<std::uint64_t>()) + "/" + human_count(packets[1].get<std::uint64_t>()),
-       human_bytes(bytes[0].get<std::uint64_t>()) + "/" + human_bytes(bytes[1].get<std::uint64_t>()),
-       human_seconds(connection["age_s"]), human_seconds(connection["expires_s"])});
+  std::vector<std::string> cells = {
+      connection["protocol"],
+      std::to_string(connection["zone"].get<unsigned>()),
+      both_ends(connection["original"]),
+      connection.contains("state") ? connection["state"].get<std::string>()
+                                   : (connection["seen_reply"].get<bool>() ? "replied" : "unreplied"),
+      fmt::format("0x{:x}", connection["mark"].get<std::uint32_t>()),
+      connection["label"],
+      human_count(packets[0].get<std::uint64_t>()) + "/" + human_count(packets[1].get<std::uint64_t>()),
+      human_bytes(bytes[0].get<std::uint64_t>()) + "/" + human_bytes(bytes[1].get<std::uint64_t>()),
+      human_seconds(connection["age_s"]),
+      human_seconds(connection["expires_s"])};
+  if (more)
+    cells.insert(cells.end(), {std::to_string(connection["id"].get<std::uint64_t>()),
+                               fmt::format("0x{:x}", connection["cookie"].get<std::uint64_t>())});
+  table.add(cells);
+}
+
+/// The filter in the words of the control socket.
+std::vector<std::string> filter_words(const CtArguments& arguments) {
+  std::vector<std::string> words;
+  const auto add = [&words](const char* key, const std::string& value) {
+    if (!value.empty()) words.push_back(std::string(key) + "=" + value);
+  };
+  add("zone", arguments.zone);
+  add("mark", arguments.mark);
+  add("label", arguments.label);
+  add("cookie", arguments.cookie);
+  words.insert(words.end(), arguments.words.begin(), arguments.words.end());
+  return words;
 }
 
 /// Hands every page to `visit`, which returns false to stop.
@@ -63,39 +84,84 @@ Status for_each_connection(const Common& common, const std::vector<std::string>&
 
 int ct_list(const Common& common, const CtArguments& arguments) {
   if (arguments.raw) {
-    auto words = arguments.words;
+    auto words = filter_words(arguments);
     if (arguments.more) words.insert(words.begin(), {"-m", "-s"});
     const auto text = ask(common, "dpctl/dump-conntrack", words);
     return text ? print(*text) : complain(text.error());
   }
   if (common.json) {
     std::string text = "[";
-    const auto status = for_each_connection(common, arguments.words, [&](const Json& connection) {
+    const auto status = for_each_connection(common, filter_words(arguments), [&](const Json& connection) {
       text += (text.size() > 1 ? ",\n" : "\n") + connection.dump();
     });
     return status ? print(text + "\n]") : complain(status.error());
   }
-  Table table({{"PROTO"},
-               {"ZONE", Align::Right},
-               {"CONNECTION"},
-               {"STATE"},
-               {"MARK"},
-               {"LABEL"},
-               {"PACKETS", Align::Right},
-               {"BYTES", Align::Right},
-               {"AGE", Align::Right},
-               {"EXPIRES", Align::Right}});
-  const auto status = for_each_connection(common, arguments.words,
-                                          [&](const Json& connection) { add_row(table, connection); });
+  std::vector<Table::Column> columns = {{"PROTO"},
+                                 {"ZONE", Align::Right},
+                                 {"CONNECTION"},
+                                 {"STATE"},
+                                 {"MARK"},
+                                 {"LABEL"},
+                                 {"PACKETS", Align::Right},
+                                 {"BYTES", Align::Right},
+                                 {"AGE", Align::Right},
+                                 {"EXPIRES", Align::Right}};
+  if (arguments.more) columns.insert(columns.end(), {{"ID", Align::Right}, {"COOKIE"}});
+  Table table(columns);
+  const auto status = for_each_connection(common, filter_words(arguments), [&](const Json& connection) {
+    add_row(table, connection, arguments.more);
+  });
   if (!status) return complain(status.error());
   if (table.rows() == 0) return print("no connections");
   return print(table.text());
 }
 
 int ct_flush(const Common& common, const CtArguments& arguments) {
-  const auto text = ask(common, "dpctl/flush-conntrack", arguments.words);
+  const auto words = filter_words(arguments);
+  // Everything, or a zone, goes at once however much it is.
+  const bool whole = words.empty() || (words.size() == 1 && words[0].starts_with("zone="));
+  if (whole) {
+    const auto text = ask(common, "dpctl/flush-conntrack", words);
+    if (!text) return complain(text.error());
+    return common.json ? print("{}") : kOk;
+  }
+  const auto text = ask(common, "sluice/ct-flush", words);
   if (!text) return complain(text.error());
-  return common.json ? print("{}") : kOk;
+  if (common.json) return print(*text);
+  const Json answer = Json::parse(*text, nullptr, false);
+  if (answer.is_discarded()) return complain("the daemon's answer is no JSON");
+  const auto flushed = answer["flushed"].get<std::uint64_t>();
+  return print(fmt::format("{} connection{} forgotten", flushed, flushed == 1 ? "" : "s"));
+}
+
+int ct_zones(const Common& common, const CtArguments&) {
+  const auto text = ask(common, "sluice/ct-zones");
+  if (!text) return complain(text.error());
+  if (common.json) return print(*text);
+  const Json zones = Json::parse(*text, nullptr, false);
+  if (zones.is_discarded()) return complain("the daemon's answer is no JSON");
+  Table table({{"ZONE", Align::Right},
+               {"CONNECTIONS", Align::Right},
+               {"LIMIT", Align::Right},
+               {"LIBERAL"},
+               {"LOOSE"},
+               {"SEQ-CHECK"},
+               {"TIMEOUTS"}});
+  const auto on = [](const Json& value) { return value.get<bool>() ? "on" : "off"; };
+  for (const auto& zone : zones)
+    table.add({std::to_string(zone["zone"].get<unsigned>()),
+               std::to_string(zone["connections"].get<unsigned>()),
+               zone["limit"].is_null() ? "default" : std::to_string(zone["limit"].get<unsigned>()),
+               on(zone["liberal"]), on(zone["loose"]), zone["seq-check"],
+               zone["timeouts"].empty() ? "default" : "own"});
+  if (table.rows() == 0) return print("no zone has connections or settings of its own");
+  return print(table.text());
+}
+
+int ct_set_zone(const Common& common, const CtArguments& arguments) {
+  const auto text = ask(common, "sluice/ct-set-zone", arguments.words);
+  if (!text) return complain(text.error());
+  return common.json ? print(*text) : kOk;
 }
 
 int ct_stats(const Common& common, const CtArguments& arguments) {

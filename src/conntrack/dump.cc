@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <string_view>
 
 #include "conntrack/request.h"
@@ -32,6 +33,10 @@ constexpr NamedProtocol kProtocols[] = {
 constexpr std::array<std::string_view, kTcpStateCount> kTcpStates = {
     "CLOSED",     "LISTEN",  "SYN_SENT", "SYN_RECV",   "ESTABLISHED", "CLOSE_WAIT",
     "FIN_WAIT_1", "CLOSING", "LAST_ACK", "FIN_WAIT_2", "TIME_WAIT"};
+
+constexpr std::array<std::string_view, kSctpStateCount> kSctpStates = {
+    "CLOSED",        "COOKIE_WAIT",   "COOKIE_ECHOED",     "ESTABLISHED",
+    "SHUTDOWN_SENT", "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT"};
 
 bool is_icmp(const Tuple& tuple) {
   return tuple.proto == (tuple.is_ipv6 ? ip_proto::kIcmpv6 : ip_proto::kIcmp);
@@ -105,6 +110,15 @@ TcpState merged_state(const ConnectionSnapshot& c) {
 }
 
 void append_protoinfo(std::string& out, const ConnectionSnapshot& c, bool verbose) {
+  if (c.original.proto == ip_proto::kSctp) {
+    append(out, ",protoinfo=(state=", sctp_state_name(static_cast<SctpState>(c.state[0])));
+    if (verbose) {
+      append(out, ",vtag_orig=", c.sctp_tag[0]);
+      append(out, ",vtag_reply=", c.sctp_tag[1]);
+    }
+    out += ")";
+    return;
+  }
   if (c.original.proto != ip_proto::kTcp) return;
   out += ",protoinfo=(state";
   if (!verbose) {
@@ -140,7 +154,7 @@ bool PartialTuple::matches(const Tuple& t) const {
 
 bool Filter::matches(const ConnectionSnapshot& c) const {
   return (!zone || *zone == c.zone) && ((c.mark ^ mark) & mark_mask) == 0 &&
-         ((c.label ^ label) & label_mask).is_zero() && agrees(cookie, c.cookie) &&
+         ((c.label ^ label) & label_mask).is_zero() && ((c.cookie ^ cookie) & cookie_mask) == 0 &&
          original.matches(c.original) && reply.matches(c.reply);
 }
 
@@ -158,6 +172,8 @@ std::string format_connection(const ConnectionSnapshot& c, DumpFormat format) {
   out += "),reply=(";
   append_tuple(out, c.reply, counted ? &c.packets[1] : nullptr, counted ? &c.bytes[1] : nullptr);
   out += ")";
+  if (format.statistics && format.wall_ahead_ns)
+    append(out, ",start=", format_time(c.start_ns + *format.wall_ahead_ns));
   if (format.verbose) append(out, ",id=", c.id);
   if (c.zone != 0) append(out, ",zone=", c.zone);
   if (format.verbose) append(out, ",status=", status_of(c));
@@ -198,6 +214,27 @@ std::string protocol_name(std::uint8_t proto) {
 
 std::string tcp_state_name(TcpState state) {
   return std::string(kTcpStates[static_cast<unsigned>(state)]);
+}
+
+std::string sctp_state_name(SctpState state) {
+  return std::string(kSctpStates[static_cast<unsigned>(state)]);
+}
+
+std::string state_name(const ConnectionSnapshot& c) {
+  if (c.original.proto == ip_proto::kTcp)
+    return tcp_state_name(static_cast<TcpState>(std::max(c.state[0], c.state[1])));
+  if (c.original.proto == ip_proto::kSctp) return sctp_state_name(static_cast<SctpState>(c.state[0]));
+  return {};
+}
+
+std::string format_time(std::int64_t ns) {
+  const std::time_t seconds = static_cast<std::time_t>(ns / 1'000'000'000);
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  char text[40];
+  const std::size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &local);
+  std::snprintf(text + n, sizeof text - n, ".%03d", static_cast<int>(ns / 1'000'000 % 1000));
+  return text;
 }
 
 void ConnectionStats::add(const ConnectionSnapshot& connection) {

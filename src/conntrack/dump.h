@@ -31,14 +31,16 @@ struct Filter {
   std::uint32_t mark = 0, mark_mask = 0;
   be128 label, label_mask;
   PartialTuple original, reply;
-  std::optional<std::uint64_t> cookie;
+  std::uint64_t cookie = 0, cookie_mask = 0;  ///< of the rule that committed the connection
 
   bool matches(const ConnectionSnapshot& connection) const;
 };
 
 struct DumpFormat {
   bool verbose = false;     ///< -m: id, status, both TCP states, window scale, flags
-  bool statistics = false;  ///< -s: packets and bytes of each direction, timeout
+  bool statistics = false;  ///< -s: packets and bytes of each direction, start, timeout
+  /// What the wall clock (UTC, since 1970) is ahead of the tracker's time; without it no start is shown.
+  std::optional<std::int64_t> wall_ahead_ns;
 };
 
 /// One line without line feed.
@@ -51,7 +53,12 @@ std::string format_expectation(const ExpectationSnapshot& expectation);
 
 /// "tcp", "icmpv6", … or the number.
 std::string protocol_name(std::uint8_t proto);
-std::string tcp_state_name(TcpState state);  ///< "SYN_SENT"
+std::string tcp_state_name(TcpState state);    ///< "SYN_SENT"
+std::string sctp_state_name(SctpState state);  ///< "COOKIE_WAIT"
+/// Of the connection as a whole; empty for protocols that have none but "answered".
+std::string state_name(const ConnectionSnapshot& connection);
+/// "2026-11-22T16:05:09.123", local time, as ovs-vswitchd prints times. @param ns  since 1970
+std::string format_time(std::int64_t ns);
 
 /// What ct-stats-show counts. Filled one connection at a time.
 struct ConnectionStats {

@@ -81,6 +81,39 @@ TEST_F(DumpTest, Ipv6AndNumberedProtocols) {
   EXPECT_EQ(protocol_name(47), "47");
 }
 
+TEST_F(DumpTest, SctpShowsStateAndTags) {
+  const std::string init("\1\0\0\24\0\0\0\7\0\1\0\0\0\1\0\1\0\0\0\1", 20);
+  commit(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} /
+         (Sctp{.sport = 5, .dport = 6, .tag = 0} / Payload{init}));
+  const std::string tuples =
+      "sctp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=5,dport=6),reply=(src=10.0.0.2,dst=10.0.0.1,sport=6,dport="
+      "5)";
+  EXPECT_EQ(line(), tuples + ",protoinfo=(state=COOKIE_WAIT)");
+  EXPECT_EQ(line({.verbose = true}),
+            tuples + ",id=1,status=CONFIRMED,protoinfo=(state=COOKIE_WAIT,vtag_orig=0,vtag_reply=0)");
+}
+
+TEST_F(DumpTest, StartIsShownByTheWallClock) {
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+  commit(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 1000, .dport = 53});
+  // The tracker's clock stands at 1000 s; a start is kept to 65 us.
+  const std::int64_t ahead = (1'700'000'000 - 1000) * std::int64_t{1'000'000'000} + 500'000;
+  const std::string text = line({.statistics = true, .wall_ahead_ns = ahead});
+  EXPECT_NE(text.find("packets=0,bytes=0),start=2023-11-14T22:13:20.000,timeout=60"), std::string::npos)
+      << text;
+}
+
+TEST_F(DumpTest, FilterByCookie) {
+  track(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 1, .dport = 2},
+        {.commit = true, .cookie = 0x1234});
+  const ConnectionSnapshot c = only_connection();
+  EXPECT_EQ(c.cookie, 0x1234u);
+  EXPECT_TRUE((Filter{.cookie = 0x1234, .cookie_mask = ~std::uint64_t{0}}.matches(c)));
+  EXPECT_FALSE((Filter{.cookie = 0x1235, .cookie_mask = ~std::uint64_t{0}}.matches(c)));
+  EXPECT_TRUE((Filter{.cookie = 0x34, .cookie_mask = 0xff}.matches(c)));
+}
+
 TEST_F(DumpTest, TimeoutCountsDown) {
   commit(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 1000, .dport = 53});
   advance(Duration::milliseconds(500));

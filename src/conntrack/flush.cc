@@ -1,4 +1,6 @@
 // Connections that a command removes: a zone by raising its generation, others one by one.
+#include <algorithm>
+
 #include "conntrack/dump.h"
 #include "conntrack/tracker_impl.h"
 
@@ -35,11 +37,11 @@ void Tracker::flush(std::optional<std::uint16_t> zone) {
   impl_->wheel.sweep();
 }
 
-std::uint64_t Tracker::flush_matching(const Filter& filter) {
+std::uint64_t Tracker::flush_matching(const Filter& filter, Instant now) {
   std::uint64_t flushed = 0;
   {
-    const Instant now{impl_->books.last_now_ns.load(std::memory_order_relaxed)};
-    Notes notes(impl_->books, &flushed, now);
+    const Instant known{impl_->books.last_now_ns.load(std::memory_order_relaxed)};
+    Notes notes(impl_->books, &flushed, std::max(now, known));
     impl_->for_each(0, impl_->slab.touched(), [&](Entry& entry, std::uint32_t name) {
       if (impl_->is_flushed(entry) || !filter.matches(impl_->snapshot(entry, name, Instant{}))) return;
       impl_->retire(entry, name, End::Flushed, notes);

@@ -1,7 +1,6 @@
 #include "conntrack/timeout.h"
 
 #include <algorithm>
-#include <iterator>
 
 namespace sluice::conntrack {
 
@@ -21,12 +20,6 @@ std::optional<Timeout> find_timeout(std::string_view name) {
   for (unsigned i = 0; i < kTimeoutCount; ++i)
     if (timeout_name(static_cast<Timeout>(i)) == name) return static_cast<Timeout>(i);
   return std::nullopt;
-}
-
-bool is_kernel_timeout(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"tcp_close_wait", "tcp_last_ack", "tcp_syn_sent2",
-                                                "tcp_retransmit", "tcp_unack"};
-  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 TimeoutTicks::TimeoutTicks(const TimeoutPolicy& policy) {

@@ -38,8 +38,9 @@ enum class Timeout : std::uint8_t {
 inline constexpr unsigned kTimeoutCount = static_cast<unsigned>(Timeout::SctpHeartbeatSent) + 1;
 std::string_view timeout_name(Timeout timeout);  ///< "tcp_syn_sent"
 std::optional<Timeout> find_timeout(std::string_view name);
-/// A key of CT_Timeout_Policy that only the kernel's tracker knows: accepted there, and here without effect.
-bool is_kernel_timeout(std::string_view name);
+/// Keys of CT_Timeout_Policy that only the kernel's tracker knows: accepted, and without effect.
+inline constexpr std::array<std::string_view, 5> kKernelTimeouts = {
+    "tcp_close_wait", "tcp_last_ack", "tcp_syn_sent2", "tcp_retransmit", "tcp_unack"};
 
 struct TimeoutPolicy {
   std::array<std::uint32_t, kTimeoutCount> seconds = {30, 30, 86400, 900, 45,  30, 60, 60, 30, 60,

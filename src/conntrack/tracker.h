@@ -101,7 +101,8 @@ class Tracker {
   /// back with the next expire().
   void flush(std::optional<std::uint16_t> zone);
   using Filter = conntrack::Filter;
-  std::uint64_t flush_matching(const Filter& filter);
+  /// @param now  of the events that tell of it; it may be that of the last expire() if that is later
+  std::uint64_t flush_matching(const Filter& filter, Instant now = {});
 
   /// Visits connections in slices: copies up to `max` snapshots from the cursor on; cursor is 0 at first and
   /// kDumpDone at the end. A slice may be empty and yet not the last. Never delays a packet.

@@ -353,6 +353,7 @@ TEST_F(TrackerTest, FlushByFilter) {
   EXPECT_EQ(tracker_.flush_matching(by_reply), 1u);
   Filter by_cookie;
   by_cookie.cookie = 1;
+  by_cookie.cookie_mask = ~std::uint64_t{0};
   EXPECT_EQ(tracker_.flush_matching(by_cookie), 1u);  // port 8; 6 is gone, 10 has cookie 2
   EXPECT_EQ(tracker_.connections(), 2u);
   expire();

@@ -27,6 +27,10 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
 void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work);
 /// dpctl/ipf-…
 void add_fragment_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+/// sluice/ct-…: reasons, events, zones, flush by more than dpctl/ knows. JSON.
+/// @param events_path  where EventStream listens
+void add_conntrack_json_commands(unixctl::CommandRegistry& commands, bridge::Switch& device,
+                                 const std::string& events_path);
 /// coverage/…, memory/show
 void add_stats_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, Coverage& coverage);
 /// sluice/…: JSON. @param started  when the daemon came up, for the uptime.

@@ -8,6 +8,7 @@
 #include "daemon/conntrack_arguments.h"
 #include "daemon/dpctl_arguments.h"
 #include "daemon/sliced_work.h"
+#include "io/clock.h"
 
 namespace sluice::daemon {
 
@@ -110,10 +111,10 @@ Result<std::string> flush(bridge::Switch& device, Args args) {
     tracker.flush(filter.zone);
     return "";
   }
-  std::uint64_t removed = tracker.flush_matching(filter);
+  std::uint64_t removed = tracker.flush_matching(filter, device.now());
   if (arguments.names_one && removed == 0) {  // given as its reply direction
     std::swap(filter.original, filter.reply);
-    removed = tracker.flush_matching(filter);
+    removed = tracker.flush_matching(filter, device.now());
     if (removed == 0) return dpctl_error("failed to flush conntrack", ENOENT);
   }
   return "";
@@ -169,11 +170,50 @@ Result<std::string> set_limits(bridge::Switch& device, Args args) {
 
 Result<std::string> del_limits(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
-  SLUICE_TRY(take_datapath(parsed.words, 1));
+  const bool both = !parsed.words.empty() && parsed.words.front() == "default";
+  SLUICE_TRY(take_datapath(parsed.words, both ? 2 : 1));
   if (parsed.words.empty()) return dpctl_error("invalid argument");
-  SLUICE_ASSIGN(const auto zones, parse_zones(parsed.words[0]));
+  const bool with_default = parsed.words.front() == "default";
+  if (with_default) parsed.words.erase(parsed.words.begin());
+  std::vector<std::uint16_t> zones;
+  if (!parsed.words.empty()) {
+    SLUICE_ASSIGN(zones, parse_zones(parsed.words[0]));
+  }
+  if (with_default) device.tracker().set_default_zone_limit(0);
   for (const auto zone : zones) device.tracker().set_zone_limit(zone, std::nullopt);
   return "";
+}
+
+/// The histogram of ct-bkts, which has one bucket: the table is found by hash, not by zone.
+Result<std::string> buckets(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  auto& words = parsed.words;
+  std::uint32_t above = 0;
+  if (!words.empty()) {
+    if (const auto given = parse_greater_than(words.back())) {
+      above = *given;
+      words.pop_back();
+    }
+  }
+  SLUICE_TRY(take_datapath(words, 0));
+  const std::uint32_t connections = device.tracker().connections();
+  std::string text = fmt::format("Total Buckets: 1\nCurrent Connections: {}\n\n", connections);
+  if (connections == 0) return text;
+  text +=
+      "+-----------+-----------------------------------------+\n"
+      "|  Buckets  |         Connections per Buckets         |\n"
+      "+-----------+-----------------------------------------+\n";
+  text += fmt::format("   0..  7   |{:>6}\n\n", connections > above ? std::to_string(connections) : ".");
+  return text;
+}
+
+Result<std::string> set_sweep_interval(std::uint32_t& interval_ms, Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  SLUICE_TRY(take_datapath(parsed.words, 1));
+  const auto ms = parsed.words.size() == 1 ? parse_milliseconds(parsed.words[0]) : std::nullopt;
+  if (!ms) return dpctl_error("sweep interval missing or malformed");
+  interval_ms = *ms;
+  return "setting sweep interval successful";
 }
 
 /// A command that takes at most a datapath.
@@ -189,14 +229,15 @@ unixctl::CommandRegistry::Handler plain(Answer answer) {
 }  // namespace
 
 void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work) {
-  commands.add_deferred("dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4,
-                        [&](Args args, unixctl::Reply reply) {
-                          const auto parsed = parse_walk(args);
-                          if (!parsed) return reply(tl::unexpected<Error>(parsed.error()));
-                          const conntrack::DumpFormat format{.verbose = parsed->options.more,
-                                                             .statistics = parsed->options.statistics};
-                          work.start(std::make_unique<Dump>(device, parsed->zone, format, std::move(reply)));
-                        });
+  commands.add_deferred(
+      "dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4, [&](Args args, unixctl::Reply reply) {
+        const auto parsed = parse_walk(args);
+        if (!parsed) return reply(tl::unexpected<Error>(parsed.error()));
+        const conntrack::DumpFormat format{.verbose = parsed->options.more,
+                                           .statistics = parsed->options.statistics,
+                                           .wall_ahead_ns = io::wall_clock_ns() - device.now().ns};
+        work.start(std::make_unique<Dump>(device, parsed->zone, format, std::move(reply)));
+      });
   commands.add_deferred(
       "dpctl/ct-stats-show", "[-m] [dp] [zone=N]", 0, 3, [&](Args args, unixctl::Reply reply) {
         const auto parsed = parse_walk(args);
@@ -220,8 +261,16 @@ void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& 
                [&device](Args args) { return get_limits(device, args); });
   commands.add("dpctl/ct-set-limits", "[dp] [default=L] [zone=N,limit=L]...", 1,
                unixctl::CommandRegistry::kAnyArgs, [&device](Args args) { return set_limits(device, args); });
-  commands.add("dpctl/ct-del-limits", "[dp] zone=N1[,N2]...", 1, 2,
+  commands.add("dpctl/ct-del-limits", "[dp] [default] [zone=N1[,N2]...]", 1, 3,
                [&device](Args args) { return del_limits(device, args); });
+  commands.add("dpctl/ct-bkts", "[dp] [gt=N]", 0, 2, [&device](Args args) { return buckets(device, args); });
+  // The longest that memory of an expired connection may be kept: the wheel, which turns some times a second,
+  // always keeps less.
+  const auto sweep_interval_ms = std::make_shared<std::uint32_t>(20'000);
+  commands.add("dpctl/ct-set-sweep-interval", "[dp] ms", 1, 2,
+               [sweep_interval_ms](Args args) { return set_sweep_interval(*sweep_interval_ms, args); });
+  commands.add("dpctl/ct-get-sweep-interval", "[dp]", 0, 1,
+               plain([sweep_interval_ms] { return std::to_string(*sweep_interval_ms) + "\n"; }));
   commands.add("dpctl/ct-get-tcp-seq-chk", "[dp]", 0, 1, plain([&device] {
                  return fmt::format("TCP sequence checking: {}\n",
                                     device.tracker().tcp_sequence_check() ? "enabled" : "disabled");

@@ -8,6 +8,7 @@
 #include "conntrack/dump.h"
 #include "conntrack/tracker.h"
 #include "daemon/commands.h"
+#include "daemon/connection_json.h"
 #include "daemon/conntrack_arguments.h"
 #include "daemon/sliced_work.h"
 #include "field/match_text.h"
@@ -17,18 +18,12 @@ namespace sluice::daemon {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using unixctl::Args;
 
 /// Flows written before others get their turn: about two milliseconds.
 constexpr unsigned kFlowSlice = 1000;
 /// Connections in one answer at most.
 constexpr unsigned kMaxConnectionsAnswered = 10'000;
-
-/// On one line; bytes that are not UTF-8 are replaced.
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 double seconds(std::int64_t ns) {
   return static_cast<double>(ns) / 1e9;
@@ -145,54 +140,7 @@ Json json_of(const bridge::PortStatus& port) {
   return json;
 }
 
-Json json_of(const conntrack::Tuple& tuple) {
-  Json json;
-  const auto address = [&](const be128& a) {
-    return tuple.is_ipv6 ? net::format_ipv6(a) : net::format_ipv4(net::v4_of(a));
-  };
-  json["src"] = address(tuple.src);
-  json["dst"] = address(tuple.dst);
-  if (tuple.proto == net::ip_proto::kIcmp || tuple.proto == net::ip_proto::kIcmpv6) {
-    json["id"] = tuple.src_port.host();
-    json["type"] = tuple.icmp_type;
-    json["code"] = tuple.icmp_code;
-  } else {
-    json["sport"] = tuple.src_port.host();
-    json["dport"] = tuple.dst_port.host();
-  }
-  return json;
-}
-
-std::string hex(const be128& v) {
-  if (v.is_zero()) return "0x0";
-  return v.hi.raw() == 0 ? fmt::format("0x{:x}", v.lo.host())
-                         : fmt::format("0x{:x}{:016x}", v.hi.host(), v.lo.host());
-}
-
-Json json_of(const conntrack::ConnectionSnapshot& connection, Instant now) {
-  Json json;
-  json["protocol"] = conntrack::protocol_name(connection.original.proto);
-  json["original"] = json_of(connection.original);
-  json["reply"] = json_of(connection.reply);
-  json["zone"] = connection.zone;
-  json["mark"] = connection.mark;
-  json["label"] = hex(connection.label);
-  if (connection.original.proto == net::ip_proto::kTcp)
-    json["state"] = conntrack::tcp_state_name(
-        static_cast<conntrack::TcpState>(std::max(connection.state[0], connection.state[1])));
-  json["seen_reply"] = connection.seen_reply;
-  json["packets"] = {connection.packets[0], connection.packets[1]};
-  json["bytes"] = {connection.bytes[0], connection.bytes[1]};
-  json["age_s"] = seconds(now.ns - connection.start_ns);
-  json["idle_s"] = seconds(std::max<std::int64_t>(0, now.ns - connection.last_seen_ns));
-  json["expires_s"] = seconds(connection.expires_in_ns);
-  json["id"] = connection.id;
-  json["cookie"] = connection.cookie;
-  json["line"] = conntrack::format_connection(connection);
-  return json;
-}
-
-/// "CURSOR MAX [zone=N]": connections from the cursor on, and where to go on.
+/// "CURSOR MAX [FILTER]": connections from the cursor on, and where to go on.
 Result<std::string> connections(bridge::Switch& device, Args args) {
   std::uint64_t numbers[2] = {0, 0};
   for (int i = 0; i < 2; ++i) {
@@ -201,11 +149,7 @@ Result<std::string> connections(bridge::Switch& device, Args args) {
       numbers[i] = numbers[i] * 10 + static_cast<std::uint64_t>(c - '0');
     }
   }
-  std::optional<std::uint16_t> zone;
-  if (args.size() == 3) {
-    zone = parse_zone(args[2]);
-    if (!zone) return fail(fmt::format("\"{}\": expected zone=0 to zone=65535", args[2]));
-  }
+  SLUICE_ASSIGN(const auto filter, parse_filter(args.subspan(2)));
   std::vector<conntrack::ConnectionSnapshot> slice;
   const auto most = static_cast<unsigned>(std::min<std::uint64_t>(numbers[1], kMaxConnectionsAnswered));
   const auto next = device.tracker().dump(numbers[0], most, device.now(), slice);
@@ -216,7 +160,7 @@ Result<std::string> connections(bridge::Switch& device, Args args) {
     json["next"] = next;
   Json& list = json["connections"] = Json::array();
   for (const auto& connection : slice)
-    if (!zone || connection.zone == *zone) list.push_back(json_of(connection, device.now()));
+    if (filter.matches(connection)) list.push_back(daemon::json_of(connection, device.now()));
   return text_of(json);
 }
 
@@ -326,7 +270,7 @@ void add_sluice_commands(unixctl::CommandRegistry& commands, bridge::Switch& dev
     for (const auto& port : device.ports()) json.push_back(json_of(port));
     return text_of(json);
   });
-  commands.add("sluice/conntrack", "cursor max [zone=N]", 2, 3,
+  commands.add("sluice/conntrack", "cursor max [filter]", 2, 8,
                [&device](Args args) { return connections(device, args); });
   commands.add("sluice/stats", "", 0, 0,
                [&device, started](Args) -> Result<std::string> { return stats(device, started); });

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "daemon/dpctl_arguments.h"
 #include "net/address.h"
 #include "net/protocol.h"
@@ -135,7 +137,7 @@ Result<PartialTuple> parse_tuple(std::string_view text) {
 
 bool is_whole(const PartialTuple& tuple) {
   if (!tuple.src || !tuple.dst || !tuple.proto) return false;
-  if (is_icmp(tuple)) return tuple.icmp_id && tuple.icmp_type && tuple.icmp_code;
+  if (is_icmp(tuple)) return tuple.icmp_id && tuple.icmp_type;
   return tuple.src_port && tuple.dst_port;
 }
 
@@ -184,15 +186,112 @@ Result<FlushArguments> parse_flush(std::span<const std::string> words) {
   return flush;
 }
 
+Result<conntrack::Filter> parse_filter(std::span<const std::string> words) {
+  conntrack::Filter filter;
+  std::size_t i = 0;
+  const auto bad = [](const std::string& word) {
+    return fail(fmt::format("\"{}\": expected a number, or VALUE/MASK, that fits the field", word));
+  };
+  for (; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const auto value = std::string_view(word).substr(std::min(word.find('=') + 1, word.size()));
+    if (word.starts_with("zone=")) {
+      filter.zone = parse_zone(word);
+      if (!filter.zone) return fail(fmt::format("\"{}\": expected zone=0 to zone=65535", word));
+    } else if (word.starts_with("mark=")) {
+      const auto mark = parse_masked(value, 0xffffffff);
+      if (!mark) return bad(word);
+      filter.mark = static_cast<std::uint32_t>(mark->value);
+      filter.mark_mask = static_cast<std::uint32_t>(mark->mask);
+    } else if (word.starts_with("label=") || word.starts_with("labels=")) {
+      const auto label = parse_masked(value, ~static_cast<unsigned __int128>(0));
+      if (!label) return bad(word);
+      filter.label = wide(label->value);
+      filter.label_mask = wide(label->mask);
+    } else if (word.starts_with("cookie=")) {
+      const auto cookie = parse_masked(value, ~std::uint64_t{0});
+      if (!cookie) return bad(word);
+      filter.cookie = static_cast<std::uint64_t>(cookie->value);
+      filter.cookie_mask = static_cast<std::uint64_t>(cookie->mask);
+    } else {
+      break;
+    }
+  }
+  if (words.size() - i > 2)
+    return fail(fmt::format("\"{}\": expected no more than the original and the reply tuple", words[i + 2]));
+  if (i < words.size()) {
+    SLUICE_ASSIGN(filter.original, parse_tuple(words[i++]));
+  }
+  if (i < words.size()) {
+    SLUICE_ASSIGN(filter.reply, parse_tuple(words[i]));
+  }
+  return filter;
+}
+
+namespace {
+bool is_kernel_timeout(std::string_view key) {
+  const auto& all = conntrack::kKernelTimeouts;
+  return std::find(all.begin(), all.end(), key) != all.end();
+}
+}  // namespace
+
+Status parse_zone_settings(std::span<const std::string> words, ZoneSettings& settings) {
+  using Check = conntrack::Strictness::SequenceCheck;
+  const auto expected = [](const std::string& word, const char* what) {
+    return fail(fmt::format("\"{}\": expected {}", word, what));
+  };
+  for (const std::string& word : words) {
+    if (word == "default") {
+      settings = {};
+      continue;
+    }
+    const auto equals = word.find('=');
+    const auto key = std::string_view(word).substr(0, equals);
+    const auto value =
+        equals == std::string::npos ? std::string_view() : std::string_view(word).substr(equals + 1);
+    const bool on = value == "on";
+    if (key == "liberal" || key == "loose") {
+      if (!on && value != "off") return expected(word, "on or off");
+      (key == "loose" ? settings.strictness.loose : settings.strictness.liberal) = on;
+    } else if (key == "seq-check") {
+      if (!on && value != "off" && value != "default") return expected(word, "on, off or default");
+      settings.strictness.sequence_check = on ? Check::On : value == "off" ? Check::Off : Check::Global;
+    } else if (const auto timeout = conntrack::find_timeout(key); timeout || is_kernel_timeout(key)) {
+      const auto seconds = parse_number(value, 0xffffffff);
+      if (!seconds || *seconds == 0) return expected(word, "a number of seconds, at least 1");
+      if (!timeout) continue;
+      if (!settings.timeouts) settings.timeouts.emplace();
+      (*settings.timeouts)[*timeout] = static_cast<std::uint32_t>(*seconds);
+    } else {
+      return expected(word, "liberal=, loose=, seq-check=, a timeout such as tcp_established=, or default");
+    }
+  }
+  return {};
+}
+
+std::optional<std::uint32_t> parse_greater_than(std::string_view word) {
+  if (!word.starts_with("gt=")) return std::nullopt;
+  const auto number = parse_number(word.substr(3), 0xffffffff);
+  if (!number) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
+
+std::optional<std::uint32_t> parse_milliseconds(std::string_view word) {
+  const auto number = parse_number(word, 0xffffffff);
+  if (!number || *number == 0) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
+
 Result<LimitArguments> parse_limits(std::span<const std::string> words) {
   LimitArguments limits;
   for (std::string_view word : words) {
+    if (word == "default=") return dpctl_error("invalid default limit");
     std::optional<std::uint16_t> zone;
     std::optional<std::uint32_t> limit;
     bool only_default = true;
     while (!word.empty()) {
       SLUICE_ASSIGN(const auto pair, next_pair(word));
-      if (pair.key == "default") {
+      if (pair.key == "default" && limits.zones.empty()) {
         const auto number = parse_number(pair.value, 0xffffffff);
         if (!number) return dpctl_error("invalid default limit");
         limits.default_limit = static_cast<std::uint32_t>(*number);
@@ -219,7 +318,7 @@ Result<LimitArguments> parse_limits(std::span<const std::string> words) {
 
 Result<std::vector<std::uint16_t>> parse_zones(std::string_view word) {
   std::vector<std::uint16_t> zones;
-  if (!word.starts_with("zone=")) return dpctl_error("invalid argument");
+  if (!word.starts_with("zone=")) return dpctl_error(fmt::format("invalid argument {}", word));
   word.remove_prefix(5);
   while (!word.empty()) {
     const auto end = std::min(word.find(','), word.size());

@@ -70,6 +70,10 @@ TEST(ConntrackArguments, AWholeTupleNamesOneConnectionOfZoneZero) {
   ASSERT_TRUE(icmp);
   EXPECT_TRUE(icmp->names_one);
   EXPECT_EQ(icmp->filter.zone, 3);
+  // As ovs-vswitchd, which takes a code that is not given for 0.
+  const auto no_code =
+      parse_flush(Words{"ct_nw_src=10.0.0.1,ct_nw_dst=10.0.0.2,ct_nw_proto=1,icmp_id=1,icmp_type=8"});
+  EXPECT_TRUE(no_code->names_one);
   const auto partial = parse_flush(Words{"ct_nw_src=10.0.0.1,ct_nw_dst=10.0.0.2,ct_nw_proto=6,ct_tp_src=1"});
   ASSERT_TRUE(partial);
   EXPECT_FALSE(partial->names_one);
@@ -86,6 +90,10 @@ TEST(ConntrackArguments, Limits) {
     return parsed ? "" : parsed.error().message;
   };
   EXPECT_EQ(error("default=x"), "ovs-vswitchd: invalid default limit (Invalid argument)\n");
+  EXPECT_EQ(error("default="), "ovs-vswitchd: invalid default limit (Invalid argument)\n");
+  // The default comes first or not at all.
+  EXPECT_EQ(parse_limits(Words{"zone=1,limit=2", "default=3"}).error().message,
+            "ovs-vswitchd: invalid zone limit field: default (Invalid argument)\n");
   EXPECT_EQ(error("zone=1"), "ovs-vswitchd: failed to parse zone limit (Invalid argument)\n");
   EXPECT_EQ(error("zone=1,limit=z"), "ovs-vswitchd: failed to parse field limit (Invalid argument)\n");
   EXPECT_EQ(error("zone=99999,limit=4"), "ovs-vswitchd: failed to parse field zone (Invalid argument)\n");
@@ -93,7 +101,59 @@ TEST(ConntrackArguments, Limits) {
             "ovs-vswitchd: invalid zone limit field: foo (Invalid argument)\n");
   EXPECT_EQ(error("foo"), "ovs-vswitchd: field foo missing value (Invalid argument)\n");
   EXPECT_EQ(parse_zones("zone=1,2,,3").value(), (std::vector<std::uint16_t>{1, 2, 3}));
+  EXPECT_EQ(parse_zones("foo").error().message, "ovs-vswitchd: invalid argument foo (Invalid argument)\n");
   EXPECT_EQ(parse_zones("zone=x").error().message, "ovs-vswitchd: invalid zone (Invalid argument)\n");
+}
+
+TEST(ConntrackArguments, FilterTakesWordsInAnyOrder) {
+  const auto filter = parse_filter(
+      Words{"cookie=0x12/0xff", "zone=7", "label=0x5", "mark=1", "ct_nw_proto=17", "ct_nw_dst=10.0.0.1"});
+  ASSERT_TRUE(filter) << filter.error().message;
+  EXPECT_EQ(filter->cookie, 0x12u);
+  EXPECT_EQ(filter->cookie_mask, 0xffu);
+  EXPECT_EQ(filter->zone, 7);
+  EXPECT_EQ(filter->label, (be128{be64{}, be64{5}}));
+  EXPECT_EQ(filter->label_mask, ~be128{});
+  EXPECT_EQ(filter->mark, 1u);
+  EXPECT_EQ(filter->mark_mask, 0xffffffffu);
+  EXPECT_EQ(filter->original.proto, 17);
+  EXPECT_EQ(filter->reply.dst, net::v4_mapped(be32{0x0a000001}));
+  EXPECT_EQ(parse_filter(Words{"cookie=1"})->cookie_mask, ~std::uint64_t{0});
+  const auto error = [](const std::string& word) { return parse_filter(Words{word}).error().message; };
+  EXPECT_EQ(error("zone=x"), "\"zone=x\": expected zone=0 to zone=65535");
+  EXPECT_EQ(error("cookie=0x10000000000000000"),
+            "\"cookie=0x10000000000000000\": expected a number, or VALUE/MASK, that fits the field");
+  EXPECT_EQ(parse_filter(Words{"ct_nw_proto=1", "ct_nw_proto=1", "zone=3"}).error().message,
+            "\"zone=3\": expected no more than the original and the reply tuple");
+}
+
+TEST(ConntrackArguments, ZoneSettings) {
+  using conntrack::Strictness;
+  ZoneSettings settings;
+  ASSERT_TRUE(parse_zone_settings(
+      Words{"liberal=on", "loose=off", "seq-check=off", "tcp_established=7", "sctp_closed=8", "tcp_unack=9"},
+      settings));
+  EXPECT_EQ(settings.strictness,
+            (Strictness{.sequence_check = Strictness::SequenceCheck::Off, .liberal = true, .loose = false}));
+  conntrack::TimeoutPolicy policy;
+  policy[conntrack::Timeout::TcpEstablished] = 7;
+  policy[conntrack::Timeout::SctpClosed] = 8;
+  EXPECT_EQ(settings.timeouts, policy);  // tcp_unack is the kernel's
+  ASSERT_TRUE(parse_zone_settings(Words{"seq-check=default", "udp_first=3"}, settings));
+  policy[conntrack::Timeout::UdpFirst] = 3;
+  EXPECT_EQ(settings.timeouts, policy);
+  EXPECT_TRUE(settings.strictness.liberal);
+  ASSERT_TRUE(parse_zone_settings(Words{"default"}, settings));
+  EXPECT_EQ(settings.strictness, Strictness{});
+  EXPECT_FALSE(settings.timeouts);
+  const auto error = [&](const std::string& word) {
+    return parse_zone_settings(Words{word}, settings).error().message;
+  };
+  EXPECT_EQ(error("loose=yes"), "\"loose=yes\": expected on or off");
+  EXPECT_EQ(error("udp_first=0"), "\"udp_first=0\": expected a number of seconds, at least 1");
+  EXPECT_EQ(
+      error("foo=1"),
+      "\"foo=1\": expected liberal=, loose=, seq-check=, a timeout such as tcp_established=, or default");
 }
 
 TEST(DpctlArguments, OptionsAndDatapath) {

@@ -13,6 +13,7 @@
 #include "bridge/switch.h"
 #include "daemon/commands.h"
 #include "daemon/coverage.h"
+#include "daemon/event_stream.h"
 #include "daemon/sliced_work.h"
 #include "daemon/version.h"
 #include "io/clock.h"
@@ -63,7 +64,9 @@ struct Daemon::Impl {
   SlicedWork work;
   io::Timer tick, sampling, leaving;
   unixctl::CommandRegistry commands;
+  std::string socket;  ///< of the control server
   std::unique_ptr<unixctl::Server> server;
+  std::unique_ptr<EventStream> events;
 
   Status open_log(const std::string& program) {
     if (options.verbose) SLUICE_TRY(log.set("console:info"));
@@ -103,6 +106,7 @@ struct Daemon::Impl {
     add_datapath_commands(commands, *device);
     add_conntrack_commands(commands, *device, work);
     add_fragment_commands(commands, *device);
+    add_conntrack_json_commands(commands, *device, events_path(socket));
     add_stats_commands(commands, *device, *coverage);
     add_sluice_commands(commands, *device, work, clock.now());
     unixctl::add_log_commands(commands, log);
@@ -131,6 +135,7 @@ Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Daemon::~Daemon() {
   impl_->logger.info("exiting");
+  impl_->events.reset();
   impl_->server.reset();
   impl_->device->stop();
 }
@@ -148,12 +153,13 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   impl->coverage = std::make_unique<Coverage>([device = impl->device.get()] { return read_events(*device); });
   SLUICE_TRY(impl->configure());
 
-  impl->add_commands();
   const auto& control = impl->options.config.control;
-  const auto socket = control.empty() ? unixctl::default_socket_path(impl->options.run_dir, program,
-                                                                     static_cast<int>(::getpid()))
-                                      : control;
-  SLUICE_ASSIGN(impl->server, unixctl::Server::open(impl->loop, socket, impl->commands));
+  impl->socket = control.empty() ? unixctl::default_socket_path(impl->options.run_dir, program,
+                                                                static_cast<int>(::getpid()))
+                                 : control;
+  impl->add_commands();
+  SLUICE_ASSIGN(impl->server, unixctl::Server::open(impl->loop, impl->socket, impl->commands));
+  SLUICE_ASSIGN(impl->events, EventStream::open(impl->loop, *impl->device, events_path(impl->socket)));
 
   std::signal(SIGPIPE, SIG_IGN);
   SLUICE_TRY(impl->loop.on_signal({SIGTERM, SIGINT}, [i = impl.get()](int) { i->loop.stop(); }));
@@ -166,7 +172,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
                                 [i = impl.get()] { i->coverage->sample(); });
   SLUICE_TRY(impl->device->start());
   impl->logger.info("{} {} is forwarding, {} workers, control socket {}", program, kVersion,
-                    impl->device->datapath().workers(), socket);
+                    impl->device->datapath().workers(), impl->socket);
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
 }
 
