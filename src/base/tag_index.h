@@ -32,7 +32,7 @@ namespace sluice {
 
 class TagIndex {
   static constexpr unsigned kSlots = 10;
-  static constexpr unsigned kMaxProbe = 8;
+  static constexpr unsigned kMaxProbe = 32;
   static constexpr std::uint16_t kEmpty = 0, kClaimed = 1;
   static constexpr std::uint32_t kLocked = 0x80000000, kOverflowMask = 0x7fffffff;
 

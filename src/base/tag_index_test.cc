@@ -48,11 +48,11 @@ TEST(TagIndex, FindsWhatWasInsertedAndNothingElse) {
 
 TEST(TagIndex, OverflowsToTheNextBucketsAndComesBack) {
   TagIndex index(1000);
-  // Same bucket, different tags; more than one bucket holds, until eight are full.
+  // Same bucket, different tags; more than one bucket holds, until 32 are full.
   const auto hash = [](std::uint32_t i) { return 0x1234567800000000 | (i + 2); };
   std::uint32_t n = 0;
   while (index.insert(hash(n), n)) ++n;
-  EXPECT_EQ(n, 80u);
+  EXPECT_EQ(n, 320u);
   for (std::uint32_t i = 0; i < n; ++i) {
     EXPECT_EQ(find(index, hash(i), i), i);
     EXPECT_NE(index.candidate(index.prefetch(hash(i)), hash(i)), TagIndex::kNone);
@@ -93,6 +93,14 @@ TEST(TagIndex, ReadersNeverMissWhatStays) {
     for (std::uint32_t i = 0; i < 20; ++i) ASSERT_EQ(find(index, hash(i), i), i);
   for (std::thread& t : writers) t.join();
   EXPECT_EQ(total(index), 20u);
+}
+
+TEST(TagIndex, HoldsAllThatItWasMadeFor) {
+  // At full load some names lie far from home: a translated connection must not fail for that.
+  constexpr std::uint32_t kNames = 200'000;
+  TagIndex index(kNames);
+  Rng rng(11);
+  for (std::uint32_t name = 0; name < kNames; ++name) ASSERT_TRUE(index.insert(rng.next(), name)) << name;
 }
 
 }  // namespace

@@ -252,8 +252,8 @@ void BM_NewTranslated(benchmark::State& state) {
     watch.start();
     tracker->process(batch, request, kStart, dropped);
     watch.stop(limits::kBatchSize);
+    if (!dropped.empty()) return state.SkipWithError("not every packet opened a connection");
   }
-  if (tracker->connections() != next) state.SkipWithError("not every packet opened a connection");
   state.counters["bytes/connection"] = static_cast<double>(tracker->memory_bytes()) / tracker->connections();
 }
 BENCHMARK(BM_NewTranslated)->UseManualTime();
