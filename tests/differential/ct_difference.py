@@ -75,7 +75,7 @@ KERNEL = [
     Row("est-before-answer", "new", "est", r"^. tcp", ends=False),
     Row("simultaneous-open", "est", "new", r"tcp S len", r"simultaneous", ends=False),
     # windows and acknowledgements
-    Row("old-data", "new|est", "inv", r"tcp .*(old data|blind)", ends=False),
+    Row("old-data", "new|est", "inv", r"tcp .*old data", ends=False),
     Row("old-ack", "new|est", "inv", r"tcp A len=0 (old ack|blind)", ends=False),
     Row("beyond-window", "new|est", "inv", r"beyond the window|blind"),
     Row("ack-of-unsent", "inv", "est", r"tcp A len=0 ack of unsent", ends=False),
@@ -113,7 +113,7 @@ KERNEL = [
     Row("reset-inside-window", "est", "inv", r"(near|blind) reset"),
     Row("after-reset", "inv", "est|new", r"tcp", r"tcp R"),
     Row("opener-answers", "inv", "est", r"tcp SA len=0 late", r"tcp SA len=0 reuse"),
-    Row("after-reset", "est|new", "inv", r"late|after reset|near reset", r"tcp R"),
+    Row("after-reset", "est|new", "inv", r"late|after reset|near reset|ack of unsent", r"tcp R"),
     Row("old-data", "est", "inv", r"tcp .*late"),
 ]
 OVS = [
