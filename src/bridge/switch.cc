@@ -166,6 +166,7 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
     config.name = desired.name;
     auto made = std::make_unique<Bridge>(options_.secret, std::move(config));
     bridge = made.get();
+    bridge->ofproto.set_meters(datapath_->meters());
     const auto place = std::find_if(bridges_.begin(), bridges_.end(),
                                     [&](const auto& b) { return b->ofproto.name() > desired.name; });
     bridges_.insert(place, std::move(made));
@@ -280,6 +281,9 @@ void Switch::run() {
   const Instant now = clock_.now();
   datapath_->push_stats();  // idle timeouts go by what the rules have seen
   for (const auto& bridge : bridges_) {
+    for (const auto& [name, port] : bridge->ports)
+      if (const auto info = datapath_->find_port(port.dp_port))
+        bridge->ofproto.set_port_live(port.number, info->link_up);
     bridge->ofproto.pipeline().expire(now);
     bridge->ofproto.pipeline().run(now);
   }

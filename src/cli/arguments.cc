@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <span>
 #include <sstream>
 
 #include "cli/commands.h"
@@ -22,6 +23,7 @@ struct Invocation {
   Common common;
   CtArguments ct;
   FlowArguments flow;
+  GroupArguments group;
   TraceArguments trace;
   StatsArguments stats;
   ReplayArguments replay;
@@ -143,6 +145,73 @@ void add_ct(CLI::App& app, Invocation& call) {
       add(*limits, "del", "Gives zones the default limit again", "  sluice ct limits del zone=5,6\n");
   del->add_option("zones", call.ct.words, "zone=N[,N…]")->type_name("ZONES")->required();
   del->callback([&call] { call.action = [&call] { return ct_del_limits(call.common, call.ct); }; });
+}
+
+struct GroupVerb {
+  const char *name, *command, *help, *example, *text;
+  bool needs_text, takes_file;
+};
+
+/// The subcommands of `sluice group` and `sluice meter`: each asks the daemon for the command of its row.
+void add_verbs(CLI::App& parent, Invocation& call, std::span<const GroupVerb> verbs) {
+  for (const GroupVerb& verb : verbs) {
+    CLI::App* sub = add(parent, verb.name, verb.help, verb.example);
+    sub->add_option("bridge", call.group.bridge, "Name of the bridge")->type_name("BRIDGE")->required();
+    if (verb.text != nullptr) {
+      sub->add_option("text", call.group.text, "In ovs-ofctl syntax")->type_name(verb.text);
+      if (verb.takes_file)
+        sub->add_option("-f,--file", call.group.file, "A file with a line each, - for standard input")
+            ->type_name("FILE");
+    }
+    sub->callback([&call, verb] {
+      if (verb.needs_text && call.group.text.empty() && call.group.file.empty())
+        throw CLI::ValidationError(verb.name, "expected what to change");
+      call.group.command = verb.command;
+      call.action = [&call] { return group_command(call.common, call.group); };
+    });
+  }
+}
+
+void add_groups(CLI::App& app, Invocation& call) {
+  static constexpr GroupVerb kGroups[] = {
+      {"list", "group-list", "Lists groups with their buckets", "  sluice group list br0\n", "GROUP", false,
+       false},
+      {"stats", "group-stats", "Shows what groups and buckets counted", "  sluice group stats br0\n", "GROUP",
+       false, false},
+      {"add", "group-add", "Adds groups",
+       "  sluice group add br0 'group_id=1,type=select,bucket=1,bucket=2'\n", "GROUP", true, true},
+      {"mod", "group-mod", "Changes groups", "  sluice group mod br0 'group_id=1,type=all,bucket=1'\n",
+       "GROUP", true, true},
+      {"del", "group-del", "Removes groups and the flows that use them; all without GROUP",
+       "  sluice group del br0 group_id=1\n", "GROUP", false, true},
+      {"insert-buckets", "group-insert-buckets", "Adds buckets to a group",
+       "  sluice group insert-buckets br0 group_id=1,command_bucket_id=last,bucket=bucket_id:7,actions=3\n",
+       "GROUP", true, false},
+      {"remove-buckets", "group-remove-buckets", "Removes buckets of a group",
+       "  sluice group remove-buckets br0 group_id=1,command_bucket_id=7\n", "GROUP", true, false},
+  };
+  static constexpr GroupVerb kMeters[] = {
+      {"list", "meter-list", "Lists meters with their bands", "  sluice meter list br0\n", nullptr, false,
+       false},
+      {"stats", "meter-stats", "Shows what meters and bands counted", "  sluice meter stats br0\n", nullptr,
+       false, false},
+      {"add", "meter-add", "Adds a meter", "  sluice meter add br0 meter=1,kbps,band=type=drop,rate=1000\n",
+       "METER", true, false},
+      {"mod", "meter-mod", "Changes a meter", "  sluice meter mod br0 meter=1,kbps,band=type=drop,rate=500\n",
+       "METER", true, false},
+      {"del", "meter-del", "Removes a meter and the flows that use it; all without METER",
+       "  sluice meter del br0 meter=1\n", "METER", false, false},
+  };
+  CLI::App* group = add(app, "group", "The groups of a bridge",
+                        "  sluice group add br0 'group_id=1,type=select,bucket=1,bucket=weight:2,actions=2'\n"
+                        "  sluice group list br0\n");
+  group->require_subcommand(1);
+  add_verbs(*group, call, kGroups);
+  CLI::App* meter = add(app, "meter", "The meters of a bridge",
+                        "  sluice meter add br0 meter=1,pktps,burst,band=type=drop,rate=100,burst_size=10\n"
+                        "  sluice meter stats br0\n");
+  meter->require_subcommand(1);
+  add_verbs(*meter, call, kMeters);
 }
 
 void add_flow(CLI::App& app, Invocation& call) {
@@ -413,6 +482,7 @@ int run(int argc, const char* const* argv) {
       ->type_name("SECONDS");
   add_ct(app, call);
   add_flow(app, call);
+  add_groups(app, call);
   add_trace(app, call);
   add_port_and_stats(app, call);
   add_appctl(app, call);

@@ -43,6 +43,14 @@ int flow_mod(const Common& common, const FlowArguments& arguments);
 int flow_del(const Common& common, const FlowArguments& arguments);
 int flow_replace(const Common& common, const FlowArguments& arguments);
 
+struct GroupArguments {
+  std::string command;  ///< of the daemon, behind "sluice/"
+  std::string bridge;
+  std::string text;  ///< group or meter
+  std::string file;  ///< "-" is standard input
+};
+int group_command(const Common& common, const GroupArguments& arguments);
+
 struct TraceArguments {
   std::vector<std::string> words;  ///< bridge and flow, or a datapath flow; a packet in hex
   std::vector<std::string> ct_next;

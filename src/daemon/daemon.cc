@@ -103,6 +103,7 @@ struct Daemon::Impl {
 
   void add_commands() {
     add_ofproto_commands(commands, *device);
+    add_group_commands(commands, *device);
     add_datapath_commands(commands, *device);
     add_conntrack_commands(commands, *device, work);
     add_fragment_commands(commands, *device);

@@ -118,6 +118,13 @@ void Ofproto::remove_port(std::uint32_t number) {
   pipeline_.remove_port(number);
 }
 
+void Ofproto::set_port_live(std::uint32_t number, bool live) {
+  auto info = pipeline_.port(number);
+  if (!info || info->live == live) return;
+  info->live = live;
+  pipeline_.set_port(number, std::move(*info));
+}
+
 std::vector<Ofproto::Port> Ofproto::ports() const {
   std::vector<Port> ports;
   for (const auto& [number, port] : ports_) ports.push_back(port);

@@ -8,22 +8,30 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "action/flow_spec.h"
+#include "action/group_spec.h"
+#include "action/meter_spec.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "field/field.h"
 #include "pipeline/pipeline.h"
+
+namespace sluice::datapath {
+class MeterTable;
+}
 
 namespace sluice::ofproto {
 
 /// What a flow change did, for the one who asked.
 struct FlowChange {
   unsigned added = 0, modified = 0, removed = 0;
+  unsigned groups = 0;  ///< groups added, modified or deleted
   std::vector<std::string> warnings;
 };
 
@@ -43,6 +51,7 @@ class Ofproto final : public field::NameResolver {
 
   /// `secret` keys the pipeline's hashes.
   Ofproto(std::uint64_t secret, pipeline::BridgeConfig config);
+  ~Ofproto() override;
   Ofproto(const Ofproto&) = delete;
   Ofproto& operator=(const Ofproto&) = delete;
 
@@ -53,6 +62,8 @@ class Ofproto final : public field::NameResolver {
   // --- Ports ---
   void add_port(const Port& port);
   void remove_port(std::uint32_t number);
+  /// Groups and bundles choose among live ports.
+  void set_port_live(std::uint32_t number, bool live);
   /// By number, LOCAL last.
   std::vector<Port> ports() const;
   /// The lowest number from 1 that no port has.
@@ -81,6 +92,22 @@ class Ofproto final : public field::NameResolver {
   /// text.
   Result<pipeline::FlowFilter> parse_filter(std::string_view text) const;
 
+  // --- Groups and meters ---
+  /// Group-mods, a line each (action::parse_group), all or none.
+  Result<FlowChange> change_groups(std::string_view text, action::GroupCommand command, Instant now);
+  /// Flow-mods and group-mods in order, all or none.
+  Result<FlowChange> change(std::span<const pipeline::Modification> changes, Instant now);
+  /// As ovs-ofctl dump-groups and dump-group-stats print them, without the heading; group_id::kAll: all.
+  std::string dump_groups(std::uint32_t id) const;
+  std::string dump_group_stats(std::uint32_t id, Instant now) const;
+  /// Who measures; it outlives the bridge. Without it meters are refused.
+  void set_meters(datapath::MeterTable& meters) { dp_meters_ = &meters; }
+  /// How many flows went with the meters that were deleted; an empty text deletes all meters.
+  Result<unsigned> change_meter(std::string_view text, action::MeterCommand command, Instant now);
+  Result<unsigned> change_meter(const action::MeterSpec& meter, Instant now);
+  std::vector<action::MeterSpec> meters() const;
+  std::vector<action::MeterCounters> meter_counters(Instant now) const;
+
   /// As ovs-appctl bridge/dump-flows prints them: a line a flow.
   std::string dump_flows(Instant now) const;
   /// As ovs-appctl fdb/show.
@@ -90,6 +117,12 @@ class Ofproto final : public field::NameResolver {
   std::string name_;
   pipeline::Pipeline pipeline_;
   std::map<std::uint32_t, Port> ports_;
+  struct InstalledMeter {
+    action::MeterSpec spec;
+    std::uint32_t dp_number = 0;
+  };
+  std::map<std::uint32_t, InstalledMeter> meters_;
+  datapath::MeterTable* dp_meters_ = nullptr;
   std::unordered_set<std::uint64_t> loaded_;  ///< hashes of what replace_flows() put there
 };
 

@@ -99,7 +99,8 @@ ExplainResult explain_packet(const TranslationInput& first_input, const FlowKey&
     result.text += "Flow: " + field::format_key(pass.key, names.ports) + '\n' + trace.print();
     FlowKey final_key = translator.key();
     const bool changed = !(final_key == pass.key);
-    result.text += "\nFinal flow: " + (changed ? field::format_key(final_key, names.ports) : "unchanged") + '\n';
+    result.text +=
+        "\nFinal flow: " + (changed ? field::format_key(final_key, names.ports) : "unchanged") + '\n';
     result.text += "Megaflow: " + format_megaflow(pass.key, mask, names) + '\n';
     result.text += "Datapath actions: " + dp_action::format_program(program, nullptr) + '\n';
     if (const auto error = translator.error())

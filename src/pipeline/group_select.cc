@@ -130,8 +130,21 @@ void Translator::run_bucket(const Group& group, std::size_t index) {
   ++depth_;
   ++resubmits_;
   last_ = false;  // the packet goes on behind the group
+  dp_action::Program* const own_program = program_;
+  const flow::FlowKey own_base = base_;
+  const bool own_hid_tag = std::exchange(hid_tag_, false);
+  dp_action::Program inner;
+  program_ = &inner;
   run_list(in_order(bucket.actions));
   if (freezing_ && !error_) finish_freezing(nullptr);
+  program_ = own_program;
+  if (hid_tag_) {
+    emit(dp_action::Clone{std::move(inner)});
+    base_ = own_base;
+  } else {
+    for (dp_action::DpAction& action : inner) emit(std::move(action));
+  }
+  hid_tag_ = own_hid_tag;
   --depth_;
   in_bucket_ = own_in_bucket;
   last_ = own_last;

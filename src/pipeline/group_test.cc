@@ -41,6 +41,18 @@ TEST_F(GroupTest, ExitAndConnectionStateOfABucketEndWithIt) {
               ::testing::MatchesRegex("3,ct\\(commit\\),ct,recirc\\(0x[0-9a-f]+\\),2,4"));
 }
 
+/// The third tag takes the innermost one out of sight, so that its bucket must work on a copy.
+TEST_F(GroupTest, TagsThatCannotBeTakenBackAreOfACopy) {
+  ASSERT_EQ(group("group_id=1,type=all,bucket=push_vlan:0x8100,output:3,bucket=output:4"), "");
+  mod("actions=group:1,1");
+  flow::FlowKey key = key_of("in_port=2,tcp");
+  key.vlan[0] = {be16{0x88a8}, be16{0x1005}};
+  key.vlan[1] = {be16{0x8100}, be16{0x1006}};
+  EXPECT_EQ(dp_action::format_program(translate(key).program), "clone(push_vlan(vid=0,pcp=0),3),4,1");
+  key.vlan[1] = {};
+  EXPECT_EQ(dp_action::format_program(translate(key).program), "push_vlan(vid=0,pcp=0),3,pop_vlan,4,1");
+}
+
 TEST_F(GroupTest, WrittenActionsOfABucketStay) {
   ASSERT_EQ(group("group_id=1,type=indirect,bucket=resubmit(,3)"), "");
   mod("actions=group:1,1");

@@ -474,22 +474,23 @@ void Translator::clone(const action::ActionList& actions) {
   if (nested) {
     commit();
     own_base = base_;
-    program_ = &inner;
   }
+  program_ = &inner;
+  const bool own_hid_tag = std::exchange(hid_tag_, false);
   run_list(actions);
   // The rest of the clone waits for its own recirculation; the original goes on.
   if (freezing_)
     finish_freezing(nullptr);
   else if (!action_set_.empty() && !error_)
     run_action_set();
-  if (nested) {
-    program_ = own_program;
-    if (exit_ && own_set.empty())
-      for (dp_action::DpAction& action : inner) emit(std::move(action));  // nothing follows
-    else if (!inner.empty())
-      emit(dp_action::Clone{std::move(inner)});
-    base_ = own_base;
-  }
+  program_ = own_program;
+  const bool nothing_follows = exit_ && own_set.empty();
+  if (nested ? nothing_follows : !hid_tag_)
+    for (dp_action::DpAction& action : inner) emit(std::move(action));
+  else if (!inner.empty())
+    emit(dp_action::Clone{std::move(inner)});
+  if (nested || hid_tag_) base_ = own_base;
+  hid_tag_ = own_hid_tag;
   flow_ = own_flow;
   stack_ = std::move(own_stack);
   action_set_ = std::move(own_set);
@@ -886,6 +887,7 @@ void Translator::push_vlan(be16 tpid) {
     // The innermost tag leaves our sight: the push can't be put off, or it would be lost.
     commit();
     emit(dp_action::PushVlan{pushed.tpid, pushed.tci});
+    hid_tag_ = true;
   }
   for (unsigned i = flow::kMaxVlans - 1; i > 0; --i) flow_.vlan[i] = flow_.vlan[i - 1];
   flow_.vlan[0] = pushed;

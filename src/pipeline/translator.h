@@ -208,6 +208,7 @@ class Translator final : public action::Translation {
   bool outermost_ = false;  ///< the next table_action() is that of run()
   bool exit_ = false, freezing_ = false, was_mpls_ = false;
   bool conntracked_ = false;
+  bool hid_tag_ = false;  ///< a pushed tag took the innermost one out of sight: popping does not undo it
   bool in_bucket_ = false, in_action_set_ = false, in_packet_out_ = false;
   bool delivered_ = false, learned_ = false, unlearned_ = false, missed_ = false, empty_rule_ = false;
   std::optional<packet::DropReason> error_, hint_;

@@ -43,6 +43,11 @@ class Sluice:
     def replace_flows(self, flows):
         self.control.call("sluice/flow-replace", "br0", "test", flows)
 
+    def replace_groups(self, groups):
+        self.control.call("sluice/group-del", "br0")
+        if groups:
+            self.control.call("sluice/group-add", "br0", groups)
+
     def close(self):
         self.control.close()
         if self.process.poll() is None:

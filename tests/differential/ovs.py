@@ -52,6 +52,14 @@ class Ovs:
     def replace_flows(self, bridge, flows):
         self.run("ovs-ofctl", "-O", "OpenFlow13", "replace-flows", bridge, "-", text=flows)
 
+    def replace_groups(self, bridge, groups):
+        """Flows go too, and first: with one that names a group twice, del-groups of Open vSwitch 3.1 fails an assertion
+        (ofproto_rule_remove__)."""
+        self.run("ovs-ofctl", "-O", "OpenFlow15", "del-flows", bridge)
+        self.run("ovs-ofctl", "-O", "OpenFlow15", "del-groups", bridge)
+        if groups:
+            self.run("ovs-ofctl", "-O", "OpenFlow15", "add-groups", bridge, "-", text=groups)
+
     def add_bridge(self, name, ports):
         """A bridge with dummy ports named p1, p2, … that have OpenFlow and datapath numbers 1, 2, …"""
         words = ["add-br", name, "--", "set", "bridge", name, "datapath_type=dummy", "fail_mode=secure"]

@@ -103,12 +103,15 @@ def install_table(generator, ovs, sluice):
     """The next table that ovs-ofctl takes: a few have more VLAN tags than it can follow."""
     for _ in range(20):
         flows = generator.table()
+        groups = generator.groups() if generator.chooses else ""
         try:
+            ovs.replace_groups("br0", groups)
             ovs.replace_flows("br0", flows)
         except AssertionError:
             continue
+        sluice.replace_groups(groups)
         sluice.replace_flows(flows)
-        return flows
+        return groups + flows
     raise AssertionError("no valid table in 20 draws")
 
 

@@ -26,6 +26,8 @@ class Generator:
         self.r = random.Random(seed)
         # Open vSwitch executes the action set at the end of each clone() too: flows use the one or the other.
         self.writes_action_sets = self.r.random() < 0.5
+        # Groups, conjunctions and so on in every other table, so that plain ones stay as deep as they were.
+        self.chooses = self.r.random() < 0.5
 
     def chance(self, percent):
         return self.r.random() * 100 < percent
@@ -84,6 +86,59 @@ class Generator:
                                                  "+trk+rel", "-inv+trk"]))
             words += maybe(20, lambda: r.choice(["ct_mark=0", "ct_mark=0x1/0x1", "ct_zone=5", "ct_label=0"]))
         return proto, words
+
+    # Groups: all kinds, each with an outcome that does not hang on the hash function, which is every switch's own.
+
+    GROUPS = {"all": 1, "indirect": 2, "ff": 3, "hash": 4, "dp_hash": 5, "nested": 6, "ct": 7}
+
+    def groups(self):
+        """A line each, in the syntax of ovs-ofctl. Port 9 does not exist: what watches it is dead."""
+        r = self.r
+
+        def bucket():
+            sets = [f"set_field:{r.choice(MACS)}->eth_src", f"set_field:{r.randint(0, 3)}->reg0", "dec_ttl",
+                    f"resubmit(,{TABLES - 1})"]
+            words = r.sample(sets, r.randint(0, 2)) + [f"output:{r.randint(1, 4)}"]
+            return "actions=" + ",".join(words)
+
+        ids = self.GROUPS
+        lines = [f"group_id={ids['all']},type=all" + "".join(f",bucket={bucket()}" for _ in range(r.randint(0, 3))),
+                 f"group_id={ids['indirect']},type=indirect,bucket={bucket()}",
+                 f"group_id={ids['ff']},type=ff,bucket=watch_port:9,{bucket()},bucket=watch_port:{r.randint(1, 4)},{bucket()}",
+                 f"group_id={ids['hash']},type=select,selection_method=hash,"
+                 + r.choice(["", "fields(ip_src,tcp_dst),", "fields(eth_src,ipv6_dst=ffff::),"])
+                 + f"bucket=watch_port:9,{bucket()},bucket={bucket()}",
+                 f"group_id={ids['dp_hash']},type=select," + r.choice(["", "selection_method=dp_hash,"])
+                 + f"bucket=weight:{r.randint(1, 9)},{bucket()},bucket={bucket()}",
+                 f"group_id={ids['nested']},type=all,bucket=actions=group:{ids['indirect']},bucket=actions=group:{ids['ff']}",
+                 f"group_id={ids['ct']},type=all,bucket=actions=ct(commit,zone=3),bucket={bucket()}"]
+        return "\n".join(lines) + "\n"
+
+    def chosen(self, nested):
+        """An action that chooses, and learn."""
+        r, ids = self.r, self.GROUPS
+        # A packet that comes back for its bucket must meet no action set (recirc_alloc_id__ of Open vSwitch 3.1 fails
+        # an assertion), and in a clone() it would end what stands behind.
+        names = [name for name in ids if name != "dp_hash" or not (nested or self.writes_action_sets)]
+        return r.choice([lambda: f"group:{ids[r.choice(names)]}"] * 4 + [
+            lambda: f"bundle(eth_src,{r.randint(0, 9)},active_backup,ofport,members:9,{r.randint(1, 4)},2)",
+            lambda: f"bundle({r.choice(['symmetric_l4', 'nw_src', 'symmetric_l3l4+udp'])},3,hrw,ofport,members:9,{r.randint(1, 4)},8)",
+            lambda: f"bundle_load(nw_dst,3,hrw,ofport,NXM_NX_REG0[],members:9,{r.randint(1, 4)},8)",
+            lambda: f"multipath({r.choice(['eth_src', 'symmetric_l4', 'symmetric_l3'])},5,modulo_n,1,0,NXM_NX_REG1[0..7])",
+            lambda: "learn(table=3,idle_timeout=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
+            lambda: "learn(table=3,limit=1,result_dst=NXM_NX_REG2[1],NXM_OF_ETH_SRC[],load:5->NXM_NX_REG0[])",
+            lambda: "sample(probability=9,collector_set_id=1)"])()
+
+    def conjunctions(self, table):
+        """Two dimensions of addresses, and what both together do."""
+        r, lines, priority = self.r, [], self.r.randint(1001, 1009)
+        for clause, field in ((1, "nw_src"), (2, "nw_dst")):
+            for address in r.sample(ADDRESSES, 2):
+                lines.append(f"table={table},priority={priority},ip,{field}={address}{r.choice(['', '/24'])} "
+                             f"actions=conjunction({table + 1},{clause}/2)")
+        lines.append(f"table={table},priority={r.choice([5, 1005])},conj_id={table + 1},ip "
+                     f"actions={'mod_nw_tos:16,' if self.chance(30) else ''}output:{r.randint(1, 4)}")
+        return lines
 
     # Actions
 
@@ -160,6 +215,8 @@ class Generator:
             # the clone, and with an action set it fails an assertion (recirc_alloc_id__).
             if not nested and not self.writes_action_sets:
                 choices.append(lambda: "pop_mpls:0x0800")
+        if self.chooses:
+            choices += [lambda: self.chosen(nested)] * 4
         if not nested and not self.writes_action_sets:
             choices += [lambda: f"clone({self.actions(table, proto, match, nested=True)[0]})"] * 2
         return r.choice(choices)()
@@ -168,13 +225,15 @@ class Generator:
         """OpenFlow 1.1's instructions, in the order in which they are executed, behind the actions."""
         r, words = self.r, []
         words += self.maybe(15, lambda: "clear_actions")
+        if self.chooses and self.writes_action_sets:
+            words += self.maybe(25, lambda: f"write_actions(group:{self.GROUPS[r.choice(['all', 'ff', 'indirect'])]},output:1)")
         sets = [f"output:{r.randint(1, 4)}", f"output:{r.randint(1, 4)}", f"set_field:{r.choice(MACS)}->eth_src",
                 "set_field:4->reg0", "NORMAL"]
         if proto in IPV4 + IPV6:
             sets += ["dec_ttl", "mod_nw_tos:8"]
         if proto in WITH_PORTS:
             sets.append(f"mod_tp_dst:{r.choice(L4_PORTS)}")
-        if self.writes_action_sets:
+        if self.writes_action_sets and not any("write_actions" in word for word in words):
             words += self.maybe(50, lambda: f"write_actions({','.join(r.sample(sets, r.randint(1, 3)))})")
         words += self.maybe(30, lambda: r.choice(["write_metadata:0x7", "write_metadata:0x5/0xf"]))
         if table + 1 < TABLES:
@@ -198,6 +257,8 @@ class Generator:
                     actions += self.instructions(table, proto)
                 lines.append(",".join([f"table={table}", f"priority={priority}", f"cookie={self.r.randint(0, 9)}", *match])
                              + f" actions={','.join(actions) or 'drop'}")
+            if self.chooses and self.chance(50):
+                lines += self.conjunctions(table)
         return "\n".join(lines) + "\n"
 
     # Packets

@@ -1,0 +1,106 @@
+// Groups, meters and learned flows with packets: what comes out, and what was counted.
+#include <gmock/gmock.h>
+
+#include "tests/scenario/scenario.h"
+
+namespace sluice::testing {
+namespace {
+
+using action::GroupCommand;
+using action::MeterCommand;
+using ::testing::HasSubstr;
+
+class Groups : public Scenario {
+ protected:
+  void group(const std::string& text, GroupCommand command = GroupCommand::Add) {
+    const auto done = device().bridge().change_groups(text, command, device().clock.now());
+    ASSERT_TRUE(done) << text << ": " << done.error().message;
+  }
+  std::string stats(std::uint32_t id) {
+    device().device->push_stats();
+    return device().bridge().dump_group_stats(id, device().clock.now());
+  }
+};
+
+TEST_F(Groups, CopiesOfAllAreCountedByBucket) {
+  start(3, "");
+  group("group_id=1,type=all,bucket=set_field:00:00:00:00:00:09->eth_dst,output:2,bucket=output:3");
+  add_flow("priority=5,udp,actions=group:1");
+  for (unsigned i = 0; i < 3; ++i) {
+    send(1, Ip4{.src = "10.0.0.1"} / Udp{.dport = 53});
+    expect(2, Eth{.dst = "00:00:00:00:00:09"} / Ip4{.src = "10.0.0.1"} / Udp{.dport = 53});
+    expect(3, Ip4{.src = "10.0.0.1"} / Udp{.dport = 53});
+  }
+  expect_delta({{"t0p5", 3}, {"copied", 3}});
+  EXPECT_THAT(stats(1), HasSubstr("ref_count=1,packet_count=3,"));
+  EXPECT_THAT(stats(1), HasSubstr("bucket1:packet_count=3,"));
+}
+
+TEST_F(Groups, SelectSpreadsConnectionsAndKeepsEachTogether) {
+  start(3, "");
+  group("group_id=1,type=select,bucket=output:2,bucket=output:3");
+  add_flow("priority=5,udp,actions=group:1");
+  unsigned second = 0;
+  for (std::uint16_t port = 1; port <= 200; ++port) {
+    std::uint32_t way = 0;
+    for (unsigned again = 0; again < 2; ++again) {
+      send(1, Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = port, .dport = 53});
+      const std::uint32_t out = device().take_sent(2).empty() ? 3 : 2;
+      if (out == 3) {
+        EXPECT_EQ(device().take_sent(3).size(), 1u);
+      }
+      if (again == 0) way = out;
+      EXPECT_EQ(out, way);
+    }
+    second += way == 3;
+  }
+  EXPECT_GT(second, 60u);
+  EXPECT_LT(second, 140u);
+  // A megaflow a slot, not one a connection.
+  EXPECT_LE(device().device->datapath().stats().megaflows, 17u);
+  EXPECT_THAT(stats(1), HasSubstr("packet_count=400,"));
+}
+
+TEST_F(Groups, ALearnedFlowServesTheVeryNextPacket) {
+  start(2, "");
+  add_flow(
+      "table=0,priority=2,in_port=1,udp,actions=learn(table=1,priority=9,eth_type=0x800,nw_proto=17,"
+      "NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],NXM_OF_UDP_SRC[]=NXM_OF_UDP_DST[],output:NXM_OF_IN_PORT[]),output:2");
+  add_flow("table=0,priority=1,in_port=2,actions=resubmit(,1)");
+  send(2, Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Udp{.sport = 53, .dport = 7});
+  expect_delta({{"t0p1", 1}, {"drop.no_output", 1}});
+  send(1, Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 7, .dport = 53});
+  expect(2, Udp{.dport = 53});
+  send(2, Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Udp{.sport = 53, .dport = 7});
+  expect(1, Udp{.sport = 53});
+  expect_delta({{"t0p1", 1}, {"t0p2", 1}, {"t1p9", 1}});
+}
+
+TEST_F(Groups, MetersDropWhatIsBeyondAndCountIt) {
+  start(2, "");
+  auto& bridge = device().bridge();
+  EXPECT_THAT(
+      bridge.change_flow("actions=meter:1,2", action::FlowCommand::Add, device().clock.now()).error().message,
+      HasSubstr("meter 1 does not exist"));
+  ASSERT_TRUE(bridge.change_meter("meter=1,pktps,burst,stats,band=type=drop,rate=10,burst_size=4",
+                                  MeterCommand::Add, device().clock.now()));
+  add_flow("priority=3,actions=meter:1,2");
+  for (unsigned i = 0; i < 6; ++i) {
+    send(1, Ip4{} / Udp{.dport = 53});
+    if (i < 4) expect(2, Udp{.dport = 53});
+  }
+  expect_delta({{"t0p3", 6}, {"drop.meter_exceeded", 2}});
+  advance(Duration::milliseconds(100));
+  send(1, Ip4{} / Udp{.dport = 53});
+  expect(2, Udp{.dport = 53});
+  const auto counters = bridge.meter_counters(device().clock.now());
+  ASSERT_EQ(counters.size(), 1u);
+  EXPECT_EQ(counters[0].flows, 1u);
+  EXPECT_EQ(counters[0].packets_in, 7u);
+  EXPECT_EQ(counters[0].bands.at(0).packets, 2u);
+  EXPECT_EQ(bridge.change_meter("", MeterCommand::Delete, device().clock.now()).value(), 1u);
+  EXPECT_EQ(bridge.pipeline().flow_count(), 0u);
+}
+
+}  // namespace
+}  // namespace sluice::testing
