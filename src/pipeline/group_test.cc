@@ -103,6 +103,15 @@ TEST_F(GroupTest, SelectHashesInTheDatapathAndComesBack) {
   EXPECT_EQ(first, 5u);  // of 16 slots at weights 1 to 2
 }
 
+TEST_F(GroupTest, TraceFollowsTheHashedPacketOnce) {
+  ASSERT_EQ(group("group_id=1,type=select,bucket=1,bucket=2"), "");
+  mod("actions=group:1");
+  const std::string text = pipeline.explain(key_of("in_port=4"), at(1)).text;
+  EXPECT_THAT(text, HasSubstr("Flow: recirc_id=0x1,dp_hash=0x1,"));
+  EXPECT_THAT(text, HasSubstr("     -> using bucket 1\n    bucket 1\n            output:2\n"));
+  EXPECT_EQ(text.find("recirc_id=0x2"), std::string::npos);
+}
+
 TEST_F(GroupTest, SlotsOfDeadBucketsGoToTheNextLiveOne) {
   ASSERT_EQ(group("group_id=1,type=select,bucket=watch_port:1,actions=1,bucket=2"), "");
   set_live(1, false);

@@ -227,6 +227,7 @@ void Translator::finish_freezing(std::vector<Fork>* forks) {
   if (!tracing() || !forks) return;
   flow::FlowKey key = flow_;
   key.recirc_id = be32{id};
+  if (hash) key.dp_hash = be32{1};  // the trace has no packet to hash: one of the slots stands for all
   forks->push_back({id, std::nullopt, key});
 }
 
