@@ -116,7 +116,7 @@ Result<field::FieldValue> parse_wide(std::string_view text, std::string_view wha
 Result<std::vector<std::uint8_t>> parse_hex_bytes(std::string_view text, std::string_view what);
 std::string format_hex_bytes(Bytes bytes);
 std::string hex(field::FieldValue value);      ///< "0x1f"
-std::string format_duration(std::int64_t ns);  ///< "1.005" or "2", in seconds
+std::string format_duration(std::int64_t ns);  ///< in seconds: "1.005", "2", "0.000000017"
 
 /// A port by number, reserved name or, with names, its own name.
 std::optional<std::uint32_t> parse_port(std::string_view text, const Names& names);

@@ -252,13 +252,15 @@ std::string format_flow_mod(const FlowSpec& flow, const Names& names) {
   text += ' ';
   text += match_with_priority(flow, names);
   if (text.back() != ' ') text += ' ';
-  if (flow.new_cookie.value_or(0) != 0) text += fmt::format("cookie:{} ", hex(*flow.new_cookie));
-  if (flow.cookie_mask != 0) text += fmt::format("cookie:{}/{} ", hex(flow.cookie), hex(flow.cookie_mask));
+  // All ones leave the cookie as it is.
+  if (const auto cookie = flow.new_cookie.value_or(0); cookie != 0 && cookie != ~std::uint64_t{0})
+    text += fmt::format("cookie:{} ", hex(cookie));
+  if (flow.cookie_mask != 0) text += fmt::format("cookie:{:#x}/{:#x} ", flow.cookie, flow.cookie_mask);
   if (flow.idle_timeout != 0) text += fmt::format("idle:{} ", flow.idle_timeout);
   if (flow.hard_timeout != 0) text += fmt::format("hard:{} ", flow.hard_timeout);
   if (flow.importance != 0) text += fmt::format("importance:{} ", flow.importance);
+  if (flow.buffer_id != 0xffffffff) text += fmt::format("buf:{:#x} ", flow.buffer_id);
   if (flow.out_port != of_port::kNone) text += fmt::format("out_port:{} ", format_port(flow.out_port, names));
-  if (flow.out_group != 0xffffffff) text += fmt::format("out_group:{} ", flow.out_group);
   text += flag_words(flow.flags, " ");
   return text + "actions=" + format_actions(flow.actions, names);
 }
@@ -286,10 +288,11 @@ std::string format_flow(const FlowSpec& flow, const Names& names) {
 
 std::string format_flow_stats(const FlowSpec& flow, const FlowCounters& counters, const Names& names) {
   const std::string duration = format_duration(counters.duration_ns);
+  const auto count = [](std::uint64_t n) { return n == ~std::uint64_t{0} ? "?" : std::to_string(n); };
   std::string text = fmt::format("cookie={:#x}, duration={}s, table={}, n_packets={}, n_bytes={}, ",
                                  flow.new_cookie.value_or(0), duration,
                                  format_table(flow.table == kNoTable ? std::uint8_t{0} : flow.table, names),
-                                 counters.packets, counters.bytes);
+                                 count(counters.packets), count(counters.bytes));
   text += dump_options(flow);
   if (counters.idle_age_s >= 0) text += fmt::format("idle_age={}, ", counters.idle_age_s);
   if (counters.hard_age_s >= 0) text += fmt::format("hard_age={}, ", counters.hard_age_s);

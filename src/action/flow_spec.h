@@ -75,7 +75,7 @@ std::string format_flow(const FlowSpec& flow, const Names& names = {});
 
 /// What a switch counts for a flow.
 struct FlowCounters {
-  std::uint64_t packets = 0, bytes = 0;
+  std::uint64_t packets = 0, bytes = 0;  ///< all ones: unknown
   std::int64_t duration_ns = 0;
   std::int64_t idle_age_s = -1, hard_age_s = -1;  ///< -1: unknown
 };

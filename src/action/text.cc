@@ -114,11 +114,17 @@ std::optional<Word> next_word(std::string_view& text) {
 }
 
 std::string format_duration(std::int64_t ns) {
-  const std::int64_t seconds = ns / 1'000'000'000, milliseconds = ns / 1'000'000 % 1000;
-  if (ns % 1'000'000'000 == 0) return std::to_string(seconds);
-  std::string fraction = std::to_string(1000 + milliseconds);
-  fraction.front() = '.';
-  return std::to_string(seconds) + fraction;
+  const std::int64_t seconds = ns / 1'000'000'000, fraction = ns % 1'000'000'000;
+  if (fraction == 0) return std::to_string(seconds);
+  // Milliseconds unless there is more to say than that.
+  const bool fine = fraction % 1'000'000 != 0;
+  std::string digits = std::to_string(1'000'000'000 + fraction);
+  digits.front() = '.';
+  if (!fine)
+    digits.resize(4);
+  else
+    while (digits.back() == '0') digits.pop_back();
+  return std::to_string(seconds) + digits;
 }
 
 Result<field::FieldValue> parse_wide(std::string_view text, std::string_view what) {

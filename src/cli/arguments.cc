@@ -29,6 +29,7 @@ struct Invocation {
   ReplayArguments replay;
   CheckArguments check;
   ParseArguments parse;
+  OfpArguments ofp;
   std::vector<std::string> replay_in, replay_out;
   std::string shell;
   std::function<int()> action;
@@ -429,6 +430,45 @@ void add_parse(CLI::App& app, Invocation& call) {
   }
 }
 
+void add_ofp(CLI::App& app, Invocation& call) {
+  struct Verb {
+    const char *name, *description, *arguments, *examples;
+    int least, most;
+  };
+  constexpr Verb kVerbs[] = {
+      {"ofp-print", "Prints an OpenFlow message given in hex, or in a file of hex", "HEX [VERBOSITY]",
+       "  sluice ofp-print 0400000800000001\n  sluice ofp-print message.hex 3\n", 1, 2},
+      {"ofp-parse", "Prints the OpenFlow messages of a stream in a file", "FILE",
+       "  sluice ofp-parse controller.stream\n", 1, 1},
+      {"print-error", "Tells how an OpenFlow error travels in each version", "NAME",
+       "  sluice print-error OFPBMC_BAD_PREREQ\n", 1, 1},
+      {"encode-error-reply", "Encodes the error message that answers a request", "NAME HEX",
+       "  sluice encode-error-reply OFPBRC_BAD_TYPE 0401000800000001\n", 2, 2},
+      {"encode-hello", "Encodes a hello for a bitmap of wire versions", "BITMAP",
+       "  sluice encode-hello 0x7e\n", 1, 1},
+      {"parse-group", "Reads a group and prints it as a switch would get it", "GROUP",
+       "  sluice parse-group -O OpenFlow13 group_id=1,type=all,bucket=output:2\n", 1, 1},
+      {"parse-ofp10-match", "Reads matches of OpenFlow 1.0 in hex from standard input", "",
+       "  sluice parse-ofp10-match < matches.hex\n", 0, 0},
+      {"parse-ofp11-match", "Reads matches of OpenFlow 1.1 in hex from standard input", "",
+       "  sluice parse-ofp11-match < matches.hex\n", 0, 0},
+  };
+  for (const Verb& verb : kVerbs) {
+    CLI::App* sub = add(app, verb.name, verb.description, verb.examples);
+    sub->group("Plumbing");
+    if (verb.most > 0)
+      sub->add_option("words", call.ofp.words, "")
+          ->type_name(verb.arguments)
+          ->required()
+          ->expected(verb.least, verb.most);
+    sub->add_option("-O,--protocols", call.ofp.version, "OpenFlow version to print for")->type_name("VERSION");
+    sub->callback([&call, name = verb.name] {
+      call.ofp.verb = name;
+      call.action = [&call] { return ofp(call.ofp); };
+    });
+  }
+}
+
 /// The words and options of a command, for completion.
 CompletionNode describe(const CLI::App& app) {
   CompletionNode node;
@@ -489,6 +529,7 @@ int run(int argc, const char* const* argv) {
   add_replay(app, call);
   add_check(app, call);
   add_parse(app, call);
+  add_ofp(app, call);
   add_completion(app, call);
 
   try {

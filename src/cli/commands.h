@@ -91,4 +91,13 @@ struct ParseArguments {
 };
 int parse(const ParseArguments& arguments);
 
+/// ofp-print, ofp-parse, print-error, encode-error-reply, encode-hello, parse-group, parse-ofp10-match,
+/// parse-ofp11-match: as ovs-ofctl's commands of these names.
+struct OfpArguments {
+  std::string verb;
+  std::vector<std::string> words;
+  std::string version;  ///< -O
+};
+int ofp(const OfpArguments& arguments);
+
 }  // namespace sluice::cli

@@ -3,12 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
 #include "action/action.h"
 #include "action/flow_spec.h"
 #include "cli/commands.h"
+#include "cli/hex.h"
 #include "cli/input.h"
 #include "field/of_error.h"
 #include "field/oxm.h"
@@ -52,42 +52,6 @@ Status for_each_line(const std::string& text, Visit visit) {
   return {};
 }
 
-Result<std::vector<std::uint8_t>> parse_hex(std::string_view line) {
-  std::vector<std::uint8_t> bytes;
-  int high = -1;
-  for (const char c : line.substr(0, std::min(line.find('#'), line.size()))) {
-    if (std::isspace(static_cast<unsigned char>(c))) continue;
-    const int lower = std::tolower(static_cast<unsigned char>(c));
-    int digit;
-    if (lower >= '0' && lower <= '9')
-      digit = lower - '0';
-    else if (lower >= 'a' && lower <= 'f')
-      digit = lower - 'a' + 10;
-    else
-      return fail("Trailing garbage in hex data");
-    if (high < 0) {
-      high = digit;
-    } else {
-      bytes.push_back(static_cast<std::uint8_t>(high << 4 | digit));
-      high = -1;
-    }
-  }
-  if (high >= 0) return fail("Trailing garbage in hex data");
-  return bytes;
-}
-
-/// Bytes that encoding the decoded value again gave differently, a line each.
-std::string differences(Bytes before, Bytes after) {
-  std::string text;
-  for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
-    const bool a = i < before.size(), b = i < after.size();
-    if (a && b && before[i] == after[i]) continue;
-    text += fmt::format("{:2}: {} -> {}\n", i, a ? fmt::format("{:02x}", before[i]) : "(none)",
-                        b ? fmt::format("{:02x}", after[i]) : "(none)");
-  }
-  return text;
-}
-
 std::string error_name(const Error& error) {
   if (error.of_error == 0) return error.message;
   return std::string(field::of_error_name(static_cast<field::OfError>(error.of_error - 1)));
@@ -111,7 +75,7 @@ Result<std::string> parse_wire(const VersionName& version, const std::string& in
       action::encode_instructions(*actions, version.version, again);
     else
       action::encode_actions(*actions, version.version, again);
-    out += differences(bytes, again.bytes()) + "\n";
+    out += hex_differences(bytes, again.bytes()) + "\n";
     return {};
   }));
   return out;

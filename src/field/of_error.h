@@ -1,5 +1,5 @@
-// OpenFlow errors: one row each in of_error.def, with their names and what they look like in each version. One
-// value everywhere: Error::of_error = value + 1.
+// OpenFlow errors: one row each in of_error.def, with their names and what they look like in each version.
+// One value everywhere: Error::of_error = value + 1.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,11 @@ enum class OfError : std::uint16_t {
 #include "field/of_error.def"
 #undef SLUICE_OF_ERROR
 };
+inline constexpr std::size_t kOfErrorCount = 0
+#define SLUICE_OF_ERROR(name, text, ...) +1
+#include "field/of_error.def"
+#undef SLUICE_OF_ERROR
+    ;
 
 using sluice::fail;
 

@@ -113,7 +113,7 @@ action::FlowSpec FlowInfo::spec() const {
 action::FlowCounters FlowInfo::counters(Instant now) const {
   return {.packets = packets,
           .bytes = bytes,
-          .duration_ns = (now - created).ns,
+          .duration_ns = (now - created).ns / 1'000'000 * 1'000'000,  // to the millisecond, as it is shown
           .idle_age_s = (now - last_used).whole_seconds(),
           .hard_age_s = modified == created ? -1 : (now - modified).whole_seconds()};
 }

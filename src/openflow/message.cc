@@ -1,0 +1,315 @@
+#include "openflow/message.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "openflow/all_messages.h"
+
+namespace sluice::openflow {
+
+namespace {
+
+constexpr std::uint16_t kExperimenterStats = 0xffff, kMoreFlag = 1;
+constexpr unsigned kMaxDepth = 2;
+
+struct Type {
+  std::uint8_t vendor, request, reply;
+};
+constexpr Type types_of(OfVersion version) {
+  return version == k10 ? Type{4, 16, 17} : Type{4, 18, 19};
+}
+
+bool is_multipart(Frame frame) {
+  return frame != Frame::Plain && frame != Frame::Vendor;
+}
+
+/// A form and how to decode what travels in it.
+struct Entry {
+  const WireForm* form;
+  Result<Body> (*decode)(ByteReader& body, const DecodeContext& context);
+};
+
+template <typename T>
+Result<Body> decode_as(ByteReader& body, const DecodeContext& context) {
+  T message;
+  SLUICE_TRY(T::decode(body, context, message));
+  return Body(std::move(message));
+}
+
+/// All forms, made once from the list of types.
+const std::vector<Entry>& all_entries() {
+  static const std::vector<Entry> entries = [] {
+    std::vector<Entry> all;
+    AllMessages::each([&]<typename T>() {
+      for (const WireForm& form : T::wire_forms()) all.push_back({&form, decode_as<T>});
+    });
+    return all;
+  }();
+  return entries;
+}
+
+/// What the first bytes of a message say of its form.
+struct Key {
+  Frame frame = Frame::Plain;
+  std::uint32_t vendor = 0, type = 0;
+};
+
+tl::unexpected<Error> bad_type(std::string what, OfError code) {
+  return fail(fmt::format("unknown {} ({})", what, field::of_error_name(code)), code);
+}
+
+Result<Key> read_key(Bytes bytes, OfVersion version) {
+  const Type types = types_of(version);
+  ByteReader in(bytes);
+  in.skip(1);
+  const std::uint8_t type = in.u8();
+  in.skip(6);
+  if (type == types.vendor) {
+    const std::uint32_t vendor = in.u32(), subtype = in.u32();
+    if (!in.ok()) return bad_length("message of a vendor");
+    return Key{Frame::Vendor, vendor, subtype};
+  }
+  if (type != types.request && type != types.reply) return Key{Frame::Plain, 0, type};
+  const std::uint16_t stats = in.u16();
+  in.skip(version == k10 ? 2 : 6);
+  if (!in.ok()) return bad_length("multipart message");
+  const bool request = type == types.request;
+  if (stats != kExperimenterStats) return Key{request ? Frame::Request : Frame::Reply, 0, stats};
+  const std::uint32_t vendor = in.u32(), subtype = in.u32();
+  if (!in.ok()) return bad_length("multipart message of a vendor");
+  return Key{request ? Frame::VendorRequest : Frame::VendorReply, vendor, subtype};
+}
+
+Result<const Entry*> find_entry(const Key& key, OfVersion version) {
+  bool vendor_known = false;
+  for (const Entry& entry : all_entries()) {
+    const WireForm& form = *entry.form;
+    if (form.frame != key.frame || form.vendor != key.vendor) continue;
+    vendor_known = true;
+    if (form.type == key.type && form.first <= version && version <= form.last) return &entry;
+  }
+  const bool plain = key.frame == Frame::Plain;
+  const bool stats = key.frame == Frame::Request || key.frame == Frame::Reply;
+  if (plain) return bad_type(fmt::format("message type {}", key.type), OfError::BrcBadType);
+  if (stats) return bad_type(fmt::format("multipart type {}", key.type), OfError::BrcBadStat);
+  if (!vendor_known && key.vendor != kNiciraVendor && key.vendor != kOnfVendor)
+    return bad_type(fmt::format("experimenter {:#x}", key.vendor), OfError::BrcBadVendor);
+  return bad_type(fmt::format("type {} of experimenter {:#x}", key.type, key.vendor), OfError::BrcBadSubtype);
+}
+
+Status check_length(const WireForm& form, std::size_t length) {
+  const bool fits = form.step == 0 ? length == form.length
+                                   : length >= form.length && (length - form.length) % form.step == 0;
+  if (fits) return {};
+  return bad_length(fmt::format("{} of {} bytes", form.name, length));
+}
+
+void write_header(const Message& message, std::size_t length, bool more, ByteWriter& out) {
+  const WireForm& form = *message.form;
+  const Type types = types_of(message.version);
+  const bool request = form.frame == Frame::Request || form.frame == Frame::VendorRequest;
+  out.u8(static_cast<std::uint8_t>(message.version));
+  if (form.frame == Frame::Plain)
+    out.u8(static_cast<std::uint8_t>(form.type));
+  else
+    out.u8(form.frame == Frame::Vendor ? types.vendor : request ? types.request : types.reply);
+  out.u16(static_cast<std::uint16_t>(length));
+  out.u32(message.xid);
+  if (form.frame == Frame::Plain) return;
+  if (is_multipart(form.frame)) {
+    out.u16(form.vendor != 0 ? kExperimenterStats : form.type);
+    out.u16(more ? kMoreFlag : 0);
+    if (message.version != k10) out.zeros(4);
+  }
+  if (form.vendor == 0) return;
+  out.u32(form.vendor);
+  out.u32(form.type);
+  if (is_multipart(form.frame) && message.version == k10) out.zeros(4);
+}
+
+const WireForm* choose_form(std::span<const WireForm> forms, const Dialect& dialect, Style style) {
+  const WireForm* any = nullptr;
+  for (const WireForm& form : forms) {
+    if (dialect.version < form.first || form.last < dialect.version) continue;
+    if (form.style == style) return &form;
+    if (any == nullptr) any = &form;
+  }
+  return any;
+}
+
+const WireForm* choose_form(const Body& body, const Dialect& dialect) {
+  return std::visit(
+      [&]<typename T>(const T&) {
+        const Style flows = dialect.nxm ? Style::Nicira : Style::Standard;
+        return choose_form(T::wire_forms(), dialect, std::is_same_v<T, PacketIn> ? dialect.packet_in : flows);
+      },
+      body.variant());
+}
+
+std::string heading(const WireForm& form, OfVersion version, std::uint32_t xid) {
+  std::string text(form.name);
+  if (version != k10) text += fmt::format(" (OF1.{})", static_cast<unsigned>(version) - 1);
+  return text + fmt::format(" (xid={:#x}):", xid);
+}
+
+std::string decode_error(std::string_view before, const Error& error, Bytes bytes) {
+  const auto code = field::of_error(error);
+  return fmt::format("{}***decode error: {}***\n{}", before,
+                     code ? field::of_error_name(*code) : "OFPBRC_BAD_LEN", hex_dump(bytes, true));
+}
+
+}  // namespace
+
+Message::Message(Body body, OfVersion v, std::uint32_t x, const WireForm& f)
+    : version(v), xid(x), form(&f), body_(std::make_unique<Body>(std::move(body))) {}
+Message::Message(const Message& other)
+    : version(other.version),
+      xid(other.xid),
+      more(other.more),
+      form(other.form),
+      table_id(other.table_id),
+      body_(std::make_unique<Body>(*other.body_)) {}
+Message::Message(Message&& other) noexcept = default;
+Message& Message::operator=(const Message& other) {
+  if (this != &other) *this = Message(other);
+  return *this;
+}
+Message& Message::operator=(Message&& other) noexcept = default;
+Message::~Message() = default;
+
+bool can_express(const Body& body, const Dialect& dialect) {
+  return choose_form(body, dialect) != nullptr;
+}
+
+Message make_message(Body body, const Dialect& dialect, std::uint32_t xid) {
+  const WireForm* form = choose_form(body, dialect);
+  SLUICE_CHECK(form != nullptr);
+  Message message(std::move(body), dialect.version, xid, *form);
+  message.table_id = dialect.table_id;
+  return message;
+}
+
+std::vector<std::uint8_t> encode(const Message& message) {
+  Encoder body(message.version, *message.form, message.table_id);
+  std::visit([&](const auto& b) { b.encode(body); }, message.body().variant());
+  const Bytes bytes = body.out().bytes();
+  const std::size_t header = header_bytes(*message.form, message.version);
+  ByteWriter out;
+  std::size_t start = 0;
+  while (is_multipart(message.form->frame) && header + bytes.size() - start > kMaxMessageBytes) {
+    // The last entry that begins within this message ends it.
+    const auto& entries = body.entries();
+    const auto after = std::upper_bound(entries.begin(), entries.end(), start + kMaxMessageBytes - header);
+    if (after == entries.begin() || *(after - 1) <= start) break;
+    const std::size_t end = *(after - 1);
+    write_header(message, header + end - start, true, out);
+    out.append(bytes.subspan(start, end - start));
+    start = end;
+  }
+  write_header(message, header + bytes.size() - start, message.more, out);
+  out.append(bytes.subspan(start));
+  return out.take();
+}
+
+namespace {
+
+Result<Message> decode_nested(Bytes bytes, const DecodeOptions& options, unsigned depth) {
+  const auto header = decode_header(bytes);
+  if (!header || header->length != bytes.size()) return bad_length("message");
+  if (!header->version)
+    return fail(fmt::format("OpenFlow version {} (OFPBRC_BAD_VERSION)", bytes[0]), OfError::BrcBadVersion);
+  SLUICE_ASSIGN(const Key key, read_key(bytes, *header->version));
+  SLUICE_ASSIGN(const Entry* entry, find_entry(key, *header->version));
+  SLUICE_TRY(check_length(*entry->form, bytes.size()));
+  ByteReader in(bytes.subspan(header_bytes(*entry->form, *header->version)));
+  const DecodeContext context{.version = *header->version,
+                              .form = entry->form,
+                              .table_id = options.table_id,
+                              .xid = header->xid,
+                              .depth = depth};
+  SLUICE_ASSIGN(Body body, entry->decode(in, context));
+  Message message(std::move(body), *header->version, header->xid, *entry->form);
+  message.table_id = options.table_id;
+  if (is_multipart(entry->form->frame)) message.more = (bytes[11] & kMoreFlag) != 0;
+  return message;
+}
+
+}  // namespace
+
+Result<Message> decode(Bytes bytes, const DecodeOptions& options) {
+  return decode_nested(bytes, options, 0);
+}
+
+Result<Message> decode_inner(Bytes bytes, const DecodeContext& context) {
+  if (context.depth + 1 > kMaxDepth)
+    return fail("messages nested too deep (OFPBRC_BAD_TYPE)", OfError::BrcBadType);
+  return decode_nested(bytes, {.table_id = context.table_id}, context.depth + 1);
+}
+
+std::string format(const Message& message, const PrintOptions& options) {
+  std::string text = heading(*message.form, message.version, message.xid);
+  if (message.more) text += " flags=[more]";
+  Printer printer(text, message.version, *message.form, options);
+  std::visit([&](const auto& body) { body.format(printer); }, message.body().variant());
+  if (text.back() != '\n') text += '\n';
+  return text;
+}
+
+std::string print(Bytes bytes, const PrintOptions& options) {
+  const auto header = decode_header(bytes);
+  if (!header)
+    return fmt::format("OpenFlow packet too short (only {} bytes):\n", bytes.size()) + hex_dump(bytes, true);
+  if (header->length > bytes.size())
+    return fmt::format("(***truncated to {} bytes from {}***)\n", bytes.size(), header->length) +
+           hex_dump(bytes, true);
+  if (header->length < bytes.size())
+    return fmt::format("(***only uses {} bytes out of {}***)\n", header->length, bytes.size()) +
+           hex_dump(bytes, true);
+
+  const auto message = decode(bytes);
+  const auto* error = message ? std::get_if<ErrorMessage>(&message->body().variant()) : nullptr;
+  if (message && (error == nullptr || error->error)) return format(*message, options);
+  const Error why = message ? bad_length("unknown error").value() : message.error();
+
+  // What is wrong with the body follows the heading, what is wrong with the type or the length stands alone.
+  std::string before;
+  if (header->version)
+    if (const auto key = read_key(bytes, *header->version))
+      if (const auto entry = find_entry(*key, *header->version))
+        if (check_length(*(*entry)->form, bytes.size()))
+          before = heading(*(*entry)->form, *header->version, header->xid) + ' ';
+  return decode_error(before, why, bytes);
+}
+
+std::optional<Header> decode_header(Bytes bytes) {
+  if (bytes.size() < kHeaderBytes) return std::nullopt;
+  ByteReader in(bytes);
+  Header header;
+  const std::uint8_t version = in.u8();
+  if (version >= static_cast<std::uint8_t>(k10) && version <= static_cast<std::uint8_t>(k15))
+    header.version = static_cast<OfVersion>(version);
+  header.type = in.u8();
+  header.length = in.u16();
+  header.xid = in.u32();
+  return header;
+}
+
+void Splitter::append(Bytes bytes) {
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(taken_));
+  taken_ = 0;
+  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+}
+
+Result<std::optional<Bytes>> Splitter::next() {
+  const Bytes rest = Bytes(buffer_).subspan(taken_);
+  const auto header = decode_header(rest);
+  if (!header) return std::optional<Bytes>{};
+  if (header->length < kHeaderBytes)
+    return fail(fmt::format("message of {} bytes: expected at least 8 (OFPBRC_BAD_LEN)", header->length),
+                OfError::BrcBadLen);
+  if (rest.size() < header->length) return std::optional<Bytes>{};
+  taken_ += header->length;
+  return rest.first(header->length);
+}
+
+}  // namespace sluice::openflow

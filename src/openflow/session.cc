@@ -1,0 +1,299 @@
+#include "openflow/session.h"
+
+namespace sluice::openflow {
+
+namespace {
+
+constexpr std::uint16_t kDefaultMissSendLength = 128;
+
+constexpr std::uint32_t bit(unsigned reason) {
+  return 1u << reason;
+}
+
+/// What a controller gets until it says otherwise (OpenFlow 1.3.1 section 6.3.5).
+AsyncMasks default_masks() {
+  constexpr auto kPacketIn = static_cast<std::size_t>(AsyncKind::PacketIn);
+  constexpr auto kPortStatus = static_cast<std::size_t>(AsyncKind::PortStatus);
+  constexpr auto kFlowRemoved = static_cast<std::size_t>(AsyncKind::FlowRemoved);
+  AsyncMasks masks;
+  masks.primary[kPacketIn] = bit(0) | bit(1) | bit(3) | bit(4) | bit(5);
+  masks.primary[kPortStatus] = masks.secondary[kPortStatus] = bit(0) | bit(1) | bit(2);
+  masks.primary[kFlowRemoved] = bit(0) | bit(1) | bit(2) | bit(3) | bit(4) | bit(5);
+  masks.primary[static_cast<std::size_t>(AsyncKind::RoleStatus)] = bit(0) | bit(1);
+  masks.primary[static_cast<std::size_t>(AsyncKind::TableStatus)] = bit(3) | bit(4);
+  return masks;
+}
+
+template <typename T>
+bool is(const Message& message) {
+  return as<T>(message) != nullptr;
+}
+
+}  // namespace
+
+Session::Session(const Options& options, SessionHandler& handler, Instant now)
+    : options_(options), handler_(handler), async_(default_masks()), heard_(now) {
+  miss_send_len_ = options.service ? 0 : kDefaultMissSendLength;
+  dialect_.version = highest_version(options.versions).value_or(k10);
+  write(encode(make_message(Hello{.versions = options.versions}, dialect_, 1)));
+}
+
+void Session::write(const std::vector<std::uint8_t>& bytes) {
+  output_.insert(output_.end(), bytes.begin(), bytes.end());
+}
+
+std::vector<std::uint8_t> Session::take_output() {
+  std::vector<std::uint8_t> taken;
+  taken.swap(output_);
+  return taken;
+}
+
+void Session::close(std::string reason) {
+  if (state_ == State::Closed) return;
+  state_ = State::Closed;
+  reason_ = std::move(reason);
+  bundles_.clear();
+  bundle_bytes_ = 0;
+}
+
+void Session::receive(Bytes bytes, Instant now) {
+  if (state_ == State::Closed) return;
+  heard_ = now;
+  probed_ = false;
+  input_.append(bytes);
+  while (state_ != State::Closed) {
+    const auto next = input_.next();
+    if (!next) return close("the stream is broken: " + next.error().message);
+    if (!*next) return;
+    on_message(**next);
+  }
+}
+
+void Session::tick(Instant now) {
+  const auto when = deadline();
+  if (state_ == State::Closed || !when || now < *when) return;
+  if (probed_) return close("the peer does not answer");
+  probed_ = true;
+  if (state_ == State::Open) write(encode(make_message(EchoRequest{}, dialect_, 0)));
+}
+
+std::optional<Instant> Session::deadline() const {
+  if (options_.probe_after == Duration{} || state_ == State::Closed) return std::nullopt;
+  return heard_ + options_.probe_after * (probed_ ? 2 : 1);
+}
+
+void Session::on_message(Bytes bytes) {
+  if (state_ == State::Hello) return on_hello(bytes);
+  const auto header = decode_header(bytes);
+  if (header->version != dialect_.version && header->type != 0)
+    return write(encode_error_reply(OfError::BrcBadVersion, bytes, dialect_.version));
+  const auto message = decode(bytes, {.table_id = dialect_.table_id});
+  if (!message) return answer_error(message.error(), bytes);
+  dispatch(*message, bytes);
+}
+
+void Session::on_hello(Bytes bytes) {
+  const auto header = decode_header(bytes);
+  // A version that we have never heard of still says hello the same way: everything up to it is possible.
+  std::uint32_t theirs = header->version ? 0 : ~1u;
+  if (header->type != 0) return close("the peer began with something else than a hello");
+  if (header->version) {
+    const auto message = decode(bytes);
+    if (message) theirs = as<Hello>(*message)->versions;
+  }
+  const auto version = negotiate(options_.versions, theirs);
+  if (!version) {
+    ErrorMessage error{.error = OfError::HfcIncompatible};
+    const std::string text =
+        fmt::format("no common version: offered {:#x}, asked for {:#x}", options_.versions, theirs);
+    error.data.assign(text.begin(), text.end());
+    write(encode(make_message(std::move(error), dialect_, header->xid)));
+    return close(text);
+  }
+  dialect_.version = *version;
+  dialect_.table_id = *version != k10;
+  state_ = State::Open;
+}
+
+void Session::answer_error(const Error& error, Bytes request) {
+  write(encode_error_reply(field::of_error(error).value_or(OfError::BrcUnknown), request, dialect_.version));
+}
+
+void Session::dispatch(const Message& message, Bytes bytes) {
+  if (role_ == Role::Secondary && forbidden_to_secondary(message))
+    return write(encode_error_reply(OfError::BrcIsSecondary, bytes, dialect_.version));
+  if (const Status done = serve(message, bytes); !done) answer_error(done.error(), bytes);
+}
+
+bool Session::forbidden_to_secondary(const Message& m) const {
+  return is<FlowMod>(m) || is<GroupMod>(m) || is<PortMod>(m) || is<TableMod>(m) || is<MeterMod>(m) ||
+         is<PacketOut>(m) || is<Resume>(m) || is<BundleControl>(m) || is<BundleAdd>(m) || is<CtFlush>(m) ||
+         is<CtFlushZone>(m) || is<TlvTableMod>(m) || is<SetConfig>(m);
+}
+
+Status Session::serve(const Message& message, Bytes bytes) {
+  if (is<Hello>(message) || is<EchoReply>(message) || is<ErrorMessage>(message) || is<FlowAge>(message))
+    return {};
+  if (const auto* echo = as<EchoRequest>(message)) {
+    EchoReply answer;
+    answer.data = echo->data;
+    reply(message, std::move(answer));
+  } else if (is<BarrierRequest>(message)) {
+    reply(message, BarrierReply{});
+  } else if (const auto* role = as<RoleRequest>(message)) {
+    return on_role(message, *role);
+  } else if (const auto* async = as<SetAsync>(message)) {
+    async->apply(async_);
+  } else if (is<GetAsyncRequest>(message)) {
+    GetAsyncReply answer;
+    static_cast<AsyncConfig&>(answer) = AsyncConfig::of(async_);
+    reply(message, std::move(answer));
+  } else if (const auto* flow_format = as<SetFlowFormat>(message)) {
+    const std::uint32_t code = flow_format->format_code;
+    if (code != static_cast<std::uint32_t>(FlowFormat::OpenFlow10) &&
+        code != static_cast<std::uint32_t>(FlowFormat::Nxm))
+      return fail(fmt::format("flow format {} (OFPBRC_EPERM)", code), OfError::BrcEperm);
+    dialect_.nxm = code == static_cast<std::uint32_t>(FlowFormat::Nxm);
+  } else if (const auto* table_id = as<SetFlowModTableId>(message)) {
+    if (dialect_.version == k10) dialect_.table_id = table_id->enable;
+  } else if (const auto* packet_in = as<SetPacketInFormat>(message)) {
+    dialect_.packet_in = packet_in->style;
+  } else if (const auto* id = as<SetControllerId>(message)) {
+    controller_id_ = id->id;
+  } else if (const auto* control = as<BundleControl>(message)) {
+    return on_bundle_control(message, *control);
+  } else if (const auto* add = as<BundleAdd>(message)) {
+    return on_bundle_add(*add);
+  } else {
+    if (const auto* config = as<SetConfig>(message)) {
+      miss_send_len_ = config->miss_send_len;
+      invalid_ttl_ = config->invalid_ttl_to_controller;
+    }
+    return handler_.handle(*this, message);
+  }
+  (void)bytes;
+  return {};
+}
+
+Status Session::on_role(const Message& request, const RoleRequest& wanted) {
+  if (wanted.role != Role::NoChange) {
+    SLUICE_TRY(handler_.claim_role(*this, wanted.role, wanted.generation));
+    role_ = wanted.role;
+    if (wanted.generation && wanted.role != Role::Equal) generation_ = *wanted.generation;
+  }
+  RoleReply answer;
+  answer.role = role_;
+  if (dialect_.version >= k12 && generation_ != ~std::uint64_t{0}) answer.generation = generation_;
+  reply(request, std::move(answer));
+  return {};
+}
+
+void Session::demote(std::uint64_t generation) {
+  role_ = Role::Secondary;
+  generation_ = generation;
+  constexpr auto kReason = RoleStatusReason::PrimaryRequest;
+  // As the primary that it was.
+  const bool told = (async_.primary[static_cast<std::size_t>(AsyncKind::RoleStatus)] &
+                     bit(static_cast<unsigned>(kReason))) != 0;
+  if (told) send(RoleStatus{.role = Role::Secondary, .reason = kReason, .generation = generation});
+}
+
+Status Session::on_bundle_control(const Message& request, const BundleControl& control) {
+  const auto bad = [](OfError code) {
+    return fail(fmt::format("bundle: {}", field::of_error_name(code)), code);
+  };
+  const auto found = bundles_.find(control.id);
+  const bool exists = found != bundles_.end();
+  BundleControl answer = control;
+  switch (control.type) {
+    case BundleControlType::OpenRequest:
+      if (exists) return bad(OfError::BfcBadId);
+      if (bundles_.size() >= session_limits::kBundles) return bad(OfError::BfcOutOfBundles);
+      bundles_[control.id].flags = control.flags;
+      answer.type = BundleControlType::OpenReply;
+      break;
+    case BundleControlType::CloseRequest:
+      if (!exists) return bad(OfError::BfcBadId);
+      if (found->second.closed) return bad(OfError::BfcBundleClosed);
+      if (!(found->second.flags == control.flags)) return bad(OfError::BfcBadFlags);
+      found->second.closed = true;
+      answer.type = BundleControlType::CloseReply;
+      break;
+    case BundleControlType::CommitRequest:
+      if (!exists) return bad(OfError::BfcBadId);
+      if (!(found->second.flags == control.flags)) return bad(OfError::BfcBadFlags);
+      SLUICE_TRY(commit_bundle(found));
+      answer.type = BundleControlType::CommitReply;
+      break;
+    case BundleControlType::DiscardRequest:
+      if (!exists) return bad(OfError::BfcBadId);
+      bundle_bytes_ -= found->second.bytes;
+      bundles_.erase(found);
+      answer.type = BundleControlType::DiscardReply;
+      break;
+    default:
+      return bad(OfError::BfcBadType);
+  }
+  reply(request, std::move(answer));
+  return {};
+}
+
+Status Session::on_bundle_add(const BundleAdd& add) {
+  const auto bad = [](OfError code) {
+    return fail(fmt::format("bundle: {}", field::of_error_name(code)), code);
+  };
+  SLUICE_ASSIGN(Message message, decode(add.message, {.table_id = dialect_.table_id}));
+  if (!bundles_.contains(add.id) && bundles_.size() >= session_limits::kBundles)
+    return bad(OfError::BfcOutOfBundles);
+  const auto [bundle, opened] = bundles_.try_emplace(add.id);
+  if (opened) bundle->second.flags = add.flags;
+  if (bundle->second.closed) return bad(OfError::BfcBundleClosed);
+  if (!(bundle->second.flags == add.flags)) return bad(OfError::BfcBadFlags);
+  if (bundle_bytes_ + add.message.size() > session_limits::kBundleBytes) return bad(OfError::BfcMsgTooMany);
+  bundle->second.bytes += add.message.size();
+  bundle_bytes_ += add.message.size();
+  bundle->second.messages.push_back(std::move(message));
+  return {};
+}
+
+Status Session::commit_bundle(std::map<std::uint32_t, Bundle>::iterator found) {
+  const Bundle bundle = std::move(found->second);
+  bundle_bytes_ -= bundle.bytes;
+  bundles_.erase(found);
+  std::size_t failed = 0;
+  const Status done = handler_.commit(*this, bundle.messages, bundle.flags, failed);
+  if (done) return {};
+  // First what was wrong with which message, then that the bundle failed.
+  if (failed < bundle.messages.size()) answer_error(done.error(), encode(bundle.messages[failed]));
+  return fail("bundle: a message failed (OFPBFC_MSG_FAILED)", OfError::BfcMsgFailed);
+}
+
+bool Session::wants(AsyncKind kind, unsigned reason) const {
+  if (state_ != State::Open || reason >= 32) return false;
+  if (options_.service && miss_send_len_ == 0) return false;
+  constexpr unsigned kInvalidTtl = 2;
+  if (kind == AsyncKind::PacketIn && reason == kInvalidTtl && invalid_ttl_ && role_ != Role::Secondary)
+    return true;
+  const auto& masks = role_ == Role::Secondary ? async_.secondary : async_.primary;
+  return (masks[static_cast<std::size_t>(kind)] >> reason & 1) != 0;
+}
+
+void Session::reply(const Message& request, Body body) {
+  if (state_ != State::Open) return;
+  Dialect dialect = dialect_;
+  // What was asked in Nicira's form is answered in it.
+  dialect.nxm = request.form->vendor == kNiciraVendor;
+  if (!can_express(body, dialect)) return;
+  write(encode(make_message(std::move(body), dialect, request.xid)));
+}
+
+void Session::reply_error(const Message& request, OfError error) {
+  write(encode_error_reply(error, encode(request), dialect_.version));
+}
+
+void Session::send(Body body) {
+  if (state_ != State::Open || !can_express(body, dialect_)) return;
+  write(encode(make_message(std::move(body), dialect_, 0)));
+}
+
+}  // namespace sluice::openflow

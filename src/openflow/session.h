@@ -1,0 +1,133 @@
+// One OpenFlow connection, without its socket: bytes and the time go in, bytes come out, and requests go to a
+// handler in the order in which they came. A bridge has one Session a controller or client.
+//
+// The session itself does what concerns the connection alone: versions are agreed upon, echoes answered, a
+// silent peer is probed and given up, the role and what asynchronous messages it implies are kept, formats
+// are set, bundles collected until they are committed. Barriers: a handler does what it is asked before it
+// returns, so a barrier is answered where it stands.
+//
+// Errors in what the peer sends are answered and never end the connection, except where the stream can no
+// longer be followed (a length below eight) or no version is common.
+//
+// Owner: the bridge's OpenFlow side, on the main thread. No clock, no I/O.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "openflow/all_messages.h"
+
+namespace sluice::openflow {
+
+class Session;
+
+/// The switch behind a session. An error goes to the peer with the code that it carries.
+class SessionHandler {
+ public:
+  virtual ~SessionHandler() = default;
+  /// A request that the session does not answer itself: the handler does it and replies through
+  /// session.reply().
+  virtual Status handle(Session& session, const Message& request) = 0;
+  /// All messages of a bundle, or none of them. On failure `failed` is the index of the one that could not be
+  /// done.
+  virtual Status commit(Session& session, const std::vector<Message>& messages, const BundleFlags& flags,
+                        std::size_t& failed) = 0;
+  /// Whether the session may take a role; who asks for Primary makes others Secondary. Errors: OFPRRFC_STALE.
+  virtual Status claim_role(Session& session, Role role, std::optional<std::uint64_t> generation) = 0;
+};
+
+/// What a peer may make the switch keep for it.
+namespace session_limits {
+inline constexpr std::size_t kBundles = 16;             ///< open at once
+inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of messages in one session's bundles
+}  // namespace session_limits
+
+class Session {
+ public:
+  enum class State : std::uint8_t { Hello, Open, Closed };
+
+  struct Options {
+    std::uint32_t versions = 0x7e;  ///< bit n is wire version n
+    /// A client of the management socket: it gets no asynchronous message until it asks for packets.
+    bool service = false;
+    /// Silence after which the peer is probed, and again as long until it is given up; zero: never.
+    Duration probe_after{};
+  };
+
+  /// Says hello.
+  Session(const Options& options, SessionHandler& handler, Instant now);
+
+  void receive(Bytes bytes, Instant now);
+  /// What time brings: probes, and giving up.
+  void tick(Instant now);
+  /// When tick() is wanted next.
+  std::optional<Instant> deadline() const;
+  /// What is to be sent, all of it.
+  std::vector<std::uint8_t> take_output();
+  std::size_t output_bytes() const { return output_.size(); }
+
+  State state() const { return state_; }
+  /// Why it is closed, a sentence.
+  const std::string& reason() const { return reason_; }
+  void close(std::string reason);
+
+  OfVersion version() const { return dialect_.version; }
+  const Dialect& dialect() const { return dialect_; }
+  Role role() const { return role_; }
+  /// Another session has become primary: a RoleStatus tells the peer, if it wants it.
+  void demote(std::uint64_t generation);
+  std::uint16_t controller_id() const { return controller_id_; }
+  std::uint16_t miss_send_len() const { return miss_send_len_; }
+  bool invalid_ttl_to_controller() const { return invalid_ttl_; }
+
+  /// Whether the peer wants asynchronous messages of a kind and reason.
+  bool wants(AsyncKind kind, unsigned reason) const;
+
+  void reply(const Message& request, Body body);
+  void reply_error(const Message& request, OfError error);
+  /// Unasked, with transaction id 0; nothing if the version has no such message.
+  void send(Body body);
+
+ private:
+  struct Bundle {
+    BundleFlags flags;
+    bool closed = false;
+    std::size_t bytes = 0;
+    std::vector<Message> messages;
+  };
+
+  void on_message(Bytes bytes);
+  void on_hello(Bytes bytes);
+  void dispatch(const Message& message, Bytes bytes);
+  Status serve(const Message& message, Bytes bytes);
+  Status on_role(const Message& request, const RoleRequest& role);
+  Status on_bundle_control(const Message& request, const BundleControl& control);
+  Status on_bundle_add(const BundleAdd& add);
+  Status commit_bundle(std::map<std::uint32_t, Bundle>::iterator bundle);
+  bool forbidden_to_secondary(const Message& message) const;
+  void answer_error(const Error& error, Bytes request);
+  void write(const std::vector<std::uint8_t>& bytes);
+
+  Options options_;
+  SessionHandler& handler_;
+  State state_ = State::Hello;
+  std::string reason_;
+  Splitter input_;
+  std::vector<std::uint8_t> output_;
+  Dialect dialect_;
+  Role role_ = Role::Equal;
+  std::uint64_t generation_ = ~std::uint64_t{0};
+  AsyncMasks async_;
+  std::uint16_t controller_id_ = 0, miss_send_len_ = 0;
+  bool invalid_ttl_ = false;
+  std::map<std::uint32_t, Bundle> bundles_;
+  std::size_t bundle_bytes_ = 0;
+  Instant heard_;
+  bool probed_ = false;
+};
+
+}  // namespace sluice::openflow

@@ -1,0 +1,218 @@
+#include "openflow/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sluice::openflow {
+namespace {
+
+/// A switch that does everything at once and remembers what it was asked.
+struct FakeSwitch : SessionHandler {
+  Status handle(Session& session, const Message& request) override {
+    requests.emplace_back(request.form->name);
+    if (as<DescRequest>(request)) session.reply(request, DescReply{.manufacturer = "fake"});
+    if (as<PacketOut>(request)) return fail("no such port", OfError::BrcBadPort);
+    return {};
+  }
+  Status commit(Session&, const std::vector<Message>& messages, const BundleFlags& flags,
+                std::size_t& failed) override {
+    committed = messages.size();
+    atomic = flags.atomic;
+    if (!fail_at) return {};
+    failed = *fail_at;
+    return fail("table full", OfError::FmfcTableFull);
+  }
+  Status claim_role(Session&, Role role, std::optional<std::uint64_t> generation) override {
+    if (generation && *generation < newest) return fail("stale", OfError::RrfcStale);
+    if (generation && role != Role::Equal) newest = *generation;
+    return {};
+  }
+  std::vector<std::string> requests;
+  std::size_t committed = 0;
+  bool atomic = false;
+  std::optional<std::size_t> fail_at;
+  std::uint64_t newest = 0;
+};
+
+class SessionTest : public ::testing::Test {
+ protected:
+  static constexpr Instant kStart{1'000'000'000};
+
+  /// A session that has agreed on a version.
+  void open(OfVersion version, Session::Options options = {}) {
+    session.emplace(options, handler, kStart);
+    session->receive(encode(make_message(Hello{.versions = 1u << static_cast<unsigned>(version)},
+                                         {.version = version}, 9)),
+                     kStart);
+    ASSERT_EQ(session->state(), Session::State::Open);
+    ASSERT_EQ(session->version(), version);
+    session->take_output();
+  }
+  void send(Body body, std::uint32_t xid = 5, bool nxm = false) {
+    const Dialect dialect{.version = session->version(), .nxm = nxm};
+    session->receive(encode(make_message(std::move(body), dialect, xid)), kStart);
+  }
+  /// The text of all that the session wants to send.
+  std::string output() {
+    Splitter splitter;
+    splitter.append(session->take_output());
+    std::string text;
+    for (auto next = splitter.next(); next && *next; next = splitter.next())
+      text += print(**next, {.verbosity = 0});
+    return text;
+  }
+
+  FakeSwitch handler;
+  std::optional<Session> session;
+};
+
+TEST_F(SessionTest, AgreesOnTheHighestCommonVersion) {
+  session.emplace(Session::Options{.versions = 0x12}, handler, kStart);
+  EXPECT_EQ(output(), "OFPT_HELLO (OF1.3) (xid=0x1):\n version bitmap: 0x01, 0x04\n");
+  session->receive(encode(make_message(Hello{.versions = 0x7e}, {.version = k15}, 1)), kStart);
+  EXPECT_EQ(session->version(), k13);
+}
+
+TEST_F(SessionTest, NoCommonVersionIsSaidAndEndsIt) {
+  session.emplace(Session::Options{.versions = 0x10}, handler, kStart);
+  session->take_output();
+  session->receive(encode(make_message(Hello{.versions = 0x02}, {.version = k10}, 1)), kStart);
+  EXPECT_EQ(session->state(), Session::State::Closed);
+  EXPECT_THAT(output(),
+              ::testing::StartsWith("OFPT_ERROR (OF1.3) (xid=0x1): OFPHFC_INCOMPATIBLE\nno common version"));
+}
+
+TEST_F(SessionTest, AnswersEchoesAndBarriersInOrder) {
+  open(k13);
+  EchoRequest echo;
+  echo.data = {1, 2, 3};
+  const Dialect dialect{.version = k13};
+  std::vector<std::uint8_t> stream;
+  for (const auto& bytes :
+       {encode(make_message(echo, dialect, 2)), encode(make_message(DescRequest{}, dialect, 3)),
+        encode(make_message(BarrierRequest{}, dialect, 4))})
+    stream.insert(stream.end(), bytes.begin(), bytes.end());
+  for (const std::uint8_t byte : stream) session->receive(Bytes(&byte, 1), kStart);
+  EXPECT_EQ(output(),
+            "OFPT_ECHO_REPLY (OF1.3) (xid=0x2): 3 bytes of payload\n"
+            "OFPST_DESC reply (OF1.3) (xid=0x3):\nManufacturer: fake\nHardware: \nSoftware: \nSerial Num: "
+            "\nDP Description: \n"
+            "OFPT_BARRIER_REPLY (OF1.3) (xid=0x4):\n");
+}
+
+TEST_F(SessionTest, MistakesAreAnsweredAndEndNothing) {
+  open(k10);
+  const std::uint8_t unknown[] = {1, 0x99, 0, 8, 0, 0, 0, 7};
+  session->receive(unknown, kStart);
+  EXPECT_EQ(output(),
+            "OFPT_ERROR (xid=0x7): OFPBRC_BAD_TYPE\n***decode error: OFPBRC_BAD_TYPE***\n"
+            "00000000  01 99 00 08 00 00 00 07-                        |........        |\n");
+  send(PacketOut{}, 8);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (xid=0x8): OFPBRC_BAD_PORT\n"));
+  const std::uint8_t other_version[] = {4, 2, 0, 8, 0, 0, 0, 9};
+  session->receive(other_version, kStart);
+  EXPECT_THAT(output(), ::testing::HasSubstr("OFPBRC_BAD_VERSION"));
+  EXPECT_EQ(session->state(), Session::State::Open);
+  const std::uint8_t broken[] = {1, 2, 0, 7, 0, 0, 0, 9};
+  session->receive(broken, kStart);
+  EXPECT_EQ(session->state(), Session::State::Closed);
+}
+
+TEST_F(SessionTest, ASilentPeerIsProbedThenGivenUp) {
+  open(k13, {.probe_after = Duration::seconds(5)});
+  EXPECT_EQ(session->deadline(), kStart + Duration::seconds(5));
+  session->tick(kStart + Duration::seconds(4));
+  EXPECT_EQ(output(), "");
+  session->tick(kStart + Duration::seconds(5));
+  EXPECT_EQ(output(), "OFPT_ECHO_REQUEST (OF1.3) (xid=0x0): 0 bytes of payload\n");
+  session->receive(encode(make_message(EchoReply{}, {.version = k13}, 0)), kStart + Duration::seconds(6));
+  EXPECT_EQ(session->deadline(), kStart + Duration::seconds(11));
+  session->tick(kStart + Duration::seconds(11));
+  session->tick(kStart + Duration::seconds(16));
+  EXPECT_EQ(session->state(), Session::State::Closed);
+}
+
+TEST_F(SessionTest, RolesDecideWhatIsAllowedAndTold) {
+  open(k14);
+  EXPECT_TRUE(session->wants(AsyncKind::PacketIn, 0));
+  RoleRequest request;
+  request.role = Role::Secondary;
+  request.generation = 7;
+  send(request, 1);
+  EXPECT_EQ(output(), "OFPT_ROLE_REPLY (OF1.4) (xid=0x1): role=secondary generation_id=7\n");
+  EXPECT_FALSE(session->wants(AsyncKind::PacketIn, 0));
+  EXPECT_TRUE(session->wants(AsyncKind::PortStatus, 2));
+  send(FlowMod{}, 2);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (OF1.4) (xid=0x2): OFPBRC_IS_SECONDARY\n"));
+  EXPECT_TRUE(handler.requests.empty());
+  request.generation = 6;
+  send(request, 3);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (OF1.4) (xid=0x3): OFPRRFC_STALE\n"));
+  request.role = Role::Primary;
+  request.generation = 8;
+  send(request, 4);
+  output();
+  session->demote(9);
+  EXPECT_EQ(output(),
+            "OFPT_ROLE_STATUS (OF1.4) (xid=0x0): role=secondary generation_id=9 reason=primary_request\n");
+}
+
+TEST_F(SessionTest, AsynchronousMessagesAsAskedFor) {
+  open(k10, {.service = true});
+  EXPECT_FALSE(session->wants(AsyncKind::PacketIn, 1));
+  SetConfig config;
+  config.miss_send_len = 128;
+  send(config);
+  EXPECT_TRUE(session->wants(AsyncKind::PacketIn, 1));
+  SetAsync async;
+  async.primary[static_cast<std::size_t>(AsyncKind::PacketIn)] = 1;
+  send(async);
+  EXPECT_FALSE(session->wants(AsyncKind::PacketIn, 1));
+  EXPECT_TRUE(session->wants(AsyncKind::PacketIn, 0));
+  send(SetPacketInFormat{.style = Style::Nicira2});
+  PacketIn in{.packet = std::vector<std::uint8_t>(20)};
+  in.total_length = 20;
+  session->send(in);
+  EXPECT_THAT(output(), ::testing::StartsWith("NXT_PACKET_IN2 (xid=0x0): total_len=20"));
+}
+
+TEST_F(SessionTest, BundlesAreCollectedThenCommitted) {
+  open(k14);
+  const auto control = [&](BundleControlType type, std::uint32_t xid) {
+    send(BundleControl{.id = 1, .type = type, .flags = {.atomic = true}}, xid);
+  };
+  const auto add = [&](std::uint32_t xid) {
+    send(BundleAdd{.id = 1,
+                   .flags = {.atomic = true},
+                   .message = encode(make_message(FlowMod{}, {.version = k14}, xid))},
+         xid);
+  };
+  control(BundleControlType::OpenRequest, 1);
+  EXPECT_EQ(output(),
+            "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0x1):\n bundle_id=0x1 type=OPEN_REPLY flags=atomic\n");
+  add(2);
+  add(3);
+  control(BundleControlType::CommitRequest, 4);
+  EXPECT_EQ(output(),
+            "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0x4):\n bundle_id=0x1 type=COMMIT_REPLY flags=atomic\n");
+  EXPECT_EQ(handler.committed, 2u);
+  EXPECT_TRUE(handler.atomic);
+
+  // Of a bundle that fails the message that failed is named, then the bundle.
+  add(5);
+  add(6);
+  handler.fail_at = 1;
+  control(BundleControlType::CommitRequest, 7);
+  const std::string failure = output();
+  EXPECT_THAT(failure, ::testing::StartsWith("OFPT_ERROR (OF1.4) (xid=0x6): OFPFMFC_TABLE_FULL\n"));
+  EXPECT_THAT(failure, ::testing::HasSubstr("OFPT_ERROR (OF1.4) (xid=0x7): OFPBFC_MSG_FAILED\n"));
+  control(BundleControlType::CommitRequest, 8);
+  EXPECT_THAT(output(), ::testing::HasSubstr("OFPBFC_BAD_ID"));
+  add(9);
+  control(BundleControlType::CloseRequest, 10);
+  add(11);
+  EXPECT_THAT(output(), ::testing::HasSubstr("(xid=0xb): OFPBFC_BUNDLE_CLOSED"));
+}
+
+}  // namespace
+}  // namespace sluice::openflow
