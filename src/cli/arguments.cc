@@ -47,6 +47,7 @@ void add_ct(CLI::App& app, Invocation& call) {
   CLI::App* ct = add(app, "ct", "The connection table",
                      "  sluice ct list zone=1          connections of zone 1\n"
                      "  sluice ct flush                forget all connections\n"
+                     "  sluice ct expectations         what FTP and TFTP helpers expect\n"
                      "  sluice ct stats                how many of each protocol and state\n"
                      "  sluice ct events               connections as they come, change and go\n"
                      "  sluice ct reasons              packets that were invalid or dropped, and why\n"
@@ -83,6 +84,13 @@ void add_ct(CLI::App& app, Invocation& call) {
                         "  sluice ct flush zone=0 ct_nw_src=10.0.0.1,ct_nw_proto=6\n");
   choose(flush);
   flush->callback([&call] { call.action = [&call] { return ct_flush(call.common, call.ct); }; });
+
+  CLI::App* expectations =
+      add(*ct, "expectations", "Lists the connections that helpers (alg=ftp, alg=tftp) expect",
+          "  sluice ct expectations\n  sluice ct expectations zone=5 --json\n");
+  expectations->add_option("filter", call.ct.words, "zone=N")->type_name("FILTER");
+  expectations->callback(
+      [&call] { call.action = [&call] { return ct_expectations(call.common, call.ct); }; });
 
   CLI::App* counts = add(*ct, "stats", "Counts connections by protocol and state",
                          "  sluice ct stats\n  sluice ct stats zone=5 --json\n");

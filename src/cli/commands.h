@@ -21,6 +21,7 @@ struct CtArguments {
 };
 int ct_list(const Common& common, const CtArguments& arguments);
 int ct_flush(const Common& common, const CtArguments& arguments);
+int ct_expectations(const Common& common, const CtArguments& arguments);
 int ct_stats(const Common& common, const CtArguments& arguments);
 int ct_limits(const Common& common, const CtArguments& arguments);
 int ct_reasons(const Common& common, const CtArguments& arguments);

@@ -97,15 +97,15 @@ int ct_list(const Common& common, const CtArguments& arguments) {
     return status ? print(text + "\n]") : complain(status.error());
   }
   std::vector<Table::Column> columns = {{"PROTO"},
-                                 {"ZONE", Align::Right},
-                                 {"CONNECTION"},
-                                 {"STATE"},
-                                 {"MARK"},
-                                 {"LABEL"},
-                                 {"PACKETS", Align::Right},
-                                 {"BYTES", Align::Right},
-                                 {"AGE", Align::Right},
-                                 {"EXPIRES", Align::Right}};
+                                        {"ZONE", Align::Right},
+                                        {"CONNECTION"},
+                                        {"STATE"},
+                                        {"MARK"},
+                                        {"LABEL"},
+                                        {"PACKETS", Align::Right},
+                                        {"BYTES", Align::Right},
+                                        {"AGE", Align::Right},
+                                        {"EXPIRES", Align::Right}};
   if (arguments.more) columns.insert(columns.end(), {{"ID", Align::Right}, {"COOKIE"}});
   Table table(columns);
   const auto status = for_each_connection(common, filter_words(arguments), [&](const Json& connection) {
@@ -113,6 +113,27 @@ int ct_list(const Common& common, const CtArguments& arguments) {
   });
   if (!status) return complain(status.error());
   if (table.rows() == 0) return print("no connections");
+  return print(table.text());
+}
+
+int ct_expectations(const Common& common, const CtArguments& arguments) {
+  const auto text = ask(common, "sluice/ct-expectations", arguments.words);
+  if (!text) return complain(text.error());
+  if (common.json) return print(*text);
+  const Json rows = Json::parse(*text, nullptr, false);
+  if (rows.is_discarded()) return complain(Error{"the daemon's answer is no JSON"});
+  if (rows.empty()) return print("nothing is expected");
+  Table table({{"PROTO"},
+               {"ZONE", Align::Right},
+               {"EXPECTED"},
+               {"PARENT"},
+               {"HELPER"},
+               {"MARK"},
+               {"EXPIRES", Align::Right}});
+  for (const Json& row : rows)
+    table.add({row["protocol"], std::to_string(row["zone"].get<unsigned>()), both_ends(row["expected"]),
+               both_ends(row["parent"]), row["helper"],
+               fmt::format("0x{:x}", row["mark"].get<std::uint32_t>()), human_seconds(row["expires_s"])});
   return print(table.text());
 }
 

@@ -84,10 +84,6 @@ std::string format_label(const be128& label) {
   return text;
 }
 
-std::string_view helper_name(std::uint8_t port) {
-  return port == static_cast<std::uint8_t>(Helper::Ftp) ? "ftp" : "tftp";
-}
-
 /// The flags of the kernel's conntrack status, of which a committed connection of ours has these.
 std::string status_of(const ConnectionSnapshot& c) {
   std::string status = c.parent ? "EXPECTED|" : "";
@@ -204,6 +200,10 @@ std::string format_expectation(const ExpectationSnapshot& e) {
   append_tuple(out, e.parent, nullptr, nullptr);
   out += ")";
   return out;
+}
+
+std::string_view helper_name(std::uint8_t port) {
+  return port == static_cast<std::uint8_t>(Helper::Ftp) ? "ftp" : "tftp";
 }
 
 std::string protocol_name(std::uint8_t proto) {

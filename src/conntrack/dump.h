@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "conntrack/connection.h"
 #include "conntrack/expectation.h"
@@ -50,6 +51,8 @@ std::string format_connection(const ConnectionSnapshot& connection, DumpFormat f
 
 /// The same for what a helper expects; the source port, which may be any, is 0.
 std::string format_expectation(const ExpectationSnapshot& expectation);
+
+std::string_view helper_name(std::uint8_t port);  ///< "ftp"
 
 /// "tcp", "icmpv6", … or the number.
 std::string protocol_name(std::uint8_t proto);

@@ -49,6 +49,30 @@ class Walk : public SlicedWork::Job {
   std::vector<ConnectionSnapshot> slice_;
 };
 
+class DumpExpectations final : public SlicedWork::Job {
+ public:
+  DumpExpectations(bridge::Switch& device, std::optional<std::uint16_t> zone, unixctl::Reply reply)
+      : device_(device), zone_(zone), reply_(std::move(reply)) {}
+
+  bool step() override {
+    slice_.clear();
+    cursor_ = device_.tracker().dump_expectations(cursor_, kSlice, device_.now(), slice_);
+    for (const auto& expectation : slice_)
+      if (!zone_ || expectation.zone == *zone_) text_ += conntrack::format_expectation(expectation) + '\n';
+    if (cursor_ != Tracker::kDumpDone) return true;
+    reply_(std::move(text_));
+    return false;
+  }
+
+ private:
+  bridge::Switch& device_;
+  std::optional<std::uint16_t> zone_;
+  unixctl::Reply reply_;
+  std::uint64_t cursor_ = 0;
+  std::vector<conntrack::ExpectationSnapshot> slice_;
+  std::string text_;
+};
+
 class Dump final : public Walk {
  public:
   Dump(bridge::Switch& device, std::optional<std::uint16_t> zone, conntrack::DumpFormat format,
@@ -244,10 +268,12 @@ void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& 
         if (!parsed) return reply(tl::unexpected<Error>(parsed.error()));
         work.start(std::make_unique<Count>(device, parsed->zone, parsed->options.more, std::move(reply)));
       });
-  commands.add("dpctl/dump-conntrack-exp", "[dp] [zone=N]", 0, 2, [](Args args) -> Result<std::string> {
-    SLUICE_TRY(parse_walk(args).map([](auto&&) {}));
-    return "";  // helpers, which expect connections, are not there yet
-  });
+  commands.add_deferred(
+      "dpctl/dump-conntrack-exp", "[dp] [zone=N]", 0, 2, [&](Args args, unixctl::Reply reply) {
+        const auto parsed = parse_walk(args);
+        if (!parsed) return reply(tl::unexpected<Error>(parsed.error()));
+        work.start(std::make_unique<DumpExpectations>(device, parsed->zone, std::move(reply)));
+      });
   commands.add("dpctl/flush-conntrack",
                "[dp] [zone=N] [mark=X[/M]] [labels=Y[/N]] [ct-orig-tuple [ct-reply-tuple]]", 0, 6,
                [&device](Args args) { return flush(device, args); });

@@ -1,6 +1,7 @@
 // sluice/ct-…: what dpctl/ has no words for. Answers are JSON, as in commands_sluice.cc.
 #include <fmt/core.h>
 
+#include "conntrack/dump.h"
 #include "conntrack/tracker.h"
 #include "daemon/commands.h"
 #include "daemon/connection_json.h"
@@ -94,11 +95,41 @@ Result<std::string> set_zone(bridge::Switch& device, Args args) {
   return text_of(json_of_zone(tracker, zone));
 }
 
+Json json_of(const conntrack::ExpectationSnapshot& expectation) {
+  Json json;
+  json["protocol"] = conntrack::protocol_name(expectation.expected.proto);
+  json["expected"] = daemon::json_of(expectation.expected);
+  json["expected"].erase("sport");  // any
+  json["parent"] = daemon::json_of(expectation.parent);
+  json["helper"] = conntrack::helper_name(expectation.helper);
+  json["zone"] = expectation.zone;
+  json["mark"] = expectation.mark;
+  json["expires_s"] = static_cast<double>(expectation.expires_in_ns) / 1e9;
+  json["line"] = conntrack::format_expectation(expectation);
+  return json;
+}
+
+Result<std::string> expectations(const bridge::Switch& device, Args args) {
+  std::optional<std::uint16_t> zone;
+  if (!args.empty()) {
+    SLUICE_ASSIGN(zone, get_zone(args[0]));
+  }
+  std::vector<conntrack::ExpectationSnapshot> all;
+  for (std::uint64_t cursor = 0; cursor != conntrack::Tracker::kDumpDone;)
+    cursor = device.tracker().dump_expectations(cursor, limits::kExpectations, device.now(), all);
+  Json json = Json::array();
+  for (const auto& expectation : all)
+    if (!zone || expectation.zone == *zone) json.push_back(json_of(expectation));
+  return text_of(json);
+}
+
 }  // namespace
 
 void add_conntrack_json_commands(unixctl::CommandRegistry& commands, bridge::Switch& device,
                                  const std::string& events_path) {
   commands.add("sluice/ct-reasons", "[zone=N]", 0, 1, [&device](Args args) { return reasons(device, args); });
+  commands.add("sluice/ct-expectations", "[zone=N]", 0, 1,
+               [&device](Args args) { return expectations(device, args); });
   commands.add("sluice/ct-flush",
                "[zone=N] [mark=X[/M]] [label=X[/M]] [cookie=X[/M]] [orig-tuple [reply-tuple]]", 0, 6,
                [&device](Args args) { return flush(device, args); });

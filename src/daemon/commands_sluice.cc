@@ -190,6 +190,10 @@ std::string stats(bridge::Switch& device, Instant started) {
   conntrack["committed"] = ct.committed;
   conntrack["lookups"] = ct.lookups;
   conntrack["hits"] = ct.hits;
+  conntrack["related"] = ct.related;
+  conntrack["expected"] = ct.expected;
+  conntrack["expectations_refused"] = ct.expectations_refused;
+  conntrack["helpers_refused"] = ct.helpers_refused;
   Json& reasons = conntrack["reasons"];
   for (unsigned r = 1; r < conntrack::kReasonCount; ++r)
     reasons[std::string(conntrack::reason_name(static_cast<conntrack::Reason>(r)))] = ct.by_reason[r];

@@ -41,6 +41,10 @@ std::vector<Event> read_events(const bridge::Switch& device) {
   events.push_back({"conntrack_committed", ct.committed});
   events.push_back({"conntrack_lookups", ct.lookups});
   events.push_back({"conntrack_hits", ct.hits});
+  events.push_back({"conntrack_related", ct.related});
+  events.push_back({"conntrack_expected", ct.expected});
+  events.push_back({"conntrack_expectations_refused", ct.expectations_refused});
+  events.push_back({"conntrack_helpers_refused", ct.helpers_refused});
   // Under the names that ovs-vswitchd has for them, for the scripts that read them.
   using conntrack::Reason;
   const auto reason = [&](Reason r) { return ct.by_reason[static_cast<unsigned>(r)]; };
