@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-from net import wait_until
+from net import ROOT, wait_until
 
 CONTROL = 2121  # the helper is chosen by alg, not by port
 CLIENT, SERVER = {4: "10.1.1.1", 6: "fd00:1::1"}, {4: "10.1.1.2", 6: "fd00:1::2"}
@@ -57,7 +57,7 @@ def serve_ftp(host):
     with open(f"{folder}/vsftpd.conf", "w", encoding="ascii") as file:
         file.write("\n".join([
             "listen=NO", "listen_ipv6=YES", f"listen_port={CONTROL}", "background=NO", "anonymous_enable=YES",
-            "local_enable=NO", f"anon_root={folder}/root", f"secure_chroot_dir={folder}/empty", "ftp_username=nobody",
+            "local_enable=NO", f"anon_root={folder}/root", f"secure_chroot_dir={folder}/empty", "ftp_username=daemon",
             "no_anon_password=YES", "connect_from_port_20=YES", "seccomp_sandbox=NO", "xferlog_enable=NO",
             "isolate=NO", "isolate_network=NO", ""]))
     host.start(["vsftpd", f"{folder}/vsftpd.conf"])
@@ -103,6 +103,17 @@ def test_ftp(switch, version, way):
     verbose = switch.sluice("appctl", "dpctl/dump-conntrack", "-m").stdout
     assert sum(f",parent=(src={CLIENT[version]},dst={SERVER[version]}," in line for line in verbose.splitlines()) == 1
     assert switch.json("stats")["conntrack"]["related"] == 1
+
+
+def test_example(switch):
+    client, server = two_hosts(switch)
+    with open(os.path.join(ROOT, "examples/ftp.flows"), encoding="utf-8") as example:
+        switch.boot(example.read())
+    content = serve_ftp(server)
+    for version, way in FAMILIES:
+        assert fetch(client, SERVER[version], *WAYS[way](CLIENT[version])) == content
+    assert related(switch) == len(FAMILIES)
+    assert server.get(CLIENT[4], port=CONTROL) is None
 
 
 def test_without_helper_there_is_no_data_connection(switch):
