@@ -94,6 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const CtRequest request{.commit = (command & 1) != 0,
                             .force = (command & 2) != 0,
                             .nat = (translation & 0x13) != 0,
+                            .helper = (command & 0x10) != 0 ? Helper::Ftp : Helper::Tftp,
                             .zone = static_cast<std::uint16_t>(command >> 2 & 1),
                             .mark = command,
                             .mark_mask = 0xf,
@@ -119,6 +120,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     SLUICE_CHECK(all.size() <= kMost && tracker.connections() <= kMost);
     check_tuples(all);
     for (const ConnectionSnapshot& c : all) format_connection(c, {.verbose = true, .statistics = true});
+    std::vector<ExpectationSnapshot> expected;
+    tracker.dump_expectations(0, 64, now, expected);
+    for (const ExpectationSnapshot& e : expected) format_expectation(e);
   }
   while (tracker.expire(now, 64)) {
   }
@@ -131,5 +135,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   SLUICE_CHECK(tracker.census().live == 0 && tracker.census().indexed == 0 &&
                tracker.census().port_chunks == 0);
+  SLUICE_CHECK(tracker.helper_census().families == 0 && tracker.helper_census().expectations == 0);
   return 0;
 }
