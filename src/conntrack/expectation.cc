@@ -37,6 +37,7 @@ std::uint64_t ExpectationTable::hash(const ExpectedTuple& tuple) const {
 
 std::uint32_t ExpectationTable::found_family(const packet::CtTuple& parent, std::uint8_t helper,
                                              std::uint32_t attachment) {
+  const std::lock_guard guard(lock_);
   const std::uint32_t index = families_.allocate(0);
   if (index == Slab<Family>::kNone) return kNoFamily;
   families_[index] = {.parent = parent,

@@ -12,7 +12,7 @@
 //
 // Who looks for a connection in vain asks has() first: one load while nothing is expected anywhere, one more
 // and a hash while something is. Everything else takes the table's lock for some tens of nanoseconds; it may
-// be taken while an entry is locked, and no other lock is taken under it.
+// be taken while an entry is locked, and no other lock is taken under it but those inside the slabs.
 #pragma once
 
 #include <array>
