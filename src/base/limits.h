@@ -34,6 +34,9 @@ inline constexpr unsigned kActionNesting = 16;
 inline constexpr unsigned kSweepMegaflows = 64;
 inline constexpr unsigned kSweepIntervalMs = 1;
 
+/// Entries of the connection table that one slice of a flush by filter looks at: under a millisecond.
+inline constexpr std::uint32_t kFlushSlice = 4096;
+
 /// Where one search for a connection to drop early looks: buckets of the index (some four connections each,
 /// one usually does) and, where these have none, entries of the table.
 inline constexpr unsigned kEarlyDropBuckets = 8;

@@ -1,6 +1,7 @@
 // Connections that a command removes: a zone by raising its generation, others one by one.
 #include <algorithm>
 
+#include "base/limits.h"
 #include "conntrack/dump.h"
 #include "conntrack/tracker_impl.h"
 
@@ -39,17 +40,27 @@ void Tracker::flush(std::optional<std::uint16_t> zone) {
 
 std::uint64_t Tracker::flush_matching(const Filter& filter, Instant now) {
   std::uint64_t flushed = 0;
+  for (std::uint64_t cursor = 0; cursor != kDumpDone;) cursor = flush_matching(filter, cursor, flushed, now);
+  return flushed;
+}
+
+std::uint64_t Tracker::flush_matching(const Filter& filter, std::uint64_t cursor, std::uint64_t& flushed,
+                                      Instant now) {
+  const std::uint32_t end = impl_->slab.touched();
+  const auto from = static_cast<std::uint32_t>(std::min<std::uint64_t>(cursor, end));
+  const std::uint32_t to = from + std::min(limits::kFlushSlice, end - from);
+  const std::uint64_t before = flushed;
   {
     const Instant known{impl_->books.last_now_ns.load(std::memory_order_relaxed)};
     Notes notes(impl_->books, &flushed, std::max(now, known));
-    impl_->for_each(0, impl_->slab.touched(), [&](Entry& entry, std::uint32_t name) {
+    impl_->for_each(from, to, [&](Entry& entry, std::uint32_t name) {
       if (impl_->is_flushed(entry) || !filter.matches(impl_->snapshot(entry, name, Instant{}))) return;
       impl_->retire(entry, name, End::Flushed, notes);
       ++flushed;
     });
   }
-  if (flushed != 0) impl_->wheel.sweep();
-  return flushed;
+  if (flushed != before) impl_->wheel.sweep();
+  return to < end ? to : kDumpDone;
 }
 
 }  // namespace sluice::conntrack

@@ -103,6 +103,10 @@ class Tracker {
   using Filter = conntrack::Filter;
   /// @param now  of the events that tell of it; it may be that of the last expire() if that is later
   std::uint64_t flush_matching(const Filter& filter, Instant now = {});
+  /// The same in slices, as dump() goes: looks at limits::kFlushSlice entries from the cursor on and adds to
+  /// `flushed` how many went. @return the next cursor, or kDumpDone
+  std::uint64_t flush_matching(const Filter& filter, std::uint64_t cursor, std::uint64_t& flushed,
+                               Instant now = {});
 
   /// Visits connections in slices: copies up to `max` snapshots from the cursor on; cursor is 0 at first and
   /// kDumpDone at the end. A slice may be empty and yet not the last. Never delays a packet.

@@ -361,6 +361,22 @@ TEST_F(TrackerTest, FlushByFilter) {
   EXPECT_EQ(tracker_.census().indexed, 2u);
 }
 
+TEST_F(TrackerTest, FlushByFilterGoesBySlices) {
+  tracker_.set_max_connections(2000);
+  constexpr std::uint32_t kMany = 2000;
+  for (std::uint32_t i = 0; i < kMany; ++i)
+    commit(Ip4{.src = be32{0x0a000000u + i}, .dst = "10.1.0.2"} / Udp{.sport = 1, .dport = 2});
+  Filter filter;
+  filter.original.dst = net::v4_mapped(*net::parse_ipv4("10.1.0.2"));
+  std::uint64_t flushed = 0, cursor = 0;
+  cursor = tracker_.flush_matching(filter, cursor, flushed);
+  EXPECT_LE(flushed, limits::kFlushSlice);
+  while (cursor != Tracker::kDumpDone) cursor = tracker_.flush_matching(filter, cursor, flushed);
+  EXPECT_EQ(flushed, kMany);
+  EXPECT_EQ(tracker_.flush_matching(filter, Tracker::kDumpDone - 1, flushed), Tracker::kDumpDone);
+  EXPECT_EQ(tracker_.connections(), 0u);
+}
+
 TEST_F(TrackerTest, DumpGoesBySlices) {
   for (std::uint16_t port = 1; port <= 100; ++port) commit(forth(port));
   std::vector<ConnectionSnapshot> all;

@@ -122,26 +122,50 @@ Result<WalkArguments> parse_walk(Args args) {
   return parsed;
 }
 
-Result<std::string> flush(bridge::Switch& device, Args args) {
-  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
-  auto& words = parsed.words;
+/// A flush by filter, slice by slice; what was given may name a connection by its reply direction.
+class Flush final : public SlicedWork::Job {
+ public:
+  Flush(bridge::Switch& device, FlushArguments arguments, unixctl::Reply reply)
+      : device_(device), arguments_(std::move(arguments)), reply_(std::move(reply)) {}
+
+  bool step() final {
+    cursor_ = device_.tracker().flush_matching(arguments_.filter, cursor_, removed_, device_.now());
+    if (cursor_ != Tracker::kDumpDone) return true;
+    if (arguments_.names_one && removed_ == 0 && !turned_) {
+      std::swap(arguments_.filter.original, arguments_.filter.reply);
+      turned_ = true;
+      cursor_ = 0;
+      return true;
+    }
+    if (arguments_.names_one && removed_ == 0)
+      reply_(dpctl_error("failed to flush conntrack", ENOENT));
+    else
+      reply_("");
+    return false;
+  }
+
+ private:
+  bridge::Switch& device_;
+  FlushArguments arguments_;
+  unixctl::Reply reply_;
+  std::uint64_t cursor_ = 0, removed_ = 0;
+  bool turned_ = false;
+};
+
+void flush(bridge::Switch& device, SlicedWork& work, Args args, unixctl::Reply reply) {
+  auto parsed = parse_dpctl(args);
+  if (!parsed) return reply(tl::unexpected<Error>(parsed.error()));
+  auto& words = parsed->words;
   if (!words.empty() && is_datapath(words.front())) words.erase(words.begin());
-  SLUICE_ASSIGN(auto arguments, parse_flush(words));
-  auto& tracker = device.tracker();
-  auto& filter = arguments.filter;
-  const bool whole_zone = filter.mark_mask == 0 && filter.label_mask.is_zero() &&
-                          filter.original.is_empty() && filter.reply.is_empty();
-  if (whole_zone) {
-    tracker.flush(filter.zone);
-    return "";
+  auto arguments = parse_flush(words);
+  if (!arguments) return reply(tl::unexpected<Error>(arguments.error()));
+  const auto& filter = arguments->filter;
+  if (filter.mark_mask == 0 && filter.label_mask.is_zero() && filter.original.is_empty() &&
+      filter.reply.is_empty()) {
+    device.tracker().flush(filter.zone);
+    return reply("");
   }
-  std::uint64_t removed = tracker.flush_matching(filter, device.now());
-  if (arguments.names_one && removed == 0) {  // given as its reply direction
-    std::swap(filter.original, filter.reply);
-    removed = tracker.flush_matching(filter, device.now());
-    if (removed == 0) return dpctl_error("failed to flush conntrack", ENOENT);
-  }
-  return "";
+  work.start(std::make_unique<Flush>(device, std::move(*arguments), std::move(reply)));
 }
 
 Result<std::string> set_maxconns(bridge::Switch& device, Args args) {
@@ -274,9 +298,9 @@ void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& 
         if (!parsed) return reply(tl::unexpected<Error>(parsed.error()));
         work.start(std::make_unique<DumpExpectations>(device, parsed->zone, std::move(reply)));
       });
-  commands.add("dpctl/flush-conntrack",
-               "[dp] [zone=N] [mark=X[/M]] [labels=Y[/N]] [ct-orig-tuple [ct-reply-tuple]]", 0, 6,
-               [&device](Args args) { return flush(device, args); });
+  commands.add_deferred(
+      "dpctl/flush-conntrack", "[dp] [zone=N] [mark=X[/M]] [labels=Y[/N]] [ct-orig-tuple [ct-reply-tuple]]",
+      0, 6, [&](Args args, unixctl::Reply reply) { flush(device, work, args, std::move(reply)); });
   commands.add("dpctl/ct-get-nconns", "[dp]", 0, 1,
                plain([&device] { return std::to_string(device.tracker().connections()) + "\n"; }));
   commands.add("dpctl/ct-get-maxconns", "[dp]", 0, 1,
