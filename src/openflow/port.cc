@@ -119,7 +119,8 @@ Status decode_port(ByteReader& outer, OfVersion version, PortDescription& port) 
   in = take_part(outer, length);
   port.number = take_port(in, version);
   if (version >= k11) in.skip(4);
-  for (std::uint8_t& byte : port.address.bytes) byte = in.u8();
+  const Bytes address = in.take(port.address.bytes.size());
+  std::copy(address.begin(), address.end(), port.address.bytes.begin());
   if (version >= k11) in.skip(2);
   port.name = take_text(in, kNameBytes);
   port.config = config_bits(in.u32(), version);
