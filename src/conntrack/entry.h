@@ -120,7 +120,9 @@ struct alignas(64) Entry {
     flags = static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag);
   }
   std::uint32_t generation() const { return __atomic_load_n(&lock_generation, __ATOMIC_RELAXED) >> 1; }
-  void next_generation() { store_lock(lock_generation + 2, std::memory_order_relaxed); }
+  void next_generation() {
+    store_lock(__atomic_load_n(&lock_generation, __ATOMIC_RELAXED) + 2, std::memory_order_relaxed);
+  }
 
   void count(Direction d, std::uint32_t n_bytes) {
     const auto i = static_cast<unsigned>(d);

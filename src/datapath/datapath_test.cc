@@ -174,11 +174,14 @@ TEST(Datapath, FullTrackerDrops) {
     result.program = {Ct{conntrack::CtRequest{.commit = true}}, Output{2}};
   });
   rig.tracker.set_zone_limit(0, 1);
+  // An answered connection does not make way for another.
+  const auto answer = build(Eth{} / Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Udp{.sport = 53, .dport = 1});
   rig.arrive(1, udp(1));
+  rig.arrive(1, answer);
   rig.arrive(1, udp(2));
   rig.arrive(1, udp(1));
   rig.run();
-  EXPECT_EQ(rig.sent(2), (Frames{udp(1), udp(1)}));
+  EXPECT_EQ(rig.sent(2), (Frames{udp(1), answer, udp(1)}));
   EXPECT_EQ(rig.datapath.stats()[DropReason::ConnectionLimit], 1u);
   EXPECT_EQ(rig.datapath.stats().unaccounted(), 0);
 }

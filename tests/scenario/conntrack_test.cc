@@ -373,6 +373,10 @@ TEST_F(Conntrack, ZoneLimitDropsWithAReason) {
                 {"ct.lookups", 2},
                 {"ct.created", 1},
                 {"ct.committed", 1}});
+  send(2, answer());  // an answered connection does not make way for another
+  expect(1, answer());
+  expect_delta(
+      {{"t0p50", 1}, {"t1p60", 1}, {"recirculated", 1}, {"tracked", 1}, {"ct.lookups", 1}, {"ct.hits", 1}});
   send(1, Ip4{.src = "10.1.1.1", .dst = "10.1.1.2"} / Udp{.sport = 1001, .dport = 53});
   expect_delta({{"t0p50", 1},
                 {"t1p80", 1},
