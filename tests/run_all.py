@@ -89,7 +89,7 @@ def run_gtests(preset):
 
 
 def run_fuzzers(seconds):
-    targets = sorted(glob.glob(f"{ROOT}/build/fuzz/*_fuzz"))
+    targets = sorted(glob.glob(f"{ROOT}/build/asan/*_fuzz"))
     if not targets:
         return failure("fuzz", "no fuzz target was built")
 
@@ -98,7 +98,7 @@ def run_fuzzers(seconds):
         seeds = [d for d in (f"{ROOT}/tests/crashes/{name}", f"{ROOT}/tests/corpus/{name}") if os.path.isdir(d)]
         with tempfile.TemporaryDirectory() as corpus:
             code, output = run([target, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=20",
-                                "-print_final_stats=0", f"-artifact_prefix={ROOT}/build/fuzz/{name}-", corpus, *seeds],
+                                "-print_final_stats=0", f"-artifact_prefix={ROOT}/build/asan/{name}-", corpus, *seeds],
                                seconds * 4 + 120)
         return Outcome(passed=1) if code == 0 else failure(name, output)
 

@@ -10,10 +10,10 @@ clang-format-19 --dry-run --Werror "${sources[@]}" || status=1
 
 /usr/bin/python3 tests/lint/layers.py || status=1
 
-cmake --preset fuzz -DSLUICE_TESTS=ON >/dev/null || exit 1
+cmake --preset asan >/dev/null || exit 1
 mapfile -t units < <(git ls-files -co --exclude-standard 'src/*.cc' | grep -vE '_(test|bench|fuzz)\.cc$')
 echo "clang-tidy: ${#units[@]} files"
-printf '%s\0' "${units[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy-19 -p build/fuzz --quiet 2>/dev/null || status=1
+printf '%s\0' "${units[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy-19 -p build/asan --quiet 2>/dev/null || status=1
 
 [ $status -eq 0 ] && echo "lint: ok"
 exit $status
