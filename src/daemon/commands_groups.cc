@@ -57,9 +57,9 @@ void add_group_commands(unixctl::CommandRegistry& commands, bridge::Switch& devi
   for (const auto& [name, command] : kGroupCommands) {
     const bool needs_text = command != GroupCommand::Delete;
     commands.add(name, needs_text ? "bridge groups" : "bridge [groups]", needs_text ? 2 : 1, 2,
-                 [&device, command = command](Args args) -> Result<std::string> {
+                 [&device, how = command](Args args) -> Result<std::string> {
                    SLUICE_ASSIGN(auto* bridge, get_bridge(device, args[0]));
-                   SLUICE_TRY(bridge->change_groups(text_of(args), command, device.now()));
+                   SLUICE_TRY(bridge->change_groups(text_of(args), how, device.now()));
                    return std::string();
                  });
   }
@@ -83,9 +83,9 @@ void add_group_commands(unixctl::CommandRegistry& commands, bridge::Switch& devi
   for (const auto& [name, command] : kMeterCommands) {
     const bool needs_text = command != MeterCommand::Delete;
     commands.add(name, needs_text ? "bridge meter" : "bridge [meter]", needs_text ? 2 : 1, 2,
-                 [&device, command = command](Args args) -> Result<std::string> {
+                 [&device, how = command](Args args) -> Result<std::string> {
                    SLUICE_ASSIGN(auto* bridge, get_bridge(device, args[0]));
-                   SLUICE_TRY(bridge->change_meter(text_of(args), command, device.now()));
+                   SLUICE_TRY(bridge->change_meter(text_of(args), how, device.now()));
                    return std::string();
                  });
   }

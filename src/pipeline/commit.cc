@@ -79,10 +79,13 @@ bool is_mpls(be16 eth_type) {
 
 constexpr std::uint32_t kBottomOfStack = 0x100;
 
+/// Labels that are known: what a pop of the bottom one brought to light as labels is not.
 unsigned label_count(const FlowKey& key) {
   if (!is_mpls(key.eth_type)) return 0;
-  for (unsigned n = 0; n < flow::kMaxMplsLabels; ++n)
+  for (unsigned n = 0; n < flow::kMaxMplsLabels; ++n) {
+    if (key.mpls[n].raw() == 0) return n;
     if (key.mpls[n].host() & kBottomOfStack) return n + 1;
+  }
   return flow::kMaxMplsLabels;
 }
 

@@ -429,7 +429,7 @@ TEST_F(PipelineTest, NormalLearnsAndForwards) {
 
 TEST_F(PipelineTest, NormalRestsOnItsTwoAddressesOnly) {
   mod("actions=NORMAL");
-  const auto from = [this](int source) {
+  const auto from = [](int source) {
     return key_of(fmt::format("in_port=1,ip,dl_src=50:00:00:00:00:{:02},dl_dst=50:00:00:00:00:99", source));
   };
   const std::uint64_t tables = pipeline.tables_epoch();

@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 import subprocess
+import time
 
 from daemon import BUILD
 
@@ -86,10 +87,20 @@ def open_vswitch(ovs, packets):
     ovs.appctl("time/stop")
     into, out = (socket.socket(socket.AF_UNIX) for _ in sockets)
     with into, out:
-        into.connect(sockets[0])
-        out.connect(sockets[1])
+        _connect(into, sockets[0])
+        _connect(out, sockets[1])
         frames = list(_pump(into, out, [frame(n, p) for n, p in enumerate(packets)]))
     return verdicts_of(frames, len(packets)), ovs.appctl("dpctl/dump-conntrack", "-m").splitlines()
+
+
+def _connect(sock, path):
+    """The port listens some time after ovs-vsctl has returned."""
+    for _ in range(200):
+        try:
+            return sock.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on {path}")
 
 
 def _pump(into, out, frames):

@@ -54,6 +54,7 @@ def comparable(passes_, packet):
     result = []
     for found in passes_:
         actions = re.sub(r"set\((ipv4|ipv6|eth)\(([^)]*)\)\)", lambda m: f"set({m[1]}({whole(state, m[1], m[2])}))", found.actions)
+        actions = re.sub(r"clone\((\d+)\)", r"\1", actions)  # a copy that is only sent is a packet that is sent
         if found.floods:
             actions = re.sub(r"(?<![\w=.:/])\d+(?:,\d+)+(?![\w=.:/(])",
                              lambda m: ",".join(sorted(m[0].split(","), key=int)), actions)
