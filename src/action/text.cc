@@ -47,7 +47,7 @@ std::size_t value_length(std::string_view text) {
         if (text[i] == '\\') ++i;
     if (i < text.size()) ++i;
   }
-  return i;
+  return std::min(i, text.size());  // a backslash may be the last character
 }
 
 std::string unquote(std::string_view text) {

@@ -24,7 +24,7 @@ bool Tracker::expire(Instant now, unsigned budget) {
   const std::unique_lock turn(impl_->expire_mutex, std::try_to_lock);
   if (!turn) return false;
   impl_->books.last_now_ns.store(now.ns, std::memory_order_relaxed);
-  Notes notes(impl_->books, &turn, now);
+  Notes notes(impl_->books, now);
   impl_->helpers.table.expire(now, limits::kSweepExpectations);
   return impl_->wheel.advance(
       now, budget, [this](std::uint32_t name) { __builtin_prefetch(&impl_->slab[name], 1); },

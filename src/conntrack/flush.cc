@@ -8,7 +8,7 @@
 namespace sluice::conntrack {
 
 void Tracker::Impl::purge_flushed() {
-  Notes notes(books, &notes, Instant{books.last_now_ns.load(std::memory_order_relaxed)});
+  Notes notes(books, Instant{books.last_now_ns.load(std::memory_order_relaxed)});
   for_each(0, slab.touched(), [&](Entry& entry, std::uint32_t name) {
     if (is_flushed(entry)) retire(entry, name, End::Flushed, notes);
   });
@@ -31,9 +31,8 @@ void Tracker::flush(std::optional<std::uint16_t> zone) {
       if (impl_->zones.connections(static_cast<std::uint16_t>(z)) != 0)
         flush_one(static_cast<std::uint16_t>(z));
   }
-  impl_->books.counters[Books::stripe_of(&destroyed)]
-      .events[static_cast<unsigned>(Event::Destroyed)]
-      .fetch_add(destroyed, std::memory_order_relaxed);
+  impl_->books.counters[Books::stripe_here()].events[static_cast<unsigned>(Event::Destroyed)].fetch_add(
+      destroyed, std::memory_order_relaxed);
   if (purge) impl_->purge_flushed();
   impl_->wheel.sweep();
 }
@@ -52,7 +51,7 @@ std::uint64_t Tracker::flush_matching(const Filter& filter, std::uint64_t cursor
   const std::uint64_t before = flushed;
   {
     const Instant known{impl_->books.last_now_ns.load(std::memory_order_relaxed)};
-    Notes notes(impl_->books, &flushed, std::max(now, known));
+    Notes notes(impl_->books, std::max(now, known));
     impl_->for_each(from, to, [&](Entry& entry, std::uint32_t name) {
       if (impl_->is_flushed(entry) || !filter.matches(impl_->snapshot(entry, name, Instant{}))) return;
       impl_->retire(entry, name, End::Flushed, notes);

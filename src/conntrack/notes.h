@@ -50,8 +50,9 @@ struct Books {
   explicit Books(const ZoneTable& z) : zones(z) {}
 
   /// Threads have their stacks far apart: good enough to keep what they write apart.
-  static unsigned stripe_of(const void* stack) {
-    return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(stack) >> 16) % kStripes;
+  [[gnu::always_inline]] static unsigned stripe_here() {
+    return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) >> 16) %
+           kStripes;
   }
 
   const ZoneTable& zones;
@@ -64,8 +65,8 @@ struct Books {
 /// One call's, on its stack.
 class Notes {
  public:
-  Notes(Books& books, const void* stack, Instant now)
-      : books_(books), rings_(books.events.rings()), stripe_(Books::stripe_of(stack)), now_(now) {}
+  Notes(Books& books, Instant now)
+      : books_(books), rings_(books.events.rings()), stripe_(Books::stripe_here()), now_(now) {}
   ~Notes() { close(); }
   Notes(const Notes&) = delete;
   Notes& operator=(const Notes&) = delete;

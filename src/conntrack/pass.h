@@ -40,7 +40,7 @@ class Tracker::Impl::Pass {
         prefetch_line_1_(request.nat),
         strictness_(tracker.zones.strictness(request.zone)),
         rules_(tracker.tcp_rules(strictness_)),
-        notes_(tracker.books, this, now) {}
+        notes_(tracker.books, now) {}
 
   void run(packet::PacketBatch& batch, packet::PacketBatch& dropped);
 

@@ -12,7 +12,7 @@ using namespace sluice::testing;
 
 constexpr std::uint32_t kServerTag = 0x5e5e0001, kClientTag = 0xc1c10002;
 
-std::string be(std::uint32_t value, int bytes) {
+std::string be(std::uint64_t value, int bytes) {
   std::string text;
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift);
   return text;
