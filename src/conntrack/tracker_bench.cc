@@ -202,42 +202,10 @@ BENCHMARK(BM_HitTcp)->Arg(1)->Arg(1000)->Arg(100'000)->Arg(1'000'000)->UseManual
 BENCHMARK(BM_HitUdp)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 BENCHMARK(BM_HitTcp6)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 
-/// A first packet with commit, into tables that already hold up to a million.
-void BM_New(benchmark::State& state) {
+/// First packets, into tables that already hold up to a million.
+void open_connections(benchmark::State& state, const CtRequest& request) {
   constexpr std::uint32_t kMost = 1'000'000;
   Traffic traffic(Traffic::Kind::Tcp);
-  const CtRequest commit{.commit = true, .zone = 7};
-  auto tracker = std::make_unique<Tracker>(TrackerOptions{.max_connections = kMost, .hash_secret = 42});
-  PacketBatch dropped;
-  std::uint32_t next = 0;
-  Stopwatch watch(state);
-  for (auto _ : state) {
-    if (next + limits::kBatchSize > kMost) {
-      tracker = std::make_unique<Tracker>(TrackerOptions{.max_connections = kMost, .hash_secret = 42});
-      next = 0;
-    }
-    for (unsigned i = 0; i < limits::kBatchSize; ++i) traffic.aim(i, next++, false);
-    PacketBatch batch = traffic.batch();
-    watch.start();
-    tracker->process(batch, commit, kStart, dropped);
-    watch.stop(limits::kBatchSize);
-  }
-  if (tracker->connections() != next) state.SkipWithError("not every packet opened a connection");
-}
-BENCHMARK(BM_New)->UseManualTime();
-
-/// The same with source NAT to 255 addresses. All go to one endpoint, and clients use the same ports: some
-/// must get another.
-void BM_NewTranslated(benchmark::State& state) {
-  constexpr std::uint32_t kMost = 1'000'000;
-  Traffic traffic(Traffic::Kind::Tcp);
-  const be128 first = net::v4_mapped(be32{0x0a090001}), last = net::v4_mapped(be32{0x0a0900ff});
-  const CtRequest request{
-      .commit = true,
-      .nat = true,
-      .zone = 7,
-      .nat_range = {
-          .kind = NatRange::Kind::Source, .has_address = true, .min_address = first, .max_address = last}};
   auto tracker = std::make_unique<Tracker>(TrackerOptions{.max_connections = kMost, .hash_secret = 42});
   PacketBatch dropped;
   std::uint32_t next = 0;
@@ -254,7 +222,26 @@ void BM_NewTranslated(benchmark::State& state) {
     watch.stop(limits::kBatchSize);
     if (!dropped.empty()) return state.SkipWithError("not every packet opened a connection");
   }
+  if (tracker->connections() != next) return state.SkipWithError("not every packet opened a connection");
   state.counters["bytes/connection"] = static_cast<double>(tracker->memory_bytes()) / tracker->connections();
+}
+
+void BM_New(benchmark::State& state) {
+  open_connections(state, {.commit = true, .zone = 7});
+}
+BENCHMARK(BM_New)->UseManualTime();
+
+/// The same with source NAT to 255 addresses. All go to one endpoint, and clients use the same ports: some
+/// must get another.
+void BM_NewTranslated(benchmark::State& state) {
+  const be128 first = net::v4_mapped(be32{0x0a090001}), last = net::v4_mapped(be32{0x0a0900ff});
+  open_connections(
+      state,
+      {.commit = true,
+       .nat = true,
+       .zone = 7,
+       .nat_range = {
+           .kind = NatRange::Kind::Source, .has_address = true, .min_address = first, .max_address = last}});
 }
 BENCHMARK(BM_NewTranslated)->UseManualTime();
 

@@ -33,10 +33,6 @@ class CreditSink final : public datapath::StatsSink {
   pipeline::Credits credits_;
 };
 
-}  // namespace
-
-namespace {
-
 /// What a megaflow's translation rested on. A translation stays within the bridge of its input port.
 struct Rest {
   std::uint64_t tables = 0;  ///< Upcalls::tables_epoch() before it began

@@ -94,7 +94,6 @@ ExplainResult explain_packet(const TranslationInput& first_input, const FlowKey&
     else
       translator.run();
     trace.close();
-    result.learned |= translator.learned();
 
     result.text += "Flow: " + field::format_key(pass.key, names.ports) + '\n' + trace.print();
     FlowKey final_key = translator.key();

@@ -38,7 +38,6 @@ struct ExplainResult {
   flow::Mask mask;   ///< of the first pass
   dp_action::Program program;
   std::optional<packet::DropReason> drop;
-  bool learned = false;  ///< the MAC table changed
 };
 
 /// `actions` null: from table 0, or where `key` was frozen.

@@ -1065,7 +1065,6 @@ void Translator::normal() {
   }
   if (!flow_.eth_src.is_multicast()) {
     if (input_.may_learn && input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now)) {
-      learned_ = true;
       if (tracing())
         note(Kind::Detail, fmt::format("learned that {} is on port {} in VLAN {}",
                                        net::format_mac(flow_.eth_src), input->name, *vlan));

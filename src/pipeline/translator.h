@@ -68,7 +68,6 @@ class Translator final : public action::Translation {
   void run_actions(const action::ActionList& actions);
 
   std::optional<packet::DropReason> drop() const;
-  bool learned() const { return learned_; }
   const MacDependence& macs() const { return macs_; }
   /// NORMAL would have learned an address, had it been allowed to: the next packet must be translated itself.
   bool unlearned() const { return unlearned_; }
@@ -210,7 +209,7 @@ class Translator final : public action::Translation {
   bool conntracked_ = false;
   bool hid_tag_ = false;  ///< a pushed tag took the innermost one out of sight: popping does not undo it
   bool in_bucket_ = false, in_action_set_ = false, in_packet_out_ = false;
-  bool delivered_ = false, learned_ = false, unlearned_ = false, missed_ = false, empty_rule_ = false;
+  bool delivered_ = false, unlearned_ = false, missed_ = false, empty_rule_ = false;
   std::optional<packet::DropReason> error_, hint_;
 };
 

@@ -44,10 +44,11 @@ void report(benchmark::State& state, std::size_t fragments, std::size_t bytes) {
   state.SetBytesProcessed(static_cast<std::int64_t>(bytes) * state.iterations());
 }
 
-void reassemble(benchmark::State& state) {
+void put_together(benchmark::State& state, bool backwards) {
   packet::PacketPool pool(256);
   Reassembler fragments;
   Datagram4 datagram(pool, static_cast<std::size_t>(state.range(0)));
+  if (backwards) std::reverse(datagram.pieces.begin(), datagram.pieces.end());
   FragmentEnds ends;
   std::uint16_t id = 0;
   for (auto _ : state) {
@@ -60,24 +61,14 @@ void reassemble(benchmark::State& state) {
   report(state, datagram.pieces.size(), static_cast<std::size_t>(state.range(0)));
   datagram.give(pool);
 }
+
+void reassemble(benchmark::State& state) {
+  put_together(state, false);
+}
 BENCHMARK(reassemble)->Arg(2000)->Arg(9000)->Arg(60000);
 
 void reassemble_backwards(benchmark::State& state) {
-  packet::PacketPool pool(256);
-  Reassembler fragments;
-  Datagram4 datagram(pool, static_cast<std::size_t>(state.range(0)));
-  std::reverse(datagram.pieces.begin(), datagram.pieces.end());
-  FragmentEnds ends;
-  std::uint16_t id = 0;
-  for (auto _ : state) {
-    datagram.renumber(++id);
-    Reassembler::Added added{};
-    for (packet::Packet* p : datagram.pieces) added = fragments.add(*p, 0, Instant{1}, pool, ends);
-    if (added.whole == nullptr) state.SkipWithError("not whole");
-    pool.give(added.whole);
-  }
-  report(state, datagram.pieces.size(), static_cast<std::size_t>(state.range(0)));
-  datagram.give(pool);
+  put_together(state, true);
 }
 BENCHMARK(reassemble_backwards)->Arg(60000);
 
