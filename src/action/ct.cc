@@ -204,15 +204,18 @@ Status CtAction::check(CheckContext& context) const {
   // What packets a bucket or an action set meets is only known when it runs.
   const bool in_set = context.place == Place::Set;
   const auto type = known_eth_type(context.match);
-  if (!in_set && type != net::ethertype::kIpv4 && type != net::ethertype::kIpv6) return inconsistent("ip or ipv6");
+  if (!in_set && type != net::ethertype::kIpv4 && type != net::ethertype::kIpv6)
+    return inconsistent("ip or ipv6");
   const auto state = field::get(context.match, FieldId::CtState);
   if (commit && (state.value & conntrack::ct_state::kInvalid) != 0)
     return fail(
         "ct(commit) of packets that the match demands to be invalid (+inv) (OFPBAC_MATCH_INCONSISTENT)",
         OfError::BacMatchInconsistent);
   const auto protocol = known_ip_proto(context.match);
-  if (!in_set && alg == kFtp && protocol != net::ip_proto::kTcp) return inconsistent("tcp or tcp6 for alg=ftp");
-  if (!in_set && alg == kTftp && protocol != net::ip_proto::kUdp) return inconsistent("udp or udp6 for alg=tftp");
+  if (!in_set && alg == kFtp && protocol != net::ip_proto::kTcp)
+    return inconsistent("tcp or tcp6 for alg=ftp");
+  if (!in_set && alg == kTftp && protocol != net::ip_proto::kUdp)
+    return inconsistent("udp or udp6 for alg=tftp");
   if (zone_source) SLUICE_TRY(check_readable(context, *zone_source, "ct zone"));
   CheckContext inner = context;
   inner.place = Place::CtExec;

@@ -361,11 +361,12 @@ std::string format_group_mod(const GroupSpec& group, OfVersion version, const Na
 std::string format_group_counters(const GroupCounters& counters) {
   std::string text = fmt::format("group_id={}", counters.id);
   if (counters.duration_ns >= 0) text += fmt::format(",duration={}s", format_duration(counters.duration_ns));
-  text += fmt::format(",ref_count={},packet_count={},byte_count={}", counters.references, counters.total.packets,
-                      counters.total.bytes);
+  text += fmt::format(",ref_count={},packet_count={},byte_count={}", counters.references,
+                      counters.total.packets, counters.total.bytes);
   for (std::size_t i = 0; i < counters.buckets.size(); ++i)
-    if (counters.buckets[i].packets != ~std::uint64_t{0}) text += fmt::format(",bucket{}:packet_count={},byte_count={}", i, counters.buckets[i].packets,
-                        counters.buckets[i].bytes);
+    if (counters.buckets[i].packets != ~std::uint64_t{0})
+      text += fmt::format(",bucket{}:packet_count={},byte_count={}", i, counters.buckets[i].packets,
+                          counters.buckets[i].bytes);
   return text;
 }
 

@@ -469,7 +469,8 @@ void add_ofp(CLI::App& app, Invocation& call) {
           ->type_name(verb.arguments)
           ->required()
           ->expected(verb.least, verb.most);
-    sub->add_option("-O,--protocols", call.ofp.version, "OpenFlow version to print for")->type_name("VERSION");
+    sub->add_option("-O,--protocols", call.ofp.version, "OpenFlow version to print for")
+        ->type_name("VERSION");
     sub->callback([&call, name = verb.name] {
       call.ofp.verb = name;
       call.action = [&call] { return ofp(call.ofp); };

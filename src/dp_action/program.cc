@@ -131,7 +131,8 @@ struct Writer {
     out += fmt::format(
         "userspace(pid=0,controller(reason={},dont_send={:d},continuation={:d},recirc_id={},rule_cookie={},"
         "controller_id={},max_len={}))",
-        a.reason, a.dont_send, a.continuation, a.recirc_id, hex_text(a.rule_cookie), a.controller_id, a.max_len);
+        a.reason, a.dont_send, a.continuation, a.recirc_id, hex_text(a.rule_cookie), a.controller_id,
+        a.max_len);
   }
   void operator()(const SetHeader& a) const { append_set(a, out); }
   void operator()(const PushVlan& a) const {
@@ -153,7 +154,9 @@ struct Writer {
   void operator()(const Ct& a) const { append_ct(*a.request, out); }
   void operator()(const CtClear&) const { out += "ct_clear"; }
   void operator()(const Recirc& a) const { out += "recirc(" + hex_text(a.id) + ')'; }
-  void operator()(const Hash& a) const { out += fmt::format("hash({}({}))", a.symmetric ? "sym_l4" : "l4", a.basis); }
+  void operator()(const Hash& a) const {
+    out += fmt::format("hash({}({}))", a.symmetric ? "sym_l4" : "l4", a.basis);
+  }
   void operator()(const Clone& a) const { nested("clone", a.actions); }
   void operator()(const Sample& a) const {
     out += fmt::format("sample(sample={:.1f}%,actions(", 100.0 * a.probability / 0xffffffff);

@@ -35,7 +35,7 @@ struct Userspace {
   std::uint8_t reason = 0;  ///< OpenFlow packet-in reason
   std::uint16_t max_len = 0xffff;
   std::uint16_t controller_id = 0;
-  bool dont_send = false;  ///< slow-path work only
+  bool dont_send = false;     ///< slow-path work only
   bool continuation = false;  ///< controller(pause): the state behind recirc_id says how the packet goes on
   std::uint32_t recirc_id = 0;
   std::uint64_t rule_cookie = 0;

@@ -126,8 +126,7 @@ inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
      "The packet came back from the datapath after the state of its first pass had been forgotten."},
     {DropReason::RecirculationExhausted, "recirculation_exhausted",
      "More recirculation states would be needed than the limit."},
-    {DropReason::NoLiveBucket, "no_live_bucket",
-     "A group or bundle has no live bucket or port to choose."},
+    {DropReason::NoLiveBucket, "no_live_bucket", "A group or bundle has no live bucket or port to choose."},
     {DropReason::UnsupportedAction, "unsupported_action",
      "A flow uses an action that this version does not carry out."},
 }};

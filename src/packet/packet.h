@@ -58,8 +58,8 @@ struct Metadata {
   std::uint32_t pkt_mark = 0;
   std::uint32_t skb_priority = 0;
   std::uint32_t rss_hash = 0;  ///< of the 5-tuple if the receiver computed one, else 0
-  /// Of a reassembled packet: its largest fragment in bytes from the IP header on, else 0. On output it is cut
-  /// to this size again.
+  /// Of a reassembled packet: its largest fragment in bytes from the IP header on, else 0. On output it is
+  /// cut to this size again.
   std::uint16_t mru = 0;
   std::uint32_t fragment_id = 0;  ///< of the IPv6 fragments that it came as and leaves as
   CtMetadata ct;

@@ -73,7 +73,8 @@ TEST_P(OpenFlowMessages, GeneratedMessagesPrintAlike) {
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const std::string ours = openflow::print(messages[i]);
     // docs/differences.md, "Table statistics of OpenFlow 1.1 and 1.2".
-    if (ours.starts_with("OFPST_TABLE reply (OF1.1)") || ours.starts_with("OFPST_TABLE reply (OF1.2)")) continue;
+    if (ours.starts_with("OFPST_TABLE reply (OF1.1)") || ours.starts_with("OFPST_TABLE reply (OF1.2)"))
+      continue;
     if (ours == theirs[i] || !wrong.insert(ours.substr(0, ours.find('('))).second) continue;
     EXPECT_EQ(theirs[i], ours) << to_hex(messages[i]);
   }
