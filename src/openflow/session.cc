@@ -32,7 +32,10 @@ bool is(const Message& message) {
 }  // namespace
 
 Session::Session(const Options& options, SessionHandler& handler, Instant now)
-    : options_(options), handler_(handler), async_(default_masks()), heard_(now) {
+    : options_(options),
+      handler_(handler),
+      async_(options.async ? default_masks() : AsyncMasks{}),
+      heard_(now) {
   miss_send_len_ = options.service ? 0 : kDefaultMissSendLength;
   dialect_.version = highest_version(options.versions).value_or(k10);
   write(encode(make_message(Hello{.versions = options.versions}, dialect_, 1)));
@@ -40,6 +43,7 @@ Session::Session(const Options& options, SessionHandler& handler, Instant now)
 
 void Session::write(const std::vector<std::uint8_t>& bytes) {
   output_.insert(output_.end(), bytes.begin(), bytes.end());
+  if (options_.observer) options_.observer->sent(bytes);
 }
 
 std::vector<std::uint8_t> Session::take_output() {
@@ -57,16 +61,29 @@ void Session::close(std::string reason) {
 }
 
 void Session::receive(Bytes bytes, Instant now) {
+  append(bytes, now);
+  while (serve_next()) {
+  }
+}
+
+void Session::append(Bytes bytes, Instant now) {
   if (state_ == State::Closed) return;
   heard_ = now;
   probed_ = false;
   input_.append(bytes);
-  while (state_ != State::Closed) {
-    const auto next = input_.next();
-    if (!next) return close("the stream is broken: " + next.error().message);
-    if (!*next) return;
-    on_message(**next);
+}
+
+bool Session::serve_next() {
+  if (state_ == State::Closed) return false;
+  const auto next = input_.next();
+  if (!next) {
+    close("the stream is broken: " + next.error().message);
+    return false;
   }
+  if (!*next) return false;
+  if (options_.observer) options_.observer->received(**next);
+  on_message(**next);
+  return true;
 }
 
 void Session::tick(Instant now) {
@@ -176,21 +193,17 @@ Status Session::serve(const Message& message, Bytes bytes) {
 }
 
 Status Session::on_role(const Message& request, const RoleRequest& wanted) {
-  if (wanted.role != Role::NoChange) {
-    SLUICE_TRY(handler_.claim_role(*this, wanted.role, wanted.generation));
-    role_ = wanted.role;
-    if (wanted.generation && wanted.role != Role::Equal) generation_ = *wanted.generation;
-  }
+  SLUICE_ASSIGN(const auto generation, handler_.claim_role(*this, wanted.role, wanted.generation));
+  if (wanted.role != Role::NoChange) role_ = wanted.role;
   RoleReply answer;
   answer.role = role_;
-  if (dialect_.version >= k12 && generation_ != ~std::uint64_t{0}) answer.generation = generation_;
+  if (dialect_.version >= k12) answer.generation = generation;
   reply(request, std::move(answer));
   return {};
 }
 
 void Session::demote(std::uint64_t generation) {
   role_ = Role::Secondary;
-  generation_ = generation;
   constexpr auto kReason = RoleStatusReason::PrimaryRequest;
   // As the primary that it was.
   const bool told = (async_.primary[static_cast<std::size_t>(AsyncKind::RoleStatus)] &

@@ -36,8 +36,22 @@ class SessionHandler {
   /// done.
   virtual Status commit(Session& session, const std::vector<Message>& messages, const BundleFlags& flags,
                         std::size_t& failed) = 0;
-  /// Whether the session may take a role; who asks for Primary makes others Secondary. Errors: OFPRRFC_STALE.
-  virtual Status claim_role(Session& session, Role role, std::optional<std::uint64_t> generation) = 0;
+  /// Whether the session may take a role; who asks for Primary makes others Secondary. NoChange only asks.
+  /// Errors: OFPRRFC_STALE.
+  /// @return the generation id that holds now among the switch's sessions, nothing if none was ever given.
+  virtual Result<std::optional<std::uint64_t>> claim_role(Session& session, Role role,
+                                                          std::optional<std::uint64_t> generation) = 0;
+  /// The session ends: what is kept for it goes.
+  virtual void forget(Session& session) { (void)session; }
+};
+
+/// Watches what a session exchanges with its peer, a whole message or several at a time.
+class SessionObserver {
+ public:
+  virtual ~SessionObserver() = default;
+  virtual void received(Bytes message) = 0;
+  /// It waits in take_output().
+  virtual void sent(Bytes messages) = 0;
 };
 
 /// What a peer may make the switch keep for it.
@@ -54,14 +68,22 @@ class Session {
     std::uint32_t versions = 0x7e;  ///< bit n is wire version n
     /// A client of the management socket: it gets no asynchronous message until it asks for packets.
     bool service = false;
+    bool async = true;  ///< false: no asynchronous message until SET_ASYNC asks for some
     /// Silence after which the peer is probed, and again as long until it is given up; zero: never.
     Duration probe_after{};
+    SessionObserver* observer = nullptr;
   };
 
   /// Says hello.
   Session(const Options& options, SessionHandler& handler, Instant now);
 
+  /// Takes input and serves all of it.
   void receive(Bytes bytes, Instant now);
+  /// Takes input without serving it: serve_next() does, a message a call, so that others have their turn.
+  /// Append no more while whole messages wait.
+  void append(Bytes bytes, Instant now);
+  /// False when no whole message waits.
+  bool serve_next();
   /// What time brings: probes, and giving up.
   void tick(Instant now);
   /// When tick() is wanted next.
@@ -71,6 +93,8 @@ class Session {
   std::size_t output_bytes() const { return output_.size(); }
 
   State state() const { return state_; }
+  /// The peer was silent for so long that it has been asked whether it is there.
+  bool probing() const { return probed_; }
   /// Why it is closed, a sentence.
   const std::string& reason() const { return reason_; }
   void close(std::string reason);
@@ -120,7 +144,6 @@ class Session {
   std::vector<std::uint8_t> output_;
   Dialect dialect_;
   Role role_ = Role::Equal;
-  std::uint64_t generation_ = ~std::uint64_t{0};
   AsyncMasks async_;
   std::uint16_t controller_id_ = 0, miss_send_len_ = 0;
   bool invalid_ttl_ = false;

@@ -22,16 +22,19 @@ struct FakeSwitch : SessionHandler {
     failed = *fail_at;
     return fail("table full", OfError::FmfcTableFull);
   }
-  Status claim_role(Session&, Role role, std::optional<std::uint64_t> generation) override {
-    if (generation && *generation < newest) return fail("stale", OfError::RrfcStale);
-    if (generation && role != Role::Equal) newest = *generation;
-    return {};
+  Result<std::optional<std::uint64_t>> claim_role(Session&, Role role,
+                                                  std::optional<std::uint64_t> generation) override {
+    if (role == Role::Primary || role == Role::Secondary) {
+      if (generation && newest && *generation < *newest) return fail("stale", OfError::RrfcStale);
+      if (generation) newest = generation;
+    }
+    return newest;
   }
   std::vector<std::string> requests;
   std::size_t committed = 0;
   bool atomic = false;
   std::optional<std::size_t> fail_at;
-  std::uint64_t newest = 0;
+  std::optional<std::uint64_t> newest;
 };
 
 class SessionTest : public ::testing::Test {
