@@ -10,6 +10,16 @@ using field::OfError;
 
 // --- Values
 
+Action::Action(const Action& other) = default;
+Action::Action(Action&& other) noexcept = default;
+Action& Action::operator=(const Action& other) = default;
+Action& Action::operator=(Action&& other) noexcept = default;
+Action::~Action() = default;
+
+bool operator==(const Action& a, const Action& b) {
+  return a.variant() == b.variant();
+}
+
 ActionList::ActionList() = default;
 ActionList::ActionList(const ActionList& other) = default;
 ActionList::ActionList(ActionList&& other) noexcept = default;

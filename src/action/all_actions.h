@@ -58,14 +58,20 @@ using AllActions =
              Encap, Decap, CtAction, CtClear, NatAction, Meter, ClearActions, WriteActions, WriteMetadata,
              GotoTable>;
 
+/// Any action. What a variant of so many types does to copy, compare and destroy is compiled once, in
+/// action_list.cc, not wherever an action is held.
 struct Action : AllActions::Variant {
   using AllActions::Variant::variant;
+  Action(const Action& other);
+  Action(Action&& other) noexcept;
+  Action& operator=(const Action& other);
+  Action& operator=(Action&& other) noexcept;
+  ~Action();
+
   const AllActions::Variant& variant() const { return *this; }
   AllActions::Variant& variant() { return *this; }
 };
-inline bool operator==(const Action& a, const Action& b) {
-  return a.variant() == b.variant();
-}
+bool operator==(const Action& a, const Action& b);
 
 /// The action as T, or nullptr.
 template <typename T>

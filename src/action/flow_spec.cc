@@ -1,6 +1,6 @@
 #include "action/flow_spec.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "action/codec.h"
 #include "field/match_text.h"

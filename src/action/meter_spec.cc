@@ -1,6 +1,6 @@
 #include "action/meter_spec.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "action/codec.h"
 

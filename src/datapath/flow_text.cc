@@ -1,5 +1,5 @@
 // A megaflow as one line of ovs-appctl dpctl/dump-flows.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "datapath/datapath.h"
 

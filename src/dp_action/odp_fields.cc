@@ -1,6 +1,6 @@
 #include "dp_action/odp_fields.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <string_view>

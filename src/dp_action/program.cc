@@ -1,7 +1,7 @@
 // Programs as odp text, as ofproto/trace and dpctl/dump-flows print them.
 #include "dp_action/program.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <variant>
 

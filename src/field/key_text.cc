@@ -1,6 +1,6 @@
 #include "field/key_text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cstring>
 

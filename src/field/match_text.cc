@@ -7,7 +7,7 @@
 // A match on packet_type=(0,0) is never stored: every port carries Ethernet, so that it says nothing.
 #include "field/match_text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <span>

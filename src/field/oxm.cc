@@ -5,7 +5,7 @@
 // classes 0 and 1 and has no version; a match may mix both. OpenFlow 1.5.1 section 7.2.3, ovs-fields(7).
 #include "field/oxm.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 

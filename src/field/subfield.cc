@@ -1,5 +1,5 @@
 // Sub-fields as text: "NXM_NX_REG0[0..15]", "reg0[3]", "ct_mark[]", "ct_mark".
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <charconv>
 

@@ -1,5 +1,5 @@
 // Values of fields as text, in ovs-ofctl syntax: each Format both ways, ports by name, flag words.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

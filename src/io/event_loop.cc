@@ -1,6 +1,6 @@
 #include "io/event_loop.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "io/asio_loop.h"
 #include "io/held.h"

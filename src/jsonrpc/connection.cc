@@ -1,6 +1,6 @@
 #include "jsonrpc/connection.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace sluice::jsonrpc {
 

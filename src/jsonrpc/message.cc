@@ -1,6 +1,6 @@
 #include "jsonrpc/message.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace sluice::jsonrpc {
 namespace {

@@ -1,5 +1,5 @@
 // Groups and meters of a bridge as text: what ovs-ofctl's group and meter commands do.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "datapath/meter.h"
 #include "field/of_error.h"

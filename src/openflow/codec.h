@@ -6,11 +6,10 @@
 // travels in (OFPT_FLOW_MOD or NXT_FLOW_MOD) stand in the Message around it (message.h).
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <concepts>
 #include <cstdint>
-#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -104,7 +103,7 @@ class Printer {
 
   template <typename... A>
   void put(fmt::format_string<A...> format, A&&... arguments) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<A>(arguments)...);
+    text_ += fmt::vformat(format, fmt::make_format_args(arguments...));
   }
   std::string& text() { return text_; }
   OfVersion version() const { return version_; }

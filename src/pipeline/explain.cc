@@ -1,6 +1,6 @@
 #include "pipeline/explain.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <deque>
 

@@ -5,7 +5,7 @@
 // weights allow it: the datapath hashes the packet, the packet comes back, and the low bits of the hash are
 // the bucket's slot, so that one megaflow a slot suffices. Otherwise, and with selection_method=hash, the
 // fields that are hashed here are un-wildcarded and the bucket with the highest hash times weight is taken.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

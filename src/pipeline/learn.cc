@@ -2,7 +2,7 @@
 //
 // The flow is made when a packet is translated, and kept from timing out, or made again, as often as packets
 // of the megaflow are credited: whoever goes on through the learn action goes on learning.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "action/all_actions.h"
 #include "field/match_text.h"

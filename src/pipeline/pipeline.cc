@@ -1,6 +1,6 @@
 #include "pipeline/pipeline.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Group-mods: what they do to the groups of a pipeline, and to the flows that refer to them.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

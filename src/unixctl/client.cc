@@ -1,6 +1,6 @@
 #include "unixctl/client.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <poll.h>
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
 #include "unixctl/command.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace sluice::unixctl {
 

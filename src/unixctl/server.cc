@@ -1,6 +1,6 @@
 #include "unixctl/server.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <deque>
 #include <vector>

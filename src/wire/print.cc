@@ -1,8 +1,6 @@
 #include "wire/print.h"
 
-#include <fmt/format.h>
-
-#include <iterator>
+#include <fmt/core.h>
 
 #include "net/protocol.h"
 #include "wire/arp.h"
@@ -28,7 +26,7 @@ constexpr unsigned kMaxQuotes = 1;
 
 template <typename... Args>
 void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+  out += fmt::vformat(format, fmt::make_format_args(args...));
 }
 
 std::string address(Bytes frame, const Layout& layout, bool is_src) {

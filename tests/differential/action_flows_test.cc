@@ -2,7 +2,7 @@
 // flows, as a switch of that version would see them, is what it prints.
 #include <gtest/gtest.h>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "action/flow_spec.h"
 #include "tests/differential/action_generator.h"

@@ -3,7 +3,7 @@
 // each byte that differs).
 #include <gtest/gtest.h>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "action/flow_spec.h"
 #include "tests/differential/action_generator.h"
