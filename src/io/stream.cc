@@ -1,17 +1,19 @@
 #include "io/stream.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "io/acceptor.h"
 #include "io/asio_loop.h"
 #include "io/held.h"
+#include "io/tls.h"
+#include "io/unix_address.h"
 // Asio's parts after asio_loop.h, which configures it.
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
@@ -24,32 +26,6 @@ namespace {
 std::string error_text(int error) {
   return std::strerror(error);
 }
-
-/// A unix address for a path of any length: one that does not fit goes through a descriptor of its folder.
-struct UnixAddress {
-  sockaddr_un address{};
-  socklen_t length = 0;
-  UniqueFd folder;
-
-  static Result<UnixAddress> of(const std::string& path) {
-    UnixAddress result;
-    std::string usable = path;
-    if (path.size() >= sizeof result.address.sun_path) {
-      const std::size_t slash = path.rfind('/');
-      const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-      result.folder = UniqueFd(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-      if (!result.folder) return fail(fmt::format("cannot open folder {}: {}", folder, error_text(errno)));
-      usable = fmt::format("/proc/self/fd/{}/{}", result.folder.get(), path.substr(slash + 1));
-      if (usable.size() >= sizeof result.address.sun_path)
-        return fail(fmt::format("the socket name {} is too long", path));
-    }
-    result.address.sun_family = AF_UNIX;
-    std::memcpy(result.address.sun_path, usable.c_str(), usable.size() + 1);
-    result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + usable.size() + 1);
-    return result;
-  }
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
-};
 
 /// Makes room for a listener at `path`: removes a socket file that nobody listens on.
 Status remove_stale_socket(const std::string& path, const UnixAddress& address) {
@@ -69,22 +45,30 @@ Status remove_stale_socket(const std::string& path, const UnixAddress& address) 
 
 /// Shared by the stream and its operations in flight. `closed` is final: nothing is called back after it.
 struct Stream::State : Holdable {
-  State(EventLoop& l, std::string n) : loop(l), socket(l.impl().context), self(this), name(std::move(n)) {}
+  State(EventLoop& l, std::string n, std::unique_ptr<TlsChannel> t)
+      : loop(l), socket(l.impl().context), self(this), name(std::move(n)), tls(std::move(t)) {}
 
   EventLoop& loop;
   asio::generic::stream_protocol::socket socket;
   Held<State> self;  ///< the owner's hold
   std::string name;
+  std::unique_ptr<TlsChannel> tls;
   OnData on_data;
   OnClose on_close;
+  EventLoop::Callback on_sent;
   std::array<std::uint8_t, 65536> input;
   std::string writing, waiting;  ///< in the kernel's hands, and behind it
   std::size_t max_queued = kDefaultMaxQueued;
+  bool reading = false, paused = false;
   bool write_pending = false, finishing = false, overflown = false, closed = false;
+  Status outcome;  ///< of a stream that is finishing
 
   void read() {
+    if (reading || paused || closed || finishing) return;
+    reading = true;
     socket.async_read_some(asio::buffer(input),
                            [held = Held<State>(this)](const asio::error_code& error, std::size_t n) {
+                             held->reading = false;
                              held->received(error, n);
                            });
   }
@@ -92,10 +76,40 @@ struct Stream::State : Holdable {
     if (closed || finishing) return;
     if (error == asio::error::eof || error == asio::error::connection_reset) return close({});
     if (error) return close(fail(fmt::format("{}: receive error: {}", name, error.message())));
-    on_data(Bytes(input.data(), n));
-    if (!closed && !finishing) read();
+    if (tls)
+      received_encrypted(Bytes(input.data(), n));
+    else
+      on_data(Bytes(input.data(), n));
+    read();
+  }
+  void received_encrypted(Bytes network) {
+    const Status status = tls->receive(network);
+    if (const std::string plain = tls->take_plain(); !plain.empty())
+      on_data(Bytes(reinterpret_cast<const std::uint8_t*>(plain.data()), plain.size()));
+    if (closed || finishing) return;
+    encrypted(status);
+    if (status && tls->finished_by_peer()) close_soon({});
+  }
+  /// Sends what TLS has to say; after an error that is the last.
+  void encrypted(const Status& status) {
+    queue(tls->take_network());
+    if (!status) finish(fail(fmt::format("{}: {}", name, status.error().message)));
   }
 
+  void queue(std::string bytes) {
+    if (bytes.empty()) return;
+    if (waiting.empty())
+      waiting = std::move(bytes);
+    else
+      waiting += bytes;
+    if (writing.size() + waiting.size() > max_queued) {
+      waiting.clear();
+      finishing = overflown = true;
+      close_soon(fail(fmt::format("{}: the peer does not read what it is sent", name)));
+    } else if (!write_pending) {
+      write();
+    }
+  }
   void write() {
     writing = std::exchange(waiting, {});
     write_pending = true;
@@ -112,15 +126,23 @@ struct Stream::State : Holdable {
     if (!waiting.empty())
       write();
     else if (finishing)
-      close({});
+      return close(std::move(outcome));
+    if (const EventLoop::Callback call = on_sent) call();
   }
 
+  void finish(Status status) {
+    if (closed || finishing) return;
+    finishing = true;
+    outcome = std::move(status);
+    if (!write_pending) close_soon(outcome);
+  }
   /// Ends everything; on_close runs last, since it may destroy the stream.
   void close(Status status) {
     if (closed) return;
     closed = true;
     asio::error_code ignored;
     socket.close(ignored);
+    on_sent = nullptr;
     if (const OnClose call = std::move(on_close)) call(std::move(status));
   }
   void close_soon(Status status) {
@@ -129,9 +151,18 @@ struct Stream::State : Holdable {
 };
 
 Stream::Stream(EventLoop& loop, UniqueFd socket, std::string name)
-    : state_(new State(loop, std::move(name))) {
+    : Stream(loop, std::move(socket), std::move(name), nullptr) {}
+
+Stream::Stream(EventLoop& loop, UniqueFd socket, std::string name, std::unique_ptr<TlsChannel> tls)
+    : state_(new State(loop, std::move(name), std::move(tls))) {
+  int family = AF_UNIX, on = 1;
+  socklen_t size = sizeof family;
+  getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+  // Messages go in one piece each; waiting for more to come would only delay them. Unix sockets know no such
+  // option.
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   asio::error_code error;
-  state_->socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), socket.get(), error);
+  state_->socket.assign(asio::generic::stream_protocol(family, 0), socket.get(), error);
   if (!error) socket.release();
   if (!error) state_->socket.non_blocking(true, error);
 }
@@ -146,28 +177,34 @@ Stream::~Stream() {
 void Stream::start(OnData on_data, OnClose on_close) {
   state_->on_data = std::move(on_data);
   state_->on_close = std::move(on_close);
+  if (state_->tls) state_->encrypted(state_->tls->receive({}));
   state_->read();
 }
 
 void Stream::send(std::string bytes) {
   if (state_->closed || state_->finishing || bytes.empty()) return;
-  if (state_->waiting.empty())
-    state_->waiting = std::move(bytes);
-  else
-    state_->waiting += bytes;
-  if (queued() > state_->max_queued) {
-    state_->waiting.clear();
-    state_->finishing = state_->overflown = true;
-    state_->close_soon(fail(fmt::format("{}: the peer does not read what it is sent", state_->name)));
-  } else if (!state_->write_pending) {
-    state_->write();
-  }
+  if (!state_->tls) return state_->queue(std::move(bytes));
+  state_->encrypted(state_->tls->send(bytes));
 }
 
 void Stream::finish() {
   if (state_->closed || state_->finishing) return;
-  state_->finishing = true;
-  if (!state_->write_pending) state_->close_soon({});
+  if (state_->tls) {
+    state_->tls->finish();
+    state_->queue(state_->tls->take_network());
+  }
+  state_->finish({});
+}
+
+void Stream::pause() {
+  state_->paused = true;
+}
+void Stream::resume() {
+  state_->paused = false;
+  state_->read();
+}
+void Stream::set_on_sent(EventLoop::Callback on_sent) {
+  state_->on_sent = std::move(on_sent);
 }
 
 std::size_t Stream::queued() const {
@@ -198,35 +235,15 @@ Result<std::unique_ptr<UnixListener>> UnixListener::open(EventLoop& loop, const 
 }
 
 UnixListener::UnixListener(EventLoop& loop, UniqueFd socket, std::string path, OnAccept on_accept)
-    : loop_(loop),
-      socket_(std::move(socket)),
-      path_(std::move(path)),
-      on_accept_(std::move(on_accept)),
-      watch_(std::make_unique<ReadWatch>(loop_, socket_.get(), [this] { accept_all(); })),
-      retry_(loop_) {}
+    : path_(std::move(path)),
+      acceptor_(std::make_unique<Acceptor>(loop, std::move(socket),
+                                           [this, &loop, call = std::move(on_accept)](UniqueFd client) {
+                                             call(std::make_unique<Stream>(loop, std::move(client), path_));
+                                           })) {}
 
 UnixListener::~UnixListener() {
-  watch_.reset();
+  acceptor_.reset();
   unlink(path_.c_str());
-}
-
-void UnixListener::accept_all() {
-  constexpr unsigned kAtOnce = 16;  // then other work has its turn
-  for (unsigned i = 0; i < kAtOnce; ++i) {
-    UniqueFd client(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (client) {
-      on_accept_(std::make_unique<Stream>(loop_, std::move(client), path_));
-      continue;
-    }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno == EAGAIN) return;
-    // Out of descriptors or memory: the client waits in the backlog; watching on would spin.
-    watch_.reset();
-    retry_.start(Duration::milliseconds(100), [this] {
-      watch_ = std::make_unique<ReadWatch>(loop_, socket_.get(), [this] { accept_all(); });
-    });
-    return;
-  }
 }
 
 Result<UniqueFd> connect_unix(const std::string& path) {

@@ -1,7 +1,8 @@
-// Byte streams over unix sockets: server, client and connection, on the event loop's thread.
+// Byte streams over connected sockets, plain or through TLS, on the event loop's thread; and the unix sockets
+// on which a daemon listens for its clients. Listener and Connector make streams of any Remote.
 //
 // Received bytes are pushed to on_data; what is sent is queued and written as the peer reads, at most
-// StreamLimits::max_queued bytes: a peer that does not read is disconnected, it never grows the process.
+// set_max_queued() bytes: a peer that does not read is disconnected, it never grows the process.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +17,9 @@
 
 namespace sluice::io {
 
+class Acceptor;
+class TlsChannel;
+
 /// A connection, owned by whoever accepted or made it. Destroying it closes the socket at once (queued bytes
 /// are lost).
 class Stream {
@@ -26,6 +30,8 @@ class Stream {
 
   /// Takes a connected socket; `name` says in messages who the peer is.
   Stream(EventLoop& loop, UniqueFd socket, std::string name);
+  /// @param tls  null: plain
+  Stream(EventLoop& loop, UniqueFd socket, std::string name, std::unique_ptr<TlsChannel> tls);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -36,6 +42,11 @@ class Stream {
   void send(std::string bytes);
   /// Stops reading, writes what is queued, then closes and calls on_close.
   void finish();
+  /// Bytes are left in the socket until resume(), so that the peer waits. What is being read still comes.
+  void pause();
+  void resume();
+  /// Called whenever the peer has taken something of what is queued.
+  void set_on_sent(EventLoop::Callback on_sent);
   std::size_t queued() const;
   const std::string& name() const;
 
@@ -65,14 +76,9 @@ class UnixListener {
 
  private:
   UnixListener(EventLoop& loop, UniqueFd socket, std::string path, OnAccept on_accept);
-  void accept_all();
 
-  EventLoop& loop_;
-  UniqueFd socket_;
   std::string path_;
-  OnAccept on_accept_;
-  std::unique_ptr<ReadWatch> watch_;
-  Timer retry_;  ///< after the process ran out of descriptors
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 /// A connected blocking socket, for command-line clients and to start a Stream with. Paths longer than
