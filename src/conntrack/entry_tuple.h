@@ -51,6 +51,17 @@ struct KeyAgreement {
   return {std::min(forward, backward) == 0, forward != 0};
 }
 
+/// The same for a translated connection over IPv4, whose directions have a tuple each.
+[[gnu::always_inline]] inline KeyAgreement compare_keys_translated(const Entry& entry, const Key::Words& key) {
+  const Key::Words mine = entry.key_words();
+  std::uint64_t reply_addresses;
+  std::memcpy(&reply_addresses, &entry.reply_ipv4, sizeof reply_addresses);
+  const std::uint64_t reply_rest = (mine.rest & ~std::uint64_t{0xffffffff}) | entry.reply_ipv4.ports;
+  const std::uint64_t forward = (mine.addresses ^ key.addresses) | (mine.rest ^ key.rest);
+  const std::uint64_t backward = (reply_addresses ^ key.addresses) | (reply_rest ^ key.rest);
+  return {std::min(forward, backward) == 0, forward != 0};
+}
+
 /// Whether the locked entry is the connection of the probe's packet, and which way the packet runs in it. For
 /// an ICMP error: which way the quoted packet ran.
 inline bool matches(const Entry& entry, const Probe& probe, Direction& direction) {

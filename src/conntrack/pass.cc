@@ -65,7 +65,7 @@ std::uint16_t notable(const Entry& entry) {
   if (work.candidate == kNone) return;
   const Entry& entry = t_.slab[work.candidate];
   __builtin_prefetch(&entry, 1, 3);
-  if (prefetch_line_1_ || (work.kind == Work::Kind::Other && work.probe.is_ipv6()))
+  if (translates_ || (work.kind == Work::Kind::Other && work.probe.is_ipv6()))
     __builtin_prefetch(entry.ipv6, 0, 3);
 }
 
@@ -135,7 +135,8 @@ inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, F
   entry.lock();
   const Key::Words key = work.probe.key.words();
   const KeyAgreement agreement =
-      compare_keys(entry, key, std::rotl(static_cast<std::uint32_t>(key.rest), 16));
+      entry.translated() ? compare_keys_translated(entry, key)
+                         : compare_keys(entry, key, std::rotl(static_cast<std::uint32_t>(key.rest), 16));
   found = {&entry, work.candidate, static_cast<Direction>(agreement.backward)};
   if (agreement.any) [[likely]]
     return true;
@@ -146,8 +147,8 @@ inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, F
 [[gnu::always_inline]] inline bool Tracker::Impl::Pass::pass_plain(Packet& packet, const Found& found) {
   constexpr std::uint8_t kAnswered = Entry::kLive | Entry::kSeenReply;
   Entry& entry = *found.entry;
-  if (!(((entry.flags & ~Entry::kHasLabel) == kAnswered) & (entry.zone_generation == zone_generation_)))
-      [[unlikely]]
+  constexpr std::uint8_t kAny = Entry::kHasLabel | Entry::kSourceNat | Entry::kDestinationNat;
+  if (!(((entry.flags & ~kAny) == kAnswered) & (entry.zone_generation == zone_generation_))) [[unlikely]]
     return false;
   const std::int32_t idle = coarse_now_.since(entry.last_seen);
   const wire::Layout& layout = packet.layout;
@@ -162,8 +163,17 @@ inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, F
   if (idle > 0) entry.last_seen = coarse_now_;
   entry.count(found.direction, datagram_bytes(packet));
   if (commits_) commit(found);
-  describe(packet.meta.ct, found, state_of(Outcome::Established, found.direction),
-           found.direction == Direction::Reply, true);
+  unsigned state = state_of(Outcome::Established, found.direction);
+  if (translates_ && entry.translated()) {
+    if (packet.meta.offload.checksum_partial) {
+      state |= translate(packet, entry, found.direction, false);
+    } else {
+      nat::translate_plain(packet, entry, found.direction);
+      state |= nat::state_bits(entry, found.direction);
+    }
+  }
+  describe(packet.meta.ct, found, static_cast<std::uint8_t>(state), found.direction == Direction::Reply,
+           true);
   entry.unlock();
   return true;
 }

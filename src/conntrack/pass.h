@@ -37,7 +37,7 @@ class Tracker::Impl::Pass {
         zone_generation_(tracker.zones.generation(request.zone)),
         commits_(request.commit),
         turns_(request.force && request.commit),
-        prefetch_line_1_(request.nat),
+        translates_(request.nat),
         strictness_(tracker.zones.strictness(request.zone)),
         rules_(tracker.tcp_rules(strictness_)),
         notes_(tracker.books, now) {}
@@ -165,7 +165,7 @@ class Tracker::Impl::Pass {
   const std::uint16_t zone_;
   const std::uint16_t zone_generation_;  ///< when the batch began: later entries have another
   const bool commits_, turns_;           ///< turns: a reply to a connection replaces it
-  const bool prefetch_line_1_;
+  const bool translates_;  ///< ct(nat): line 1 of entries is read
   const Strictness strictness_;
   const tcp::Rules rules_;
   bool created_ = false;  ///< this batch put something into the index that the second round could not see

@@ -2,7 +2,10 @@
 // conversations go through two trackers: as they are, and with IP options, which no packet on the short way
 // has. All that the packets and the tables have to say must agree.
 #include "base/rng.h"
+#include "conntrack/nat/nat_fixture.h"
 #include "conntrack/tracker_fixture.h"
+#include "net/checksum.h"
+#include "net/protocol.h"
 
 namespace sluice::conntrack {
 namespace {
@@ -16,10 +19,11 @@ class Talk {
     for (std::uint32_t& n : next_) n = static_cast<std::uint32_t>(rng.next());
   }
 
-  Layers packet(Rng& rng, std::string options) {
+  /// @param answer_to  where the server sends its answers
+  Layers packet(Rng& rng, std::string options, const char* answer_to) {
     const unsigned from = rng.chance(50) ? 1 : 0, to = from ^ 1;
     const Ip4 ip = from == 0 ? Ip4{.src = "10.0.0.1", .dst = "10.0.0.2", .options = options}
-                             : Ip4{.src = "10.0.0.2", .dst = "10.0.0.1", .options = options};
+                             : Ip4{.src = "10.0.0.2", .dst = answer_to, .options = options};
     const std::uint16_t ports[] = {port_, 80};
     if (udp_) return ip / Udp{.sport = ports[from], .dport = ports[to]};
 
@@ -51,8 +55,11 @@ class Talk {
 
 class PlainTest : public TrackerFixture, public ::testing::WithParamInterface<std::uint64_t> {
  protected:
+  void compare(bool translated);
+
   static constexpr const char* kNoOperations = "\x01\x01\x01\x01";
 
+  unsigned sent_translated_ = 0;  ///< to the client
   Tracker other_{{.max_connections = 1000, .hash_secret = 7}};
 };
 
@@ -87,7 +94,32 @@ void expect_same(const std::vector<ConnectionSnapshot>& a, const std::vector<Con
   }
 }
 
+/// Addresses and all that follows the IP header; the IP checksum is checked.
+std::string what_leaves(const packet::Packet& packet) {
+  const std::uint8_t* const l3 = packet.data() + packet.layout.l3;
+  const std::uint8_t* const l4 = packet.data() + packet.layout.l4;
+  EXPECT_EQ(net::checksum({l3, static_cast<std::size_t>(l4 - l3)}), be16{});
+  return std::string(l3 + 12, l3 + 20) + std::string(l4, packet.data() + packet.size());
+}
+
+/// Checksums as hardware leaves them: verified (perhaps wrong), absent, or still to be filled in.
+void vary_checksum(packet::Packet& packet, unsigned how) {
+  packet.meta.offload.checksum_partial = how == 1;
+  packet.meta.offload.checksum_valid = how == 2 || how == 3;
+  const unsigned at = packet.layout.ip_proto == net::ip_proto::kTcp ? 16 : 6;
+  if (how == 3) be16{0xffff}.store(packet.data() + packet.layout.l4 + at);
+  if (how == 4 && at == 6) be16{}.store(packet.data() + packet.layout.l4 + at);
+}
+
 TEST_P(PlainTest, ShortWayAndLongWayAgree) {
+  compare(false);
+}
+
+TEST_P(PlainTest, TheyTranslateAlike) {
+  compare(true);
+}
+
+void PlainTest::compare(bool translated) {
   Rng rng(GetParam());
   std::vector<Talk> talks;
   for (unsigned i = 0; i < 12; ++i) talks.emplace_back(rng, static_cast<std::uint16_t>(1000 + i));
@@ -106,21 +138,33 @@ TEST_P(PlainTest, ShortWayAndLongWayAgree) {
       request.label = {be64{0}, be64{rng.below(2)}};
       request.label_mask = {be64{0}, be64{1}};
     }
+    if (translated) {
+      request.force = false;
+      request.nat = rng.chance(80);
+      if (request.commit && request.nat) request.nat_range = snat_to("10.9.0.1");
+    }
     packet::PacketBatch plain, optioned, dropped;
     for (unsigned i = 0, n = 1 + static_cast<unsigned>(rng.below(8)); i < n; ++i) {
       Talk& talk = talks[rng.below(talks.size())];
       const Rng now = rng;
       const Talk as_it_is = talk;
-      plain.push(make_packet(pool_, talk.packet(rng, "")));
+      const char* const answer_to = translated ? "10.9.0.1" : "10.0.0.1";
+      plain.push(make_packet(pool_, talk.packet(rng, "", answer_to)));
       rng = now;
       talk = as_it_is;
-      optioned.push(make_packet(pool_, talk.packet(rng, kNoOperations)));
+      optioned.push(make_packet(pool_, talk.packet(rng, kNoOperations, answer_to)));
+      const auto how = static_cast<unsigned>(rng.below(20));
+      vary_checksum(*plain[i], how);
+      vary_checksum(*optioned[i], how);
     }
     tracker_.process(plain, request, clock_.now(), dropped);
     other_.process(optioned, request, clock_.now(), dropped);
     ASSERT_TRUE(dropped.empty());
-    for (unsigned i = 0; i < plain.size(); ++i)
+    for (unsigned i = 0; i < plain.size(); ++i) {
       ASSERT_NO_FATAL_FAILURE(expect_same(plain[i]->meta.ct, optioned[i]->meta.ct));
+      ASSERT_EQ(what_leaves(*plain[i]), what_leaves(*optioned[i]));
+      sent_translated_ += (plain[i]->meta.ct.state & ct_state::kDestinationNat) != 0;
+    }
     pool_.give(plain);
     pool_.give(optioned);
     std::vector<ConnectionSnapshot> mine = connections(), others;
@@ -137,6 +181,7 @@ TEST_P(PlainTest, ShortWayAndLongWayAgree) {
   }
   EXPECT_EQ(counter_map(tracker_), counter_map(other_));
   EXPECT_GT(counter_map(tracker_)["hits"], 200u);
+  EXPECT_EQ(sent_translated_ > 50, translated) << sent_translated_;
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PlainTest, ::testing::Range<std::uint64_t>(1, 21));
