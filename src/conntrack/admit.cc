@@ -61,7 +61,7 @@ void Tracker::Impl::discharge(const Entry& entry, std::uint32_t name, End why, N
 void Tracker::Impl::remove(Entry& entry, std::uint32_t name) {
   index.erase(hash_of(entry), name);
   if (entry.translated()) index.erase(nat::reply_of(entry, secret).hash(secret), name);
-  if (port_lanes.chunks() != 0) [[unlikely]]
+  if (entry.translated() || port_lanes.chunks() != 0) [[unlikely]]
     port_lanes.forget(entry, secret);
   entry.set_flag(Entry::kLive, false);
 }

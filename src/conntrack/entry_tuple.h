@@ -52,7 +52,8 @@ struct KeyAgreement {
 }
 
 /// The same for a translated connection over IPv4, whose directions have a tuple each.
-[[gnu::always_inline]] inline KeyAgreement compare_keys_translated(const Entry& entry, const Key::Words& key) {
+[[gnu::always_inline]] inline KeyAgreement compare_keys_translated(const Entry& entry,
+                                                                   const Key::Words& key) {
   const Key::Words mine = entry.key_words();
   std::uint64_t reply_addresses;
   std::memcpy(&reply_addresses, &entry.reply_ipv4, sizeof reply_addresses);

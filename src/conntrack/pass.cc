@@ -62,7 +62,10 @@ std::uint16_t notable(const Entry& entry) {
     work.candidate = t_.index.candidate(work.home, work.probe.hash);
   else if (work.kind == Work::Kind::TrackedHere && packet.meta.ct.connection < t_.slab.capacity())
     work.candidate = packet.meta.ct.connection;
-  if (work.candidate == kNone) return;
+  if (work.candidate == kNone) {
+    if (prefetches_offer_) prefetch_offer(work);
+    return;
+  }
   const Entry& entry = t_.slab[work.candidate];
   __builtin_prefetch(&entry, 1, 3);
   if (translates_ || (work.kind == Work::Kind::Other && work.probe.is_ipv6()))

@@ -38,6 +38,8 @@ class Tracker::Impl::Pass {
         commits_(request.commit),
         turns_(request.force && request.commit),
         translates_(request.nat),
+        prefetches_offer_(request.nat && request.commit && request.nat_range.kind != NatRange::Kind::None &&
+                          !request.nat_range.random),
         strictness_(tracker.zones.strictness(request.zone)),
         rules_(tracker.tcp_rules(strictness_)),
         notes_(tracker.books, now) {}
@@ -148,12 +150,16 @@ class Tracker::Impl::Pass {
   }
   /// absent() for ct(commit,nat(src…)) and ct(commit,nat(dst…)).
   bool absent_translated(Packet& packet, const Probe& probe, const NatRange& range);
+  /// Fetches where absent_translated() will look first.
+  void prefetch_offer(Work& work);
   /// Whether a current connection has the tuple on offer. One that is over makes way.
   bool is_taken(const nat::Offer& offer, std::uint64_t hash);
   /// The same for the reply tuple of a connection without NAT; only a translated one can have it.
   bool is_reply_taken(const Probe& probe);
   /// Gives the new entry the reply tuple on offer; false if the index has no room for it.
   bool bind(Entry& entry, std::uint32_t name, const nat::Offer& offer);
+  /// Counts a translated entry in the lane of its reply tuple.
+  void join_lane(Entry& entry, const nat::TupleKey& reply, nat::Side varied) const;
   void record_port(Entry& entry, const nat::Offer& offer, bool reply) const;
 
   Impl& t_;
@@ -165,7 +171,8 @@ class Tracker::Impl::Pass {
   const std::uint16_t zone_;
   const std::uint16_t zone_generation_;  ///< when the batch began: later entries have another
   const bool commits_, turns_;           ///< turns: a reply to a connection replaces it
-  const bool translates_;  ///< ct(nat): line 1 of entries is read
+  const bool translates_;                ///< ct(nat): line 1 of entries is read
+  const bool prefetches_offer_;
   const Strictness strictness_;
   const tcp::Rules rules_;
   bool created_ = false;  ///< this batch put something into the index that the second round could not see

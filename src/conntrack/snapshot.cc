@@ -69,7 +69,7 @@ std::uint64_t Tracker::dump(std::uint64_t cursor, unsigned max, Instant now,
 }
 
 Tracker::Census Tracker::census() const {
-  Census census{0, 0, 0, impl_->port_lanes.chunks()};
+  Census census{0, 0, 0, impl_->port_lanes.chunks(), impl_->port_lanes.counted()};
   impl_->for_each(0, impl_->slab.touched(), [&](const Entry& entry, std::uint32_t) {
     ++census.live;
     if (entry.translated()) ++census.translated;

@@ -28,7 +28,7 @@ Tracker::Impl::Impl(const TrackerOptions& options)
       index(static_cast<std::uint32_t>(
           std::min<std::uint64_t>(std::uint64_t{options.max_connections} * 2 + 64, 0xffffffff))),
       wheel(slab_capacity(options.max_connections)),
-      port_lanes(options.max_connections / 8 + 64),
+      port_lanes(options.max_connections),
       reassembler(with_secret(options.reassembly, options.hash_secret)),
       max_connections(options.max_connections),
       tcp_sequence_check(options.tcp_sequence_check),

@@ -153,7 +153,8 @@ class Tracker {
   /// of leaks, on a quiet tracker.
   struct Census {
     std::uint32_t live, translated, indexed;
-    std::uint32_t port_chunks;  ///< of nat::PortLanes; none without translated connections
+    std::uint32_t port_chunks;   ///< of nat::PortLanes; none without translated connections
+    std::uint64_t lane_members;  ///< the same
   };
   Census census() const;
   /// Families of helpers with members, and what is expected (timed out but not yet swept included).

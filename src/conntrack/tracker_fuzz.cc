@@ -134,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (tracker.expire(now, 64)) {
   }
   SLUICE_CHECK(tracker.census().live == 0 && tracker.census().indexed == 0 &&
-               tracker.census().port_chunks == 0);
+               tracker.census().port_chunks == 0 && tracker.census().lane_members == 0);
   SLUICE_CHECK(tracker.helper_census().families == 0 && tracker.helper_census().expectations == 0);
   return 0;
 }

@@ -33,6 +33,7 @@
 #include "conntrack/entry.h"
 #include "conntrack/entry_tuple.h"
 #include "conntrack/helper/helpers.h"
+#include "conntrack/nat/exhausted_pools.h"
 #include "conntrack/nat/port_lanes.h"
 #include "conntrack/newcomers.h"
 #include "conntrack/notes.h"
@@ -67,6 +68,7 @@ struct Tracker::Impl {
   std::atomic<std::uint64_t> next_id{1};
   std::atomic<std::uint32_t> early_drop_hand{0};
   std::atomic<std::uint64_t> next_random{0};
+  nat::ExhaustedPools exhausted_pools;
 
   Books books{zones};
 

@@ -45,7 +45,12 @@ class ZoneTable {
     do {
       if (generation_of(seen) != generation) return false;
     } while (!word.compare_exchange_weak(seen, seen - 1, std::memory_order_relaxed));
+    at(zone).departures.fetch_add(1, std::memory_order_release);
     return true;
+  }
+  /// Moves on whenever connections have left the zone, after they have.
+  std::uint32_t departures(std::uint16_t zone) const {
+    return at(zone).departures.load(std::memory_order_acquire);
   }
 
   struct Flushed {
@@ -59,6 +64,7 @@ class ZoneTable {
     do {
       next = ((seen >> 32) + 1) << 32;
     } while (!word.compare_exchange_weak(seen, next, std::memory_order_acq_rel));
+    at(zone).departures.fetch_add(1, std::memory_order_release);
     return {static_cast<std::uint32_t>(seen), generation_of(next)};
   }
 
@@ -92,6 +98,7 @@ class ZoneTable {
     std::atomic<std::uint64_t> generation_count;  ///< generation in the upper half, connections in the lower
     std::atomic<std::uint64_t> limit;             ///< + 1; 0 = none of its own
     std::atomic<const TimeoutTicks*> timeouts;
+    std::atomic<std::uint32_t> departures;
     std::atomic<std::uint8_t> strictness;  ///< Strictness::encoded()
   };
 

@@ -247,6 +247,7 @@ TEST_P(NatModelTest, AgreesWithAList) {
   EXPECT_EQ(tracker_.connections(), 0u);
   expect_no_leak();
   EXPECT_EQ(tracker_.census().port_chunks, 0u);
+  EXPECT_EQ(tracker_.census().lane_members, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, NatModelTest, ::testing::Range<std::uint64_t>(1, 21));

@@ -43,6 +43,7 @@ class PoolTest : public NatFixture {
     expect_no_leak();
     EXPECT_EQ(tracker_.connections(), 0u);
     EXPECT_EQ(tracker_.census().port_chunks, 0u);
+    EXPECT_EQ(tracker_.census().lane_members, 0u);
   }
 
   unsigned refused_ = 0;
@@ -86,6 +87,51 @@ TEST_F(PoolTest, AWholeClass) {
   EXPECT_EQ(tracker_.flush_matching(filter), 1u);
   EXPECT_EQ(open(snat_to("10.9.0.1"), 70'000, 2, 5000),
             (std::set<std::pair<std::uint32_t, std::uint16_t>>{{0x0a090001, 30'000}}));
+  expect_swept();
+}
+
+TEST_F(PoolTest, AClientThatTookAllPortsByItselfLeavesAnIndex) {
+  // Each from the port that it keeps, so that no search meets a taken one.
+  const NatRange range = snat_to("10.9.0.1");
+  for (std::uint32_t port = 1024; port < 65536; ++port)
+    ASSERT_EQ(track(udp(1, static_cast<std::uint16_t>(port)), commits(range)), "+new+trk+snat");
+  EXPECT_GE(tracker_.census().port_chunks, 32u);
+  EXPECT_EQ(track(udp(2, 5000), commits(range)), "dropped");
+  Filter filter;
+  filter.reply.dst_port = be16{4321};
+  EXPECT_EQ(tracker_.flush_matching(filter), 1u);
+  EXPECT_EQ(open(range, 2, 2),
+            (std::set<std::pair<std::uint32_t, std::uint16_t>>{{0x0a090001, std::uint16_t{4321}}}));
+  expect_swept();
+}
+
+TEST_F(PoolTest, WhatIsFreedIsFoundAtOnceAfterManyRefusals) {
+  const NatRange range = snat_to("10.9.0.1", "10.9.0.9", 20'000, 20'009);
+  EXPECT_EQ(open(range, 1, 90).size(), 90u);
+  Rng rng(6);
+  for (int i = 0; i < 50; ++i) {
+    for (int k = 0; k < 3; ++k) EXPECT_EQ(track(udp(1000, 5000), commits(range)), "dropped");
+    // Other pools, other endpoints and a packet with a port of another kind are not meant.
+    EXPECT_EQ(track(udp(1000, 5000, "192.168.0.3", static_cast<std::uint16_t>(1 + i)), commits(range)),
+              "+new+trk+snat");
+    const auto last = static_cast<std::uint16_t>(1 + i);
+    EXPECT_EQ(track(udp(5000 + last, 5000), commits(snat_to("10.9.1.1", "", 1, last))), "+new+trk+snat");
+    if (i % 3 == 0) {
+      advance(Duration::seconds(100));  // all expire, nobody sweeps
+      EXPECT_EQ(open(range, 2000, 91).size(), 90u);
+      continue;
+    }
+    Filter filter;
+    filter.reply.dst = net::v4_mapped(be32{0x0a090001 + static_cast<std::uint32_t>(rng.below(9))});
+    filter.reply.dst_port = be16{static_cast<std::uint16_t>(20'000 + rng.below(10))};
+    filter.reply.src = net::v4_mapped(be32{0xc0a80001});
+    EXPECT_EQ(tracker_.flush_matching(filter), 1u);
+    EXPECT_EQ(open(range, 1000, 2).size(), 1u);
+    filter = {};
+    filter.original.src = net::v4_mapped(be32{0x0a000000 + 1000});
+    tracker_.flush_matching(filter);
+    EXPECT_EQ(open(range, 3000 + static_cast<std::uint32_t>(i), 1).size(), 1u);
+  }
   expect_swept();
 }
 
@@ -165,39 +211,82 @@ TEST(PortClasses, AreThoseOfTheFirstPort) {
   EXPECT_EQ(nat::class_of(65535).last, 65535);
 }
 
-TEST(PortLanes, NextClearSkipsWhatIsSet) {
-  nat::PortLanes lanes(16);
-  EXPECT_EQ(lanes.next_clear(1, 0, 65535), 0);
-  Rng rng(3);
-  std::set<std::uint16_t> set;
-  for (int i = 0; i < 6000; ++i) {
-    const auto port = static_cast<std::uint16_t>(3000 + rng.below(4000));
-    if (rng.chance(70)) {
-      EXPECT_TRUE(lanes.set(1, port));
-      set.insert(port);
+/// Bits and their naive counterpart, a set.
+class LaneModel {
+ public:
+  void toggle(std::uint64_t lane, std::uint16_t port, bool on) {
+    if (on) {
+      EXPECT_TRUE(lanes.set(lane, port));
+      ports.insert(port);
     } else {
-      lanes.clear(1, port);
-      set.erase(port);
+      lanes.clear(lane, port);
+      ports.erase(port);
     }
+  }
+  std::optional<std::uint16_t> next_clear(std::uint32_t from, std::uint32_t to) const {
+    for (std::uint32_t p = from; p <= to; ++p)
+      if (!ports.contains(static_cast<std::uint16_t>(p))) return static_cast<std::uint16_t>(p);
+    return std::nullopt;
+  }
+
+  nat::PortLanes lanes{1000};
+  std::set<std::uint16_t> ports;
+};
+
+TEST(PortLanes, NextClearSkipsWhatIsSet) {
+  LaneModel model;
+  EXPECT_EQ(model.lanes.next_clear(1, 0, 65535), 0);
+  Rng rng(3);
+  for (int i = 0; i < 6000; ++i) {
+    model.toggle(1, static_cast<std::uint16_t>(3000 + rng.below(4000)), rng.chance(70));
     if (i % 20 != 0) continue;
     const auto from = static_cast<std::uint32_t>(2990 + rng.below(4000));
     const auto to = from + static_cast<std::uint32_t>(rng.below(300));
-    std::optional<std::uint16_t> expected;
-    for (std::uint32_t p = from; p <= to && !expected; ++p)
-      if (!set.contains(static_cast<std::uint16_t>(p))) expected = static_cast<std::uint16_t>(p);
-    ASSERT_EQ(lanes.next_clear(1, from, to), expected) << from << "-" << to;
+    ASSERT_EQ(model.lanes.next_clear(1, from, to), model.next_clear(from, to)) << from << "-" << to;
   }
-  EXPECT_EQ(lanes.next_clear(2, 3000, 3000), 3000);  // another lane
-  for (const std::uint16_t port : std::set(set)) lanes.clear(1, port);
-  EXPECT_EQ(lanes.chunks(), 0u);
+  EXPECT_EQ(model.lanes.next_clear(2, 3000, 3000), 3000);  // another lane
+  for (const std::uint16_t port : std::set(model.ports)) model.lanes.clear(1, port);
+  EXPECT_EQ(model.lanes.chunks(), 0u);
+}
+
+TEST(PortLanes, OfAFullLaneTheOneFreePortIsFound) {
+  LaneModel model;
+  for (std::uint32_t port = 0; port < 65536; ++port) model.toggle(1, static_cast<std::uint16_t>(port), true);
+  EXPECT_EQ(model.lanes.next_clear(1, 0, 65535), std::nullopt);
+  EXPECT_EQ(model.lanes.chunks(), 33u);  // and the summary
+  Rng rng(4);
+  for (int i = 0; i < 2000; ++i) {
+    // A few holes: in whole chunks, at their ends, in others.
+    const bool fill = model.ports.size() < 65530 || rng.chance(40);
+    std::uint16_t port = static_cast<std::uint16_t>(rng.below(65536));
+    if (rng.chance(30)) port = static_cast<std::uint16_t>((port & ~2047u) + (rng.chance(50) ? 0 : 2047));
+    if (fill && model.ports.size() < 65536) port = *model.next_clear(0, 65535);
+    model.toggle(1, port, fill);
+    const auto from = static_cast<std::uint32_t>(rng.below(65536));
+    const auto to = from + static_cast<std::uint32_t>(rng.below(65536 - from));
+    ASSERT_EQ(model.lanes.next_clear(1, from, to), model.next_clear(from, to)) << from << "-" << to;
+  }
+  for (std::uint32_t port = 0; port < 65536; ++port) model.toggle(1, static_cast<std::uint16_t>(port), false);
+  EXPECT_EQ(model.lanes.chunks(), 0u);
+}
+
+TEST(PortLanes, ACrowdIsRecordedFromTheFirstBeyondIt) {
+  nat::PortLanes lanes(1000);
+  const std::uint64_t lane = 0x1234567890abcdef;
+  for (unsigned i = 0; i < nat::PortLanes::kCrowd; ++i) EXPECT_FALSE(lanes.enter(lane));
+  EXPECT_TRUE(lanes.enter(lane));
+  lanes.leave(lane);
+  lanes.leave(lane);
+  EXPECT_FALSE(lanes.enter(lane));
+  EXPECT_EQ(lanes.counted(), nat::PortLanes::kCrowd);
 }
 
 TEST(PortLanes, WithoutMemoryTheySaySo) {
   nat::PortLanes lanes(2);
   unsigned made = 0;
-  for (std::uint64_t lane = 1; lane <= 64; ++lane) made += lanes.set(lane, 7);
-  EXPECT_GE(made, 2u);
-  EXPECT_LT(made, 64u);
+  for (std::uint64_t lane = 1; lane <= 1000; ++lane) made += lanes.set(lane, 7);
+  EXPECT_GE(made, 30u);
+  EXPECT_LT(made, 1000u);
   EXPECT_EQ(lanes.chunks(), made);
 }
 
@@ -255,6 +344,7 @@ TEST(PoolConcurrency, TheSameConnectionsFromAllWorkers) {
   EXPECT_EQ(census.live, 0u);
   EXPECT_EQ(census.indexed, 0u);
   EXPECT_EQ(census.port_chunks, 0u);
+  EXPECT_EQ(census.lane_members, 0u);
 }
 
 }  // namespace

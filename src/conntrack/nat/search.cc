@@ -45,7 +45,11 @@ Search::Search(const TupleKey& original, const NatRange& range, const Secret& se
   }
   const std::uint64_t place = range.persistent ? persistent_hash(original) : range.random ? random : spread;
   // IPv6 ranges of more than 2^64 addresses are used from their first 2^64 on.
-  chosen_ = addresses_ == 1 ? 0 : (place ^ place >> 32) % addresses_;
+  const std::uint64_t number = place ^ place >> 32;
+  if (addresses_ >> 64 != 0)
+    chosen_ = number;
+  else
+    chosen_ = addresses_ == 1 ? 0 : number % static_cast<std::uint64_t>(addresses_);
 
   const std::uint16_t port = offer_.reply.port(side_);
   const bool named = range.has_ports && range.max_port != 0 && !original.is_icmp();
@@ -63,10 +67,33 @@ Search::Search(const TupleKey& original, const NatRange& range, const Secret& se
   if (range.random || (named && (range.hash || !ports_.contains(port))))
     first_port_ = static_cast<std::uint16_t>(ports_.first + (start >> 16) % ports_.size());
 
+  offer_.counts_by_source = side_ == Side::Source && ports_.size() > kSmall;
   if (side_ == Side::Source) {
     client_port_ = offer_.reply.port(Side::Destination);
     client_ports_ = class_of(client_port_);
   }
+}
+
+std::uint64_t Search::pool_name() const {
+  const auto mix_address = [](std::uint64_t name, Address a) {
+    return hash_mix(hash_mix(name, static_cast<std::uint64_t>(a >> 64)), static_cast<std::uint64_t>(a));
+  };
+  const auto mix_span = [](std::uint64_t name, const PortSpan& span, std::uint16_t start) {
+    // A start outside of its span is an offer of its own.
+    const std::uint64_t extra = span.contains(start) ? 0 : std::uint64_t{start} + 1;
+    return hash_mix(name, extra << 32 | std::uint64_t{span.first} << 16 | span.last);
+  };
+  const TupleKey plain = reversed(original_);
+  const bool source_nat = side_ == Side::Destination;
+  std::uint64_t name = hash_mix(secret_.address_hi, plain.key.words().rest >> 32);
+  name = mix_address(name, number_of(plain.address(source_nat ? Side::Source : Side::Destination)));
+  name = mix_address(mix_address(name, first_address_), addresses_);
+  name = mix_span(mix_span(name, ports_, first_port_), client_ports_, client_port_);
+  // What stays as it is. An ICMP id never does, its type does.
+  const std::uint32_t kept = original_.is_icmp() ? plain.key.ports >> 16
+                             : source_nat        ? plain.port(Side::Source)
+                                                 : 0;
+  return hash_mix(name, std::uint64_t{source_nat} << 32 | kept);
 }
 
 void Search::select_address(Address i) {

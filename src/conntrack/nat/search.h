@@ -10,8 +10,8 @@
 // below 512, below 1024 or above. An ICMP id counts as a port with a class of its own: all ids.
 //
 // A few taken tuples are met by looking each up. Where more than that are in the way, the lane's bits
-// (nat/port_lanes.h) say which need no look-up; the caller records in them what it finds taken. So each taken
-// tuple is looked up once in its life, and an exhausted pool costs some twenty look-ups a lane.
+// (nat/port_lanes.h) say which need no look-up, and the caller records in them what it finds taken. So a
+// tuple that was found taken is not looked up again while it is, and an exhausted lane costs two questions.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,10 @@ struct Offer {
   TupleKey reply;
   /// Where to record what is found: null = nowhere.
   PortLanes* lanes = nullptr;
-  std::uint64_t lane = 0;  ///< hash
+  std::uint64_t lane = 0;  ///< hash; if `lanes`
   Side varied = Side::Destination;
+  /// The request lets the source port of the reply vary so much that its lane is worth a count.
+  bool counts_by_source = false;
 };
 
 class Search {
@@ -49,6 +51,16 @@ class Search {
 
   /// Calls attempt(offer) until it says true (the offer was taken, or the search is moot).
   /// @return false if the pool is exhausted.
+  /// What run() offers first.
+  const TupleKey& first() {
+    select_address(0);
+    if (original_.has_ports()) offer_.reply.set_port(side_, first_port_);
+    return offer_.reply;
+  }
+
+  /// Names the tuples that run() offers, whichever comes first: two searches of one name offer the same.
+  std::uint64_t pool_name() const;
+
   template <typename Attempt>
   bool run(Attempt&& attempt) {
     if (!possible_) return false;
@@ -69,12 +81,13 @@ class Search {
   }
 
  private:
-  /// So many tuples are looked up before bits are made for the lane.
+  /// So many tuples are found taken before bits are made for the lane.
   static constexpr std::uint32_t kDirect = 8;
   /// Up to so many never need bits.
   static constexpr std::uint32_t kSmall = 64;
-  /// Of a full lane so many are looked at again: some may be expired or flushed and not yet swept.
-  static constexpr std::uint32_t kSecondLook = 32;
+  /// So many that bits say are taken are looked at again where nothing else is left: some may be expired and
+  /// not yet swept.
+  static constexpr std::uint32_t kSecondLooks = 32;
 
   void select_address(Address i);
   void select_port(std::uint32_t i);
@@ -91,30 +104,36 @@ class Search {
       if (attempt(offer_)) return true;
       from = span.first;
     }
-    const std::uint32_t direct = span.size() <= kSmall ? span.size() : kDirect;
-    for (std::uint32_t i = 0; i < direct; ++i) {
-      offer_.reply.set_port(varied, static_cast<std::uint16_t>(from));
-      if (attempt(offer_)) return true;
-      from = from == span.last ? span.first : from + 1;
+    if (span.size() <= kSmall) {
+      for (std::uint32_t i = 0; i < span.size(); ++i) {
+        offer_.reply.set_port(varied, static_cast<std::uint16_t>(from));
+        if (attempt(offer_)) return true;
+        from = from == span.last ? span.first : from + 1;
+      }
+      return false;
     }
-    if (direct == span.size()) return false;
+    offer_.reply.set_port(varied, static_cast<std::uint16_t>(from));
+    if (attempt(offer_)) return true;
 
-    offer_.lanes = &lanes_;
     offer_.lane = lane_hash(offer_.reply, varied, secret_);
-    if (try_clear(varied, from, span.last, attempt)) return true;
-    if (from != span.first && try_clear(varied, span.first, from - 1, attempt)) return true;
-    for (std::uint32_t i = 0; i < kSecondLook; ++i) {
-      const std::uint64_t far = hash_mix(random_, i + 1) % span.size();
+    std::uint32_t taken = 1;
+    if (from != span.last && try_clear(varied, from + 1, span.last, taken, attempt)) return true;
+    if (from != span.first && try_clear(varied, span.first, from - 1, taken, attempt)) return true;
+    for (; second_looks_ > 0; --second_looks_) {
+      const std::uint64_t far = hash_mix(random_, second_looks_) % span.size();
       offer_.reply.set_port(varied, static_cast<std::uint16_t>(span.first + far));
       if (attempt(offer_)) return true;
     }
     return false;
   }
+  /// @param taken  how many tuples of the lane were
   template <typename Attempt>
-  bool try_clear(Side varied, std::uint32_t from, std::uint32_t to, Attempt& attempt) {
+  bool try_clear(Side varied, std::uint32_t from, std::uint32_t to, std::uint32_t& taken, Attempt& attempt) {
     while (const auto port = lanes_.next_clear(offer_.lane, from, to)) {
+      if (taken >= kDirect) offer_.lanes = &lanes_;
       offer_.reply.set_port(varied, *port);
       if (attempt(offer_)) return true;
+      ++taken;
       from = *port + 1u;
       if (from > to) break;
     }
@@ -132,6 +151,7 @@ class Search {
   std::uint16_t first_port_ = 0;
   PortSpan client_ports_{0, 0};  ///< destination NAT: what the client's port may become
   std::uint16_t client_port_ = 0;
+  std::uint32_t second_looks_ = kSecondLooks;
   Offer offer_;
 };
 
