@@ -40,6 +40,14 @@ Status check_bridge(const BridgeConfig& bridge, std::set<std::string>& used_name
     return fail(
         fmt::format("the name \"{}\" is used twice: bridges and ports need names of their own", bridge.name));
 
+  std::set<std::string> targets;
+  for (const auto& controller : bridge.controllers) {
+    if (auto status = ofproto::check_controller(controller); !status)
+      return fail(fmt::format("bridge {}: {}", bridge.name, status.error().message));
+    if (!targets.insert(controller.target).second)
+      return fail(
+          fmt::format("bridge {}: controller {} is configured twice", bridge.name, controller.target));
+  }
   std::set<std::uint32_t> numbers;
   for (const auto& port : bridge.ports) {
     const bool interface = port.type == "system" || port.type == "internal" || port.type == "tap";
@@ -70,6 +78,10 @@ std::string port_type_fault(std::string_view type) {
 Status check_config(const SwitchConfig& config) {
   if (config.workers == 0 || config.workers > kMaxWorkers)
     return fail(fmt::format("workers is {}: expected 1 to {}", config.workers, kMaxWorkers));
+  const auto& ssl = config.ssl;
+  if (const bool none = ssl == io::TlsFiles{};
+      !none && (ssl.private_key.empty() || ssl.certificate.empty() || ssl.ca_cert.empty()))
+    return fail("ssl: expected private_key, certificate and ca_cert, all three");
   std::set<std::string> used_names;
   for (const auto& bridge : config.bridges) SLUICE_TRY(check_bridge(bridge, used_names));
   return {};

@@ -13,6 +13,8 @@
 #include "base/result.h"
 #include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
+#include "io/tls.h"
+#include "ofproto/connections_config.h"
 
 namespace sluice::bridge {
 
@@ -30,7 +32,7 @@ struct PortConfig {
 /// What a bridge does with packets before anything told it what to do (ovs-vswitchd.conf.db(5), fail_mode).
 enum class FailMode : std::uint8_t {
   Secure,      ///< no flow: all packets are dropped
-  Standalone,  ///< one flow of priority 0: NORMAL
+  Standalone,  ///< one flow of priority 0: NORMAL; with controllers, once none of them answers
 };
 
 /// The OpenFlow port LOCAL, named like the bridge.
@@ -44,6 +46,8 @@ struct BridgeConfig {
   std::vector<std::string> flow_files;                 ///< paths, read at every reload
   std::string flows;                                   ///< further flows, a line each
   std::map<std::uint8_t, std::uint32_t> table_limits;  ///< table -> most flows in it
+  std::vector<ofproto::ControllerConfig> controllers;
+  std::uint32_t openflow_versions = 0x7e;  ///< bit n is wire version n
 
   bool operator==(const BridgeConfig&) const = default;
 };
@@ -76,6 +80,7 @@ struct SwitchConfig {
   std::string run_dir;  ///< empty: SLUICE_RUNDIR, OVS_RUNDIR or the default
   std::string control;  ///< path of the control socket; empty: in the run directory, named after the program
   ConntrackConfig conntrack;
+  io::TlsFiles ssl;  ///< for ssl: and pssl:; empty names: not to be used
   std::vector<BridgeConfig> bridges;
 
   bool operator==(const SwitchConfig&) const = default;

@@ -184,6 +184,12 @@ constexpr std::int64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
 /// The highest number that an OpenFlow 1.0 controller can name (OFPP_MAX is 0xff00).
 constexpr std::int64_t kMaxPortNumber = 0xfeff;
 
+/// A file that a configuration file names: relative to it.
+std::string beside(const std::string& path, const std::string& file) {
+  const auto slash = path.rfind('/');
+  return file.starts_with('/') || slash == std::string::npos ? file : path.substr(0, slash + 1) + file;
+}
+
 Result<PortConfig> read_port(const toml::table& table, const std::string& path) {
   Section section(table, path, "bridge.port");
   PortConfig port;
@@ -200,6 +206,43 @@ Result<PortConfig> read_port(const toml::table& table, const std::string& path) 
   return port;
 }
 
+/// [[bridge.controller]]: keys as ovs-vswitchd.conf.db(5) names the columns.
+Result<ofproto::ControllerConfig> read_controller(const toml::table& table, const std::string& path) {
+  Section section(table, path, "bridge.controller");
+  ofproto::ControllerConfig controller;
+  SLUICE_ASSIGN(controller.target, section.text("target", ""));
+  const auto number = [&](const char* key, std::uint32_t& value) -> Status {
+    SLUICE_ASSIGN(const auto read, section.integer(key, value, 0, kMaxU32));
+    value = static_cast<std::uint32_t>(read);
+    return {};
+  };
+  SLUICE_TRY(number("max_backoff", controller.max_backoff_ms));
+  SLUICE_TRY(number("inactivity_probe", controller.inactivity_probe_ms));
+  SLUICE_TRY(number("controller_rate_limit", controller.rate_limit));
+  SLUICE_TRY(number("controller_burst_limit", controller.burst_limit));
+  SLUICE_ASSIGN(controller.async, section.boolean("enable_async_messages", true));
+  SLUICE_TRY(section.finish());
+  if (auto status = ofproto::check_controller(controller); !status)
+    return fail(section.at() + status.error().message);
+  return controller;
+}
+
+/// [ssl]; files are relative to that of the configuration.
+Result<io::TlsFiles> read_ssl(const toml::table& table, const std::string& path) {
+  Section section(table, path, "ssl");
+  io::TlsFiles files;
+  SLUICE_ASSIGN(files.private_key, section.text("private_key", ""));
+  SLUICE_ASSIGN(files.certificate, section.text("certificate", ""));
+  SLUICE_ASSIGN(files.ca_cert, section.text("ca_cert", ""));
+  SLUICE_ASSIGN(files.bootstrap_ca_cert, section.boolean("bootstrap_ca_cert", false));
+  SLUICE_TRY(section.finish());
+  for (auto* file : {&files.private_key, &files.certificate, &files.ca_cert}) {
+    if (file->empty()) return fail(section.at() + "[ssl] needs private_key, certificate and ca_cert");
+    *file = beside(path, *file);
+  }
+  return files;
+}
+
 Result<BridgeConfig> read_bridge(const toml::table& table, const std::string& path) {
   Section section(table, path, "bridge");
   BridgeConfig bridge;
@@ -213,15 +256,23 @@ Result<BridgeConfig> read_bridge(const toml::table& table, const std::string& pa
   SLUICE_ASSIGN(const unsigned mode, section.word("fail_mode", 0, {"secure", "standalone"}));
   bridge.fail_mode = static_cast<FailMode>(mode);
   SLUICE_ASSIGN(bridge.flow_files, section.texts("flow_files"));
-  const auto slash = path.rfind('/');
-  for (auto& file : bridge.flow_files)
-    if (!file.starts_with('/') && slash != std::string::npos) file = path.substr(0, slash + 1) + file;
+  for (auto& file : bridge.flow_files) file = beside(path, file);
   SLUICE_ASSIGN(bridge.flows, section.text("flows", ""));
   SLUICE_ASSIGN(bridge.table_limits, section.numbers<std::uint8_t>("table_limits", 254));
   SLUICE_ASSIGN(const auto ports, section.subtables("port"));
   for (const auto* port_table : ports) {
     SLUICE_ASSIGN(auto port, read_port(*port_table, path));
     bridge.ports.push_back(std::move(port));
+  }
+  SLUICE_ASSIGN(const auto protocols, section.texts("protocols"));
+  if (const auto versions = ofproto::parse_protocols(protocols))
+    bridge.openflow_versions = *versions;
+  else
+    return fail(section.at(table.get("protocols")->source().begin) + versions.error().message);
+  SLUICE_ASSIGN(const auto controllers, section.subtables("controller"));
+  for (const auto* controller_table : controllers) {
+    SLUICE_ASSIGN(auto controller, read_controller(*controller_table, path));
+    bridge.controllers.push_back(std::move(controller));
   }
   SLUICE_TRY(section.finish());
   return bridge;
@@ -340,6 +391,10 @@ Result<SwitchConfig> read_switch(const toml::table& table, const std::string& pa
   SLUICE_ASSIGN(const auto* conntrack, section.subtable("conntrack"));
   if (conntrack) {
     SLUICE_ASSIGN(config.conntrack, read_conntrack(*conntrack, path));
+  }
+  SLUICE_ASSIGN(const auto* ssl, section.subtable("ssl"));
+  if (ssl) {
+    SLUICE_ASSIGN(config.ssl, read_ssl(*ssl, path));
   }
   SLUICE_ASSIGN(const auto bridges, section.subtables("bridge"));
   for (const auto* bridge_table : bridges) {

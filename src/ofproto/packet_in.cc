@@ -11,7 +11,7 @@ bool PacketInQueue::refuse() {
 }
 
 bool PacketInQueue::push(PacketIn packet_in) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (waiting_.size() >= kMaxWaiting) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return false;
@@ -19,6 +19,9 @@ bool PacketInQueue::push(PacketIn packet_in) {
   waiting_.push_back(std::move(packet_in));
   full_.store(waiting_.size() == kMaxWaiting, std::memory_order_relaxed);
   queued_.fetch_add(1, std::memory_order_relaxed);
+  const bool first = waiting_.size() == 1;
+  lock.unlock();
+  if (first && notify_) notify_();
   return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -35,6 +36,8 @@ class PacketInQueue {
   /// Counts a packet that does not fit and returns true: nobody need make a copy of it. What is not refused
   /// here still may be by push().
   bool refuse();
+  /// Called by the worker whose packet finds the queue empty. To be set before there are workers.
+  void set_notify(std::function<void()> notify) { notify_ = std::move(notify); }
   /// False if the queue was full.
   bool push(PacketIn packet_in);
   /// All that wait, oldest first.
@@ -49,6 +52,7 @@ class PacketInQueue {
  private:
   mutable std::mutex mutex_;
   std::vector<PacketIn> waiting_;  ///< guarded by mutex_
+  std::function<void()> notify_;
   std::atomic<bool> full_{false};
   std::atomic<std::uint64_t> queued_{0}, dropped_{0};
 };

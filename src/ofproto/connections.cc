@@ -1,0 +1,240 @@
+#include "ofproto/connections.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "ofproto/ofproto.h"
+#include "ofproto/packet_in_message.h"
+
+namespace sluice::ofproto {
+
+namespace {
+
+/// What may wait for a client that snoops before it is sent away.
+constexpr std::size_t kSnoopBytes = 16 << 20;
+
+}  // namespace
+
+/// A listener and its clients.
+struct Connections::Service {
+  std::string target;  ///< of the configuration; empty: BRIDGE.mgmt
+  ControllerConfig config;
+  std::unique_ptr<io::Listener> listener;
+  std::string error;  ///< why there is none
+  std::list<Link> clients;
+};
+
+struct Connections::Snooper {
+  std::unique_ptr<io::Stream> stream;
+};
+
+Connections::Connections(const ConnectionsEnvironment& environment)
+    : env_(environment),
+      context_{.loop = env_.loop,
+               .bridge = env_.bridge.name(),
+               .handler = env_.handler,
+               .sessions = env_.sessions,
+               .logger = env_.logger,
+               .on_change = [this] { look(); },
+               .snooper = [this](Bytes messages) { snoop(messages); }},
+      timer_(env_.loop) {}
+
+Connections::~Connections() = default;
+
+std::vector<std::string> Connections::configure(const ConnectionsConfig& config, io::TlsContext* tls) {
+  std::vector<std::string> errors;
+  const bool versions_changed = config.versions != config_.versions;
+  config_ = config;
+  tls_ = tls;
+  const auto find_config = [&](const std::string& target) -> const ControllerConfig* {
+    for (const auto& controller : config_.controllers)
+      if (controller.target == target) return &controller;
+    return nullptr;
+  };
+
+  // What goes, and clients that have agreed on a version under other rules.
+  std::erase_if(controllers_, [&](const auto& c) { return !find_config(c->config().target); });
+  std::erase_if(services_, [&](const auto& service) {
+    if (service->target.empty()) return false;
+    const ControllerConfig* wanted = find_config(service->target);
+    return !wanted || *wanted != service->config || !service->listener;
+  });
+  for (auto& service : services_) {
+    if (versions_changed) service->clients.clear();
+    service->listener->set_tls(tls);
+  }
+
+  // What comes and what stays.
+  const auto note = [&](const Status& status) {
+    if (!status) errors.push_back(fmt::format("bridge {}: {}", env_.bridge.name(), status.error().message));
+  };
+  if (!std::any_of(services_.begin(), services_.end(), [](const auto& s) { return s->target.empty(); }))
+    note(open_service({}));
+  if (!snoop_listener_) {
+    const auto remote = io::parse_remote(fmt::format("punix:{}.snoop", env_.bridge.name()), env_.run_dir);
+    auto opened = io::Listener::open(env_.loop, *remote, nullptr, [this](std::unique_ptr<io::Stream> stream) {
+      accept_snooper(std::move(stream));
+    });
+    if (opened)
+      snoop_listener_ = std::move(*opened);
+    else
+      errors.push_back(fmt::format("bridge {}: {}", env_.bridge.name(), opened.error().message));
+  }
+  for (const auto& controller : config_.controllers) {
+    const auto remote = io::parse_remote(controller.target, env_.run_dir);
+    if (!remote) {
+      note(tl::unexpected<Error>(remote.error()));
+    } else if (remote->passive) {
+      if (!std::any_of(services_.begin(), services_.end(),
+                       [&](const auto& s) { return s->target == controller.target; }))
+        note(open_service(controller.target));
+    } else {
+      auto place = std::find_if(controllers_.begin(), controllers_.end(),
+                                [&](const auto& c) { return c->config().target == controller.target; });
+      if (place == controllers_.end())
+        place = controllers_.insert(controllers_.end(), std::make_unique<Controller>(context_, *remote));
+      (*place)->configure(controller, config_.versions, tls_);
+    }
+  }
+  look();
+  return errors;
+}
+
+Status Connections::open_service(const std::string& target) {
+  auto made = std::make_unique<Service>();
+  Service& service = *made;
+  service.target = target;
+  // Clients of BRIDGE.mgmt may be silent for as long as they like.
+  service.config.inactivity_probe_ms = 0;
+  for (const auto& controller : config_.controllers)
+    if (controller.target == target) service.config = controller;
+  const auto name = target.empty() ? fmt::format("punix:{}.mgmt", env_.bridge.name()) : target;
+  SLUICE_ASSIGN(const auto remote, io::parse_remote(name, env_.run_dir));
+  SLUICE_ASSIGN(service.listener, io::Listener::open(env_.loop, remote, tls_,
+                                                     [this, &service](std::unique_ptr<io::Stream> stream) {
+                                                       accept(service, std::move(stream));
+                                                     }));
+  services_.push_back(std::move(made));
+  return {};
+}
+
+void Connections::accept(Service& service, std::unique_ptr<io::Stream> stream) {
+  if (service.clients.size() >= kMaxClients) {
+    env_.logger.warn("{}: a client of {} was turned away: {} are connected", env_.bridge.name(),
+                     service.listener->remote().text, service.clients.size());
+    return;
+  }
+  const std::string name = stream->name();
+  service.clients.emplace_back(env_.loop, std::move(stream),
+                               peer_options(name, service.config, config_.versions, true), env_.handler,
+                               env_.sessions, static_cast<LinkOwner&>(*this));
+}
+
+void Connections::opened(Link&) {}
+
+void Connections::served(Link&) {
+  look();
+}
+
+void Connections::ended(Link& link, std::string why) {
+  if (!why.empty()) env_.logger.info("{}<->{}: {}", env_.bridge.name(), link.peer().name(), why);
+  for (auto& service : services_)
+    service->clients.remove_if([&](const Link& client) { return &client == &link; });
+  look();
+}
+
+void Connections::reconnect() {
+  for (auto& service : services_) service->clients.clear();
+  for (auto& controller : controllers_) controller->reconnect();
+  look();
+}
+
+void Connections::accept_snooper(std::unique_ptr<io::Stream> stream) {
+  if (snoopers_.size() >= kMaxClients) return;
+  const auto place = snoopers_.insert(snoopers_.end(), Snooper{std::move(stream)});
+  place->stream->set_max_queued(kSnoopBytes);
+  place->stream->start([](Bytes) {}, [this, place](const Status&) { snoopers_.erase(place); });
+  // It takes whatever version it sees; a hello opens the connection.
+  const auto hello =
+      openflow::encode(openflow::make_message(openflow::Hello{.versions = config_.versions},
+                                              {.version = *openflow::highest_version(config_.versions)}, 1));
+  place->stream->send(std::string(hello.begin(), hello.end()));
+}
+
+void Connections::snoop(Bytes messages) {
+  for (auto& snooper : snoopers_) snooper.stream->send(std::string(messages.begin(), messages.end()));
+}
+
+void Connections::look() {
+  auto& pipeline = env_.bridge.pipeline();
+  pipeline::BridgeConfig settings = pipeline.config();
+  settings.default_miss =
+      env_.sessions.wants_implicit_misses() ? pipeline::TableMiss::Controller : pipeline::TableMiss::Drop;
+  settings.invalid_ttl_to_controller = env_.sessions.wanted(
+      openflow::AsyncKind::PacketIn, static_cast<unsigned>(openflow::PacketInReason::InvalidTtl));
+  if (!(settings == pipeline.config())) pipeline.configure(std::move(settings));
+
+  bool connected = false;
+  Duration probe{};
+  for (const auto& controller : controllers_) {
+    connected |= controller->connected();
+    probe = std::max(probe, Duration::milliseconds(controller->config().inactivity_probe_ms));
+  }
+  const Instant now = env_.loop.clock().now();
+  stand_alone(fail_open_.update(config_.standalone && !controllers_.empty(), connected, probe, now));
+  if (const auto due = fail_open_.deadline(); due && *due > now)
+    timer_.start(*due - now, [this] { look(); });
+  else
+    timer_.cancel();
+}
+
+/// The flow that switches is of the highest priority, so that it stands before whatever flows controllers
+/// left; the cookie keeps it from being taken for one of them.
+void Connections::stand_alone(bool alone) {
+  if (alone == standing_alone_) return;
+  standing_alone_ = alone;
+  const Instant now = env_.loop.clock().now();
+  const auto changed =
+      alone ? env_.bridge.change_flow(
+                  fmt::format("cookie={:#x},priority=65535,actions=NORMAL", kStandaloneCookie),
+                  action::FlowCommand::Add, now)
+            : env_.bridge.change_flow(fmt::format("cookie={:#x}/-1,priority=65535", kStandaloneCookie),
+                                      action::FlowCommand::DeleteStrict, now);
+  if (!changed)
+    env_.logger.err("{}: fail_mode standalone: {}", env_.bridge.name(), changed.error().message);
+  else if (alone)
+    env_.logger.warn("{}: no controller answers: failing open", env_.bridge.name());
+  else
+    env_.logger.info("{}: no longer in fail-open mode", env_.bridge.name());
+}
+
+void Connections::deliver(const PacketIn& packet) {
+  env_.sessions.deliver(packet_in_message(packet, env_.bridge), env_.loop.clock().now());
+}
+
+std::vector<ControllerStatus> Connections::status() const {
+  std::vector<ControllerStatus> all;
+  for (const auto& wanted : config_.controllers) {
+    for (const auto& controller : controllers_)
+      if (controller->config().target == wanted.target) all.push_back(controller->status());
+    for (const auto& service : services_) {
+      if (service->target != wanted.target) continue;
+      auto& status = all.emplace_back();
+      status.target = wanted.target;
+      status.is_connected = std::any_of(service->clients.begin(), service->clients.end(),
+                                        [](const Link& l) { return l.open(); });
+      status.role = "other";
+      status.state = status.is_connected ? "ACTIVE" : "IDLE";
+    }
+  }
+  return all;
+}
+
+std::uint16_t Connections::port(const std::string& target) const {
+  for (const auto& service : services_)
+    if (service->target == target) return service->listener->port();
+  return 0;
+}
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,37 @@
+// For tests: a switch that answers what a test wants to ask, and remembers who asked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ofproto/sessions.h"
+#include "openflow/session.h"
+
+namespace sluice::ofproto {
+
+struct FakeSwitch final : openflow::SessionHandler {
+  explicit FakeSwitch(Sessions& s) : sessions(s) {}
+
+  Status handle(openflow::Session& session, const openflow::Message& request) override {
+    requests.emplace_back(request.form->name);
+    if (openflow::as<openflow::DescRequest>(request))
+      session.reply(request, openflow::DescReply{.manufacturer = std::string(description_bytes, 'm')});
+    return {};
+  }
+  Status commit(openflow::Session&, const std::vector<openflow::Message>&, const openflow::BundleFlags&,
+                std::size_t&) override {
+    return {};
+  }
+  Result<std::optional<std::uint64_t>> claim_role(openflow::Session& session, openflow::Role role,
+                                                  std::optional<std::uint64_t> generation) override {
+    return sessions.claim_role(session, role, generation);
+  }
+  void forget(openflow::Session&) override { ++forgotten; }
+
+  Sessions& sessions;
+  std::vector<std::string> requests;
+  std::size_t description_bytes = 10;  ///< of 255
+  unsigned forgotten = 0;
+};
+
+}  // namespace sluice::ofproto
