@@ -284,7 +284,7 @@ void Switch::run() {
     for (const auto& [name, port] : bridge->ports)
       if (const auto info = datapath_->find_port(port.dp_port))
         bridge->ofproto.set_port_live(port.number, info->link_up);
-    bridge->ofproto.pipeline().expire(now);
+    bridge->ofproto.expire(now);
     bridge->ofproto.pipeline().run(now);
   }
 }

@@ -53,7 +53,7 @@ Result<FlowChange> Ofproto::change_groups(std::string_view text, action::GroupCo
 }
 
 Result<FlowChange> Ofproto::change(std::span<const pipeline::Modification> changes, Instant now) {
-  SLUICE_ASSIGN(const auto result, pipeline_.apply(changes, now));
+  SLUICE_ASSIGN(const auto result, concluded(pipeline_.apply(changes, now)));
   return FlowChange{.added = result.added,
                     .modified = result.modified,
                     .removed = static_cast<unsigned>(result.removed.size()),
@@ -103,7 +103,9 @@ Result<unsigned> Ofproto::change_meter(const action::MeterSpec& meter, Instant n
           ++it;
           continue;
         }
-        flows += static_cast<unsigned>(pipeline_.remove_meter(it->first).size());
+        const auto result = pipeline_.remove_meter(it->first);
+        flows += static_cast<unsigned>(result.removed.size());
+        if (listener_) listener_(result);
         dp_meters_->remove(it->second.dp_number);
         it = meters_.erase(it);
       }

@@ -149,10 +149,20 @@ std::optional<std::string> Ofproto::port_name(std::uint32_t number) const {
   return it->second.name;
 }
 
+Result<pipeline::FlowModResult> Ofproto::concluded(Result<pipeline::FlowModResult> result) {
+  if (result && listener_) listener_(*result);
+  return result;
+}
+
+void Ofproto::expire(Instant now) {
+  const auto result = pipeline_.expire(now);
+  if (listener_) listener_(result);
+}
+
 Result<FlowChange> Ofproto::change_flow(std::string_view text, action::FlowCommand command, Instant now) {
   SLUICE_ASSIGN(const auto flow, action::parse_flow(text, {.command = command, .names = names()}));
   SLUICE_TRY(check_flow(flow));
-  SLUICE_ASSIGN(const auto result, pipeline_.apply(flow, now));
+  SLUICE_ASSIGN(const auto result, concluded(pipeline_.apply(flow, now)));
   FlowChange change = summary(result);
   change.warnings = flow.warnings;
   return change;
@@ -163,7 +173,7 @@ Result<FlowChange> Ofproto::change_flows(const std::vector<FileFlow>& flows, Ins
   specs.reserve(flows.size());
   for (const auto& flow : flows) specs.push_back(flow.spec);
   std::size_t failed = 0;
-  auto result = pipeline_.apply(specs, now, &failed);
+  auto result = concluded(pipeline_.apply(specs, now, &failed));
   if (!result) {
     Error error = std::move(result).error();
     if (failed < flows.size()) error.message = flows[failed].place + ": " + error.message;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -88,6 +89,11 @@ class Ofproto final : public field::NameResolver {
   /// line.
   Result<std::vector<FileFlow>> parse_file(std::string_view text, const std::string& file,
                                            std::vector<std::string>* warnings = nullptr) const;
+  /// Who is told what changes of flows did; one at most.
+  using FlowListener = std::function<void(const pipeline::FlowModResult&)>;
+  void set_listener(FlowListener listener) { listener_ = std::move(listener); }
+  /// Removes flows whose time has come. At least once a second.
+  void expire(Instant now);
   /// The flows that a text with a match (and "table=", "cookie=", "out_port=") is about; all for an empty
   /// text.
   Result<pipeline::FlowFilter> parse_filter(std::string_view text) const;
@@ -114,6 +120,9 @@ class Ofproto final : public field::NameResolver {
   std::string dump_macs(Instant now);
 
  private:
+  /// Tells the listener of what was done.
+  Result<pipeline::FlowModResult> concluded(Result<pipeline::FlowModResult> result);
+
   std::string name_;
   pipeline::Pipeline pipeline_;
   std::map<std::uint32_t, Port> ports_;
@@ -123,6 +132,7 @@ class Ofproto final : public field::NameResolver {
   };
   std::map<std::uint32_t, InstalledMeter> meters_;
   datapath::MeterTable* dp_meters_ = nullptr;
+  FlowListener listener_;
   std::unordered_set<std::uint64_t> loaded_;  ///< hashes of what replace_flows() put there
 };
 

@@ -13,9 +13,11 @@ namespace sluice::ofproto {
 struct Upcalls::Map {
   std::vector<Place> ports;  ///< index: datapath port
   std::vector<Ofproto*> bridges;
+  std::vector<Ofproto*> nowhere;  ///< index: datapath port - kNowhere; null: free
   std::uint64_t base = 0;
 
   static constexpr std::uint64_t kStride = std::uint64_t{1} << 40;
+  static constexpr std::uint32_t kNowhere = 0xff000000;  ///< no port is numbered so high
 };
 
 namespace {
@@ -70,13 +72,36 @@ void Upcalls::remove(Ofproto& bridge) {
   for (Place& place : next->ports)
     if (place.bridge == &bridge) place = {};
   std::erase(next->bridges, &bridge);
+  std::replace(next->nowhere.begin(), next->nowhere.end(), &bridge, static_cast<Ofproto*>(nullptr));
   publish(std::move(next));
   rcu::synchronize();
   packet_ins_.forget(bridge);
 }
 
+std::uint32_t Upcalls::nowhere(Ofproto& bridge) {
+  const auto& places = map_.get()->nowhere;
+  const auto number_of = [&](auto it) {
+    return Map::kNowhere + static_cast<std::uint32_t>(it - places.begin());
+  };
+  if (const auto it = std::find(places.begin(), places.end(), &bridge); it != places.end())
+    return number_of(it);
+  const auto free = std::find(places.begin(), places.end(), nullptr);
+  const std::uint32_t number = number_of(free);
+  auto next = std::make_unique<Map>(*map_.get());
+  if (free == places.end())
+    next->nowhere.push_back(&bridge);
+  else
+    next->nowhere[number - Map::kNowhere] = &bridge;
+  publish(std::move(next));
+  return number;
+}
+
 Upcalls::Place Upcalls::place(std::uint32_t dp_port) const {
   const Map* map = map_.get();
+  if (dp_port >= Map::kNowhere) {
+    const std::uint32_t i = dp_port - Map::kNowhere;
+    return i < map->nowhere.size() ? Place{map->nowhere[i], action::of_port::kNone} : Place{};
+  }
   return dp_port < map->ports.size() ? map->ports[dp_port] : Place{};
 }
 

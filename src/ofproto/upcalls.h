@@ -50,6 +50,9 @@ class Upcalls final : public datapath::UpcallHandler {
   /// Null: none.
   void set_observer(TranslationObserver* observer) { observer_ = observer; }
 
+  /// A datapath port number that packets of this bridge carry which came in nowhere: those of controllers.
+  std::uint32_t nowhere(Ofproto& bridge);
+
   struct Place {
     Ofproto* bridge = nullptr;
     std::uint32_t of_port = 0;

@@ -45,7 +45,8 @@ enum : std::uint16_t {
   kRuleCookie,
   kActions,
   kActionSet,
-  kDatapathPort
+  kDatapathPort,
+  kFragments = 0x8100,  ///< this switch's own
 };
 constexpr std::uint32_t kNoBuffer = 0xffffffff;
 constexpr std::uint64_t kNoCookie = ~std::uint64_t{0};
@@ -176,6 +177,10 @@ Status decode_continuation(Bytes bytes, OfVersion version, Continuation& out) {
       case kDatapathPort:
         SLUICE_TRY(take_integer(property, 0, out.datapath_port));
         break;
+      case kFragments:
+        SLUICE_TRY(take_integer(property, 0, out.largest_fragment));
+        SLUICE_TRY(take_integer(property, 4, out.fragment_id));
+        break;
       default:
         return unknown_property(property, "continuation");
     }
@@ -277,6 +282,12 @@ void encode_continuation(const Continuation& continuation, OfVersion version, By
   put_actions(out, kActions, continuation.actions, version);
   put_actions(out, kActionSet, continuation.action_set, version);
   if (continuation.datapath_port != 0) put_integer(out, kDatapathPort, continuation.datapath_port);
+  if (continuation.largest_fragment != 0) {
+    const PropertyWriter fragments(out, kFragments);
+    out.u16(continuation.largest_fragment);
+    out.zeros(2);
+    out.u32(continuation.fragment_id);
+  }
 }
 
 void encode_properties(const PacketIn& in, Encoder& encoder) {
@@ -393,6 +404,8 @@ void format_continuation(const Continuation& c, Printer& out) {
   if (!c.action_set.empty())
     out.put(" continuation.action_set={}\n", action::format_actions(c.action_set, out.names()));
   if (c.datapath_port != 0) out.put(" continuation.odp_port={}\n", c.datapath_port);
+  if (c.largest_fragment != 0)
+    out.put(" continuation.fragments=largest={},id={:#x}\n", c.largest_fragment, c.fragment_id);
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ struct Continuation {
   std::optional<std::uint64_t> cookie;  ///< of the flow that paused it
   action::ActionList actions, action_set;
   std::uint32_t datapath_port = 0;
+  // Of a packet that fragments were put together to, and that leaves as fragments again.
+  std::uint16_t largest_fragment = 0;  ///< bytes from the IP header on; 0: it was none
+  std::uint32_t fragment_id = 0;       ///< of IPv6 fragments
 };
 
 struct PacketIn {

@@ -1,5 +1,7 @@
 #include "openflow/session.h"
 
+#include <algorithm>
+
 namespace sluice::openflow {
 
 namespace {
@@ -58,6 +60,8 @@ void Session::close(std::string reason) {
   reason_ = std::move(reason);
   bundles_.clear();
   bundle_bytes_ = 0;
+  partial_.clear();
+  partial_bytes_ = 0;
 }
 
 void Session::receive(Bytes bytes, Instant now) {
@@ -75,6 +79,12 @@ void Session::append(Bytes bytes, Instant now) {
 
 bool Session::serve_next() {
   if (state_ == State::Closed) return false;
+  if (work_) {
+    const Result<bool> more = work_->slices->step(*this);
+    if (!more) answer_error(more.error(), encode(work_->request));
+    if (!more || !*more) work_.reset();
+    return true;
+  }
   const auto next = input_.next();
   if (!next) {
     close("the stream is broken: " + next.error().message);
@@ -87,7 +97,19 @@ bool Session::serve_next() {
 }
 
 void Session::tick(Instant now) {
-  const auto when = deadline();
+  for (auto it = partial_.begin(); it != partial_.end();) {
+    if (now < it->second.until) {
+      ++it;
+      continue;
+    }
+    answer_error(fail("multipart request: its next part did not come (OFPBRC_MULTIPART_REQUEST_TIMEOUT)",
+                      OfError::BrcMultipartRequestTimeout)
+                     .value(),
+                 encode(it->second.message));
+    partial_bytes_ -= it->second.bytes;
+    it = partial_.erase(it);
+  }
+  const auto when = silence_ends();
   if (state_ == State::Closed || !when || now < *when) return;
   if (probed_) return close("the peer does not answer");
   probed_ = true;
@@ -95,6 +117,14 @@ void Session::tick(Instant now) {
 }
 
 std::optional<Instant> Session::deadline() const {
+  if (state_ == State::Closed) return std::nullopt;
+  std::optional<Instant> first = silence_ends();
+  for (const auto& [xid, partial] : partial_)
+    if (!first || partial.until < *first) first = partial.until;
+  return first;
+}
+
+std::optional<Instant> Session::silence_ends() const {
   if (options_.probe_after == Duration{} || state_ == State::Closed) return std::nullopt;
   return heard_ + options_.probe_after * (probed_ ? 2 : 1);
 }
@@ -106,7 +136,67 @@ void Session::on_message(Bytes bytes) {
     return write(encode_error_reply(OfError::BrcBadVersion, bytes, dialect_.version));
   const auto message = decode(bytes, {.table_id = dialect_.table_id});
   if (!message) return answer_error(message.error(), bytes);
+  if (message->more || partial_.contains(message->xid)) {
+    if (const Status taken = on_part(*message, bytes); !taken) answer_error(taken.error(), bytes);
+    return;
+  }
   dispatch(*message, bytes);
+}
+
+namespace {
+
+/// Appends what a further part brings to those requests that are lists.
+template <typename T>
+bool append_part(Message& message, const Message& part) {
+  if (!is<T>(message) || !is<T>(part)) return false;
+  auto& all = std::get<T>(message.body().variant()).entries;
+  const auto& further = as<T>(part)->entries;
+  all.insert(all.end(), further.begin(), further.end());
+  return true;
+}
+
+}  // namespace
+
+/// A part of a request that comes in several (OpenFlow 1.3.1 section 7.3.5): the last serves the whole.
+Status Session::on_part(Message message, Bytes bytes) {
+  const auto drop = [&](std::map<std::uint32_t, Partial>::iterator found) {
+    partial_bytes_ -= found->second.bytes;
+    return partial_.erase(found);
+  };
+  const auto found = partial_.find(message.xid);
+  const bool first = found == partial_.end();
+  if (partial_bytes_ + bytes.size() > session_limits::kPartialBytes ||
+      (first && partial_.size() >= session_limits::kPartialRequests)) {
+    if (!first) drop(found);
+    return fail("multipart request: too much of it (OFPBRC_MULTIPART_BUFFER_OVERFLOW)",
+                OfError::BrcMultipartBufferOverflow);
+  }
+  const Instant until = heard_ + session_limits::kPartialTimeout;
+  if (first) {
+    const std::uint32_t xid = message.xid;
+    partial_.emplace(xid, Partial{std::move(message), bytes.size(), until});
+    partial_bytes_ += bytes.size();
+    return {};
+  }
+  if (found->second.message.form != message.form) {
+    drop(found);
+    return fail("multipart request: its parts are of different types (OFPBRC_MULTIPART_BUFFER_OVERFLOW)",
+                OfError::BrcMultipartBufferOverflow);
+  }
+  Partial& partial = found->second;
+  // Of a request that is no list, the last part says it all.
+  if (!append_part<FlowMonitorRequest>(partial.message, message) &&
+      !append_part<TableFeaturesRequest>(partial.message, message))
+    partial.message = message;
+  partial.bytes += bytes.size();
+  partial.until = until;
+  partial_bytes_ += bytes.size();
+  if (message.more) return {};
+  Message whole = std::move(partial.message);
+  whole.more = false;
+  drop(found);
+  dispatch(whole, bytes);
+  return {};
 }
 
 void Session::on_hello(Bytes bytes) {
@@ -180,7 +270,7 @@ Status Session::serve(const Message& message, Bytes bytes) {
   } else if (const auto* control = as<BundleControl>(message)) {
     return on_bundle_control(message, *control);
   } else if (const auto* add = as<BundleAdd>(message)) {
-    return on_bundle_add(*add);
+    return on_bundle_add(*add, bytes);
   } else {
     if (const auto* config = as<SetConfig>(message)) {
       miss_send_len_ = config->miss_send_len;
@@ -188,7 +278,6 @@ Status Session::serve(const Message& message, Bytes bytes) {
     }
     return handler_.handle(*this, message);
   }
-  (void)bytes;
   return {};
 }
 
@@ -217,31 +306,35 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   };
   const auto found = bundles_.find(control.id);
   const bool exists = found != bundles_.end();
-  BundleControl answer = control;
+  // As Open vSwitch has it: a mistake in the handling of a bundle ends it, and replies tell no flags.
+  const auto end_bad = [&](OfError code) {
+    drop_bundle(found);
+    return bad(code);
+  };
+  BundleControl answer{.id = control.id, .type = control.type, .flags = {}};
   switch (control.type) {
     case BundleControlType::OpenRequest:
-      if (exists) return bad(OfError::BfcBadId);
+      if (exists) return end_bad(OfError::BfcBadId);
       if (bundles_.size() >= session_limits::kBundles) return bad(OfError::BfcOutOfBundles);
       bundles_[control.id].flags = control.flags;
       answer.type = BundleControlType::OpenReply;
       break;
     case BundleControlType::CloseRequest:
       if (!exists) return bad(OfError::BfcBadId);
-      if (found->second.closed) return bad(OfError::BfcBundleClosed);
-      if (!(found->second.flags == control.flags)) return bad(OfError::BfcBadFlags);
+      if (found->second.closed) return end_bad(OfError::BfcBundleClosed);
+      if (!(found->second.flags == control.flags)) return end_bad(OfError::BfcBadFlags);
       found->second.closed = true;
       answer.type = BundleControlType::CloseReply;
       break;
     case BundleControlType::CommitRequest:
       if (!exists) return bad(OfError::BfcBadId);
-      if (!(found->second.flags == control.flags)) return bad(OfError::BfcBadFlags);
+      if (!(found->second.flags == control.flags)) return end_bad(OfError::BfcBadFlags);
       SLUICE_TRY(commit_bundle(found));
       answer.type = BundleControlType::CommitReply;
       break;
     case BundleControlType::DiscardRequest:
       if (!exists) return bad(OfError::BfcBadId);
-      bundle_bytes_ -= found->second.bytes;
-      bundles_.erase(found);
+      drop_bundle(found);
       answer.type = BundleControlType::DiscardReply;
       break;
     default:
@@ -251,7 +344,12 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   return {};
 }
 
-Status Session::on_bundle_add(const BundleAdd& add) {
+void Session::drop_bundle(std::map<std::uint32_t, Bundle>::iterator found) {
+  bundle_bytes_ -= found->second.bytes;
+  bundles_.erase(found);
+}
+
+Status Session::on_bundle_add(const BundleAdd& add, Bytes bytes) {
   const auto bad = [](OfError code) {
     return fail(fmt::format("bundle: {}", field::of_error_name(code)), code);
   };
@@ -260,12 +358,18 @@ Status Session::on_bundle_add(const BundleAdd& add) {
     return bad(OfError::BfcOutOfBundles);
   const auto [bundle, opened] = bundles_.try_emplace(add.id);
   if (opened) bundle->second.flags = add.flags;
-  if (bundle->second.closed) return bad(OfError::BfcBundleClosed);
-  if (!(bundle->second.flags == add.flags)) return bad(OfError::BfcBadFlags);
+  const auto end_bad = [&, at = bundle](OfError code) {
+    drop_bundle(at);
+    return bad(code);
+  };
+  if (bundle->second.closed) return end_bad(OfError::BfcBundleClosed);
+  if (!(bundle->second.flags == add.flags)) return end_bad(OfError::BfcBadFlags);
   if (bundle_bytes_ + add.message.size() > session_limits::kBundleBytes) return bad(OfError::BfcMsgTooMany);
   bundle->second.bytes += add.message.size();
   bundle_bytes_ += add.message.size();
   bundle->second.messages.push_back(std::move(message));
+  auto& beginning = bundle->second.beginnings.emplace_back();
+  std::copy_n(bytes.begin(), std::min(bytes.size(), beginning.size()), beginning.begin());
   return {};
 }
 
@@ -277,7 +381,11 @@ Status Session::commit_bundle(std::map<std::uint32_t, Bundle>::iterator found) {
   const Status done = handler_.commit(*this, bundle.messages, bundle.flags, failed);
   if (done) return {};
   // First what was wrong with which message, then that the bundle failed.
-  if (failed < bundle.messages.size()) answer_error(done.error(), encode(bundle.messages[failed]));
+  if (failed < bundle.messages.size()) {
+    const Bytes beginning = bundle.beginnings[failed];
+    const std::size_t length = decode_header(beginning)->length;
+    answer_error(done.error(), beginning.first(std::min(length, beginning.size())));
+  }
   return fail("bundle: a message failed (OFPBFC_MSG_FAILED)", OfError::BfcMsgFailed);
 }
 
@@ -291,13 +399,19 @@ bool Session::wants(AsyncKind kind, unsigned reason) const {
   return (masks[static_cast<std::size_t>(kind)] >> reason & 1) != 0;
 }
 
-void Session::reply(const Message& request, Body body) {
+void Session::proceed(const Message& request, std::unique_ptr<SlicedRequest> work) {
+  work_.emplace(Work{request, std::move(work)});
+}
+
+void Session::reply(const Message& request, Body body, bool more) {
   if (state_ != State::Open) return;
   Dialect dialect = dialect_;
   // What was asked in Nicira's form is answered in it.
   dialect.nxm = request.form->vendor == kNiciraVendor;
   if (!can_express(body, dialect)) return;
-  write(encode(make_message(std::move(body), dialect, request.xid)));
+  Message message = make_message(std::move(body), dialect, request.xid);
+  message.more = more;
+  write(encode(message));
 }
 
 void Session::reply_error(const Message& request, OfError error) {

@@ -12,8 +12,10 @@
 // Owner: the bridge's OpenFlow side, on the main thread. No clock, no I/O.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +26,15 @@
 namespace sluice::openflow {
 
 class Session;
+
+/// A request that takes long, done a slice at a time; what the peer sends behind it waits.
+class SlicedRequest {
+ public:
+  virtual ~SlicedRequest() = default;
+  /// Some hundred microseconds of work, replies written to the session. False when it is done; an error ends
+  /// it and answers the request.
+  virtual Result<bool> step(Session& session) = 0;
+};
 
 /// The switch behind a session. An error goes to the peer with the code that it carries.
 class SessionHandler {
@@ -58,6 +69,10 @@ class SessionObserver {
 namespace session_limits {
 inline constexpr std::size_t kBundles = 16;             ///< open at once
 inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of messages in one session's bundles
+inline constexpr std::size_t kPartialRequests = 16;     ///< multipart requests of which more is to come
+inline constexpr std::size_t kPartialBytes = 1 << 20;   ///< of all of them
+/// The next part of a multipart request must come within this time (OpenFlow 1.5.1 section 7.3.5).
+inline constexpr Duration kPartialTimeout = Duration::seconds(1);
 }  // namespace session_limits
 
 class Session {
@@ -82,7 +97,7 @@ class Session {
   /// Takes input without serving it: serve_next() does, a message a call, so that others have their turn.
   /// Append no more while whole messages wait.
   void append(Bytes bytes, Instant now);
-  /// False when no whole message waits.
+  /// One message, or a slice of one that takes long. False when no whole message waits.
   bool serve_next();
   /// What time brings: probes, and giving up.
   void tick(Instant now);
@@ -111,7 +126,10 @@ class Session {
   /// Whether the peer wants asynchronous messages of a kind and reason.
   bool wants(AsyncKind kind, unsigned reason) const;
 
-  void reply(const Message& request, Body body);
+  /// `more`: others will follow, with the same transaction id.
+  void reply(const Message& request, Body body, bool more = false);
+  /// To be called by the handler: the request goes on in slices, and is answered by them.
+  void proceed(const Message& request, std::unique_ptr<SlicedRequest> work);
   void reply_error(const Message& request, OfError error);
   /// Unasked, with transaction id 0; nothing if the version has no such message.
   void send(Body body);
@@ -122,6 +140,18 @@ class Session {
     bool closed = false;
     std::size_t bytes = 0;
     std::vector<Message> messages;
+    /// The beginning of the BundleAdd that brought each message: what an error about it shows.
+    std::vector<std::array<std::uint8_t, kErrorDataBytes>> beginnings;
+  };
+  /// A request that came in parts, of which more is to come.
+  struct Partial {
+    Message message;
+    std::size_t bytes;
+    Instant until;
+  };
+  struct Work {
+    Message request;
+    std::unique_ptr<SlicedRequest> slices;
   };
 
   void on_message(Bytes bytes);
@@ -130,7 +160,10 @@ class Session {
   Status serve(const Message& message, Bytes bytes);
   Status on_role(const Message& request, const RoleRequest& role);
   Status on_bundle_control(const Message& request, const BundleControl& control);
-  Status on_bundle_add(const BundleAdd& add);
+  Status on_bundle_add(const BundleAdd& add, Bytes bytes);
+  Status on_part(Message message, Bytes bytes);
+  void drop_bundle(std::map<std::uint32_t, Bundle>::iterator found);
+  std::optional<Instant> silence_ends() const;
   Status commit_bundle(std::map<std::uint32_t, Bundle>::iterator bundle);
   bool forbidden_to_secondary(const Message& message) const;
   void answer_error(const Error& error, Bytes request);
@@ -149,6 +182,9 @@ class Session {
   bool invalid_ttl_ = false;
   std::map<std::uint32_t, Bundle> bundles_;
   std::size_t bundle_bytes_ = 0;
+  std::map<std::uint32_t, Partial> partial_;  ///< by transaction id
+  std::size_t partial_bytes_ = 0;
+  std::optional<Work> work_;
   Instant heard_;
   bool probed_ = false;
 };

@@ -22,7 +22,7 @@ namespace of_port = action::of_port;
 
 bool Translator::port_is_live(std::uint32_t port) const {
   const PortInfo* info = input_.ports.find(port);
-  return info && info->live;
+  return info && info->is_live();
 }
 
 bool Translator::bucket_is_live(const action::Bucket& bucket, unsigned depth) const {

@@ -51,10 +51,10 @@ TEST_F(LearnTest, TrafficKeepsTheFlowAndMakesItAgain) {
   translate(key_of("in_port=1,udp"), true, at(1));
   Credits credits = std::move(result.credits);
   credits.credit(1, 60, at(1));  // the packet that learned
-  EXPECT_THAT(pipeline.expire(at(10)), IsEmpty());
+  EXPECT_THAT(pipeline.expire(at(10)).removed, IsEmpty());
   credits.credit(1, 60, at(9));
-  EXPECT_THAT(pipeline.expire(at(18)), IsEmpty());
-  EXPECT_EQ(pipeline.expire(at(19)).size(), 1u);
+  EXPECT_THAT(pipeline.expire(at(18)).removed, IsEmpty());
+  EXPECT_EQ(pipeline.expire(at(19)).removed.size(), 1u);
   EXPECT_EQ(pipeline.flow_count(), 1u);
   credits.credit(1, 60, at(20));
   EXPECT_EQ(pipeline.flow_count(), 2u);
@@ -114,8 +114,8 @@ TEST_F(LearnTest, FinTimeoutShortensTheFlowOnFinOrRst) {
   EXPECT_THAT(dump({.table = 1})[0], HasSubstr("idle_timeout=100,"));
   result.credits.credit(1, 60, at(3), 0x11);
   EXPECT_THAT(dump({.table = 1})[0], HasSubstr("idle_timeout=5,hard_timeout=20,tcp"));
-  EXPECT_THAT(pipeline.expire(at(7)), IsEmpty());
-  const auto removed = pipeline.expire(at(8));
+  EXPECT_THAT(pipeline.expire(at(7)).removed, IsEmpty());
+  const auto removed = pipeline.expire(at(8)).removed;
   ASSERT_EQ(removed.size(), 1u);
   EXPECT_EQ(removed[0].reason, RemovedReason::IdleTimeout);
 }
@@ -350,7 +350,7 @@ TEST_F(EvictionTest, LeastImportantThenSoonestWithATimeout) {
   auto done = mod("udp,tp_src=5,actions=1");
   ASSERT_EQ(done.removed.size(), 1u);
   EXPECT_EQ(done.removed[0].reason, RemovedReason::Eviction);
-  EXPECT_EQ(done.removed[0].flow.match.value.tp_src.host(), 3u);
+  EXPECT_EQ(done.removed[0].rule->match().value.tp_src.host(), 3u);
   EXPECT_EQ(flow("udp,tp_src=6,actions=1"), "");
   EXPECT_EQ(flow("udp,tp_src=7,actions=1"), "");
   EXPECT_EQ(flow("udp,tp_src=8,actions=1"), "OFPFMFC_TABLE_FULL");
@@ -380,26 +380,31 @@ TEST_F(PipelineFixture, RollBackIsExact) {
   EXPECT_THAT(dump(), ElementsAre("cookie=0x1,table=0,idle_timeout=10,tcp,actions=output:1"));
   EXPECT_EQ(pipeline.aggregate({}).packets, 2u);
   EXPECT_TRUE(pipeline.take_events().empty());
-  EXPECT_TRUE(pipeline.expire(at(11)).empty());
-  EXPECT_EQ(pipeline.expire(at(12)).size(), 1u);  // idle since the packet at 2, not since the failed change
+  EXPECT_TRUE(pipeline.expire(at(11)).removed.empty());
+  EXPECT_EQ(pipeline.expire(at(12)).removed.size(), 1u);  // idle since the packet at 2, not since the failed change
 }
 
 TEST_F(PipelineFixture, EventsTellWhatHappenedInOrder) {
-  pipeline.keep_events();
-  mod("hard_timeout=5,cookie=1,tcp,actions=1");
-  mod("tcp,actions=2", action::FlowCommand::Modify);
-  mod("cookie=2,udp,actions=learn(table=1,cookie=3,send_flow_rem,eth_type=0x800)");
-  translate(key_of("in_port=1,udp"));
-  pipeline.expire(at(9));
-  mod("udp", action::FlowCommand::Delete);
   std::vector<std::string> told;
-  for (const FlowEvent& event : pipeline.take_events()) {
-    constexpr const char* kNames[] = {"added ", "modified ", "removed "};
-    told.push_back(kNames[static_cast<unsigned>(event.kind)] + std::to_string(event.rule->cookie()) +
-                   (event.kind == FlowEvent::Kind::Removed
-                        ? " " + std::to_string(static_cast<unsigned>(event.reason))
-                        : ""));
-  }
+  const auto tell = [&](const std::vector<FlowEvent>& events) {
+    for (const FlowEvent& event : events) {
+      constexpr const char* kNames[] = {"added ", "modified ", "removed "};
+      told.push_back(kNames[static_cast<unsigned>(event.kind)] + std::to_string(event.rule->cookie()) +
+                     (event.kind == FlowEvent::Kind::Removed
+                          ? " " + std::to_string(static_cast<unsigned>(event.reason))
+                          : ""));
+    }
+  };
+  pipeline.keep_events();
+  tell(mod("hard_timeout=5,cookie=1,tcp,actions=1").events);
+  tell(mod("tcp,actions=2", action::FlowCommand::Modify).events);
+  tell(mod("cookie=2,udp,actions=learn(table=1,cookie=3,send_flow_rem,eth_type=0x800)").events);
+  EXPECT_FALSE(pipeline.has_events());
+  translate(key_of("in_port=1,udp"));
+  EXPECT_TRUE(pipeline.has_events());
+  tell(pipeline.take_events());
+  tell(pipeline.expire(at(9)).events);
+  tell(mod("udp", action::FlowCommand::Delete).events);
   EXPECT_THAT(told, ElementsAre("added 1", "modified 1", "added 2", "added 3", "removed 1 1", "removed 2 2"));
   EXPECT_TRUE(pipeline.take_events().empty());
 }

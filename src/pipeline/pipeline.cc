@@ -79,9 +79,11 @@ void Pipeline::translate(const flow::FlowKey& key, bool may_learn, Instant now, 
 }
 
 void Pipeline::translate_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
-                                 TranslationResult& result) {
+                                 TranslationResult& result, std::optional<std::uint64_t> version) {
   result.clear();
-  const TranslationInput input = impl_->input(now);
+  TranslationInput input = impl_->input(now);
+  input.version = version;
+  input.may_learn = !version;  // in the midst of a change nothing else may change
   Translator translator(input, key, result.mask, result.program, result.credits);
   translator.run_actions(actions);
   conclude(translator, input.ports.config, result);
@@ -128,6 +130,23 @@ Result<FlowModResult> Pipeline::apply(std::span<const Modification> changes, Ins
   return result;
 }
 
+Result<FlowModResult> Pipeline::apply(std::span<const Step> steps, Instant now, std::size_t* failed) {
+  Result<FlowModResult> result = impl_->tables.apply(steps, now, failed);
+  if (result && (result->added || result->modified || result->groups || !result->removed.empty()))
+    bump_epoch();
+  return result;
+}
+
+Status Pipeline::check_references(const action::ActionList& actions) const {
+  return impl_->tables.check_references(actions);
+}
+Moment Pipeline::moment() const {
+  return impl_->tables.moment();
+}
+FrozenRef Pipeline::freeze(FrozenData data) {
+  return impl_->frozen.intern(std::move(data));
+}
+
 std::size_t Pipeline::clear_flows() {
   action::FlowSpec all;
   all.command = action::FlowCommand::Delete;
@@ -135,10 +154,10 @@ std::size_t Pipeline::clear_flows() {
   return result ? result->removed.size() : 0;
 }
 
-std::vector<RemovedFlow> Pipeline::expire(Instant now, std::size_t limit) {
-  std::vector<RemovedFlow> removed = impl_->tables.expire(now, limit);
-  if (!removed.empty()) bump_epoch();
-  return removed;
+FlowModResult Pipeline::expire(Instant now, std::size_t limit) {
+  FlowModResult result = impl_->tables.expire(now, limit);
+  if (!result.removed.empty()) bump_epoch();
+  return result;
 }
 
 FlowCursor Pipeline::dump(const FlowFilter& filter) const {
@@ -163,6 +182,9 @@ const TableConfig& Pipeline::table_config(std::uint8_t table) const {
 void Pipeline::keep_events() {
   impl_->tables.keep_events();
 }
+bool Pipeline::has_events() const {
+  return impl_->tables.has_events();
+}
 std::vector<FlowEvent> Pipeline::take_events() {
   return impl_->tables.take_events();
 }
@@ -176,10 +198,10 @@ void Pipeline::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
   impl_->tables.set_meter(id, dp_meter);
   bump_epoch();
 }
-std::vector<RemovedFlow> Pipeline::remove_meter(std::uint32_t id) {
-  std::vector<RemovedFlow> removed = impl_->tables.remove_meter(id);
+FlowModResult Pipeline::remove_meter(std::uint32_t id) {
+  FlowModResult result = impl_->tables.remove_meter(id);
   bump_epoch();
-  return removed;
+  return result;
 }
 unsigned Pipeline::meter_flows(std::uint32_t id) const {
   return impl_->tables.meter_flows(id);

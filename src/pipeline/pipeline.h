@@ -89,10 +89,16 @@ class Pipeline {
   /// Flow-mods and group-mods, in order: all or none, visible to workers at once.
   Result<FlowModResult> apply(std::span<const Modification> changes, Instant now,
                               std::size_t* failed = nullptr);
+  /// The same of somebody else's, with looks at the tables in between.
+  Result<FlowModResult> apply(std::span<const Step> steps, Instant now, std::size_t* failed = nullptr);
+  /// Whether the groups and meters exist that the actions name: errors are those of a flow-mod.
+  Status check_references(const action::ActionList& actions) const;
+  /// Where the tables are in their history.
+  Moment moment() const;
   /// Removes all flows; their number.
   std::size_t clear_flows();
   /// Removes flows whose time has come, at most `limit` of them. Call at least once a second.
-  std::vector<RemovedFlow> expire(Instant now, std::size_t limit = 10'000);
+  FlowModResult expire(Instant now, std::size_t limit = 10'000);
   FlowCursor dump(const FlowFilter& filter = {}) const;
   AggregateStats aggregate(const FlowFilter& filter) const;
   std::size_t flow_count() const;
@@ -101,10 +107,12 @@ class Pipeline {
   TableStats table_stats(std::uint8_t table) const;
   Status configure_table(std::uint8_t table, TableConfig config);
   const TableConfig& table_config(std::uint8_t table) const;
-  /// From now on what happens to flows is remembered until take_events(): flows of flow-mods, of packets that
-  /// learn, and those that time out.
+  /// From now on results tell what happened to flows, and what packets that learn do is remembered until
+  /// take_events().
   void keep_events();
   std::vector<FlowEvent> take_events();
+  /// Whether take_events() would have some: cheap.
+  bool has_events() const;
 
   // --- Groups, meters: main
   // -------------------------------------------------------------------------------
@@ -115,7 +123,7 @@ class Pipeline {
   /// Flows may name this meter now; `dp_meter` is the datapath's number of it.
   void set_meter(std::uint32_t id, std::uint32_t dp_meter);
   /// The flows that name it go too.
-  std::vector<RemovedFlow> remove_meter(std::uint32_t id);
+  FlowModResult remove_meter(std::uint32_t id);
   /// Flows that name it.
   unsigned meter_flows(std::uint32_t id) const;
 
@@ -143,9 +151,11 @@ class Pipeline {
   /// The same for given actions instead of table 0 (ofproto/trace BRIDGE FLOW ACTIONS).
   ExplainResult explain_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
                                 const CtHook& hook = nullptr, const action::Names& names = {});
-  /// Translates given actions: packet-out.
+  /// Translates given actions: packet-out. `version`: as the tables are at a step of apply().
   void translate_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
-                         TranslationResult& result);
+                         TranslationResult& result, std::optional<std::uint64_t> version = {});
+  /// A state that a packet can be given to go on from; empty if there are too many.
+  FrozenRef freeze(FrozenData data);
 
  private:
   void bump_epoch() { epoch_.fetch_add(1, std::memory_order_acq_rel); }

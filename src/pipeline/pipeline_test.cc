@@ -61,7 +61,7 @@ TEST_F(PipelineTest, DeleteByMatchCookieAndOutPort) {
   EXPECT_EQ(mod("table=1", action::FlowCommand::Delete).removed.size(), 0u);
   const auto removed = mod("tcp", action::FlowCommand::Delete).removed;
   ASSERT_EQ(removed.size(), 1u);
-  EXPECT_EQ(removed[0].flow.cookie, 1u);
+  EXPECT_EQ(removed[0].rule->cookie(), 1u);
   EXPECT_EQ(removed[0].reason, RemovedReason::Delete);
   EXPECT_EQ(pipeline.flow_count(), 0u);
 }
@@ -104,15 +104,15 @@ TEST_F(PipelineTest, TimeoutsCountFromUseAndFromModification) {
   mod("hard_timeout=15,udp,actions=1");
   translate(key_of("in_port=2,tcp"));
   result.credits.credit(1, 60, at(8));
-  EXPECT_TRUE(pipeline.expire(at(11)).empty());
+  EXPECT_TRUE(pipeline.expire(at(11)).removed.empty());
   mod("udp,actions=2", action::FlowCommand::Modify, at(12));
-  EXPECT_TRUE(pipeline.expire(at(17)).empty());
-  auto removed = pipeline.expire(at(18));
+  EXPECT_TRUE(pipeline.expire(at(17)).removed.empty());
+  auto removed = pipeline.expire(at(18)).removed;
   ASSERT_EQ(removed.size(), 1u);
   EXPECT_EQ(removed[0].reason, RemovedReason::IdleTimeout);
-  EXPECT_EQ(removed[0].flow.packets, 1u);
-  EXPECT_TRUE(pipeline.expire(at(26)).empty());
-  removed = pipeline.expire(at(27));
+  EXPECT_EQ(removed[0].rule->stats().packets(), 1u);
+  EXPECT_TRUE(pipeline.expire(at(26)).removed.empty());
+  removed = pipeline.expire(at(27)).removed;
   ASSERT_EQ(removed.size(), 1u);
   EXPECT_EQ(removed[0].reason, RemovedReason::HardTimeout);
   EXPECT_EQ(pipeline.flow_count(), 0u);
@@ -125,8 +125,8 @@ TEST_F(PipelineTest, TimeoutsSurviveManyFlowsThatComeAndGo) {
     mod("idle_timeout=1000," + match + ",actions=1");
     EXPECT_EQ(mod("priority=32768," + match, action::FlowCommand::DeleteStrict).removed.size(), 1u);
   }
-  EXPECT_TRUE(pipeline.expire(at(15)).empty());
-  EXPECT_EQ(pipeline.expire(at(16)).size(), 1u);
+  EXPECT_TRUE(pipeline.expire(at(15)).removed.empty());
+  EXPECT_EQ(pipeline.expire(at(16)).removed.size(), 1u);
   EXPECT_EQ(pipeline.flow_count(), 0u);
 }
 

@@ -23,9 +23,20 @@ struct PortInfo {
   bool receive = true;    ///< false: OFPPC_NO_RECV
   bool flood = true;      ///< false: OFPPC_NO_FLOOD
   bool packet_in = true;  ///< false: OFPPC_NO_PACKET_IN
+  bool down = false;      ///< OFPPC_PORT_DOWN: neither live nor receiving nor forwarding
   l2::VlanConfig vlan;    ///< for NORMAL
 
+  bool receives() const { return receive && !down; }
+  bool forwards() const { return forward && !down; }
+  bool is_live() const { return live && !down; }
   bool operator==(const PortInfo&) const = default;
+};
+
+/// What flows see of an IP fragment (OpenFlow's OFPC_FRAG_*).
+enum class FragmentMode : std::uint8_t {
+  Normal,  ///< no ports: neither of the first fragment, though it has them
+  Drop,    ///< nothing: fragments are dropped
+  Match,   ///< the first fragment's ports (Nicira's nx-match)
 };
 
 struct BridgeConfig {
@@ -37,6 +48,7 @@ struct BridgeConfig {
   /// A packet whose TTL runs out at dec_ttl goes to a controller (OFPC_INVALID_TTL_TO_CONTROLLER of
   /// OpenFlow 1.1 and 1.2); else it is dropped.
   bool invalid_ttl_to_controller = false;
+  FragmentMode fragments = FragmentMode::Normal;
   /// A dropping translation says Drop with its reason (packet::DropReason) instead of being empty.
   bool explicit_drop = false;
   bool operator==(const BridgeConfig&) const = default;

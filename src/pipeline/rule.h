@@ -247,7 +247,7 @@ enum class RemovedReason : std::uint8_t {
 };
 
 struct RemovedFlow {
-  FlowInfo flow;
+  RuleRef rule;
   RemovedReason reason = RemovedReason::Delete;
 };
 

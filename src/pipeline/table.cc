@@ -17,11 +17,15 @@ using field::OfError;
 /// Removed rules that may wait for a grace period, beside an eighth of the live ones.
 constexpr std::size_t kGarbage = 1024;
 
-bool selected(const Rule& rule, const FlowFilter& filter) {
-  if (rule.is_removed()) return false;
+/// Whether the filter is about the rule, apart from table and match.
+bool passes(const Rule& rule, const FlowFilter& filter) {
   if (((rule.cookie() ^ filter.cookie) & filter.cookie_mask) != 0) return false;
   if (filter.out_port != action::of_port::kNone && !outputs_to(rule.actions(), filter.out_port)) return false;
   return filter.out_group == 0xffffffff || uses_group(rule.actions(), filter.out_group);
+}
+
+bool selected(const Rule& rule, const FlowFilter& filter) {
+  return !rule.is_removed() && passes(rule, filter);
 }
 
 std::int64_t seconds(std::uint16_t n) {
@@ -46,6 +50,12 @@ Due due(const Rule& rule) {
 }
 
 }  // namespace
+
+bool is_about(const FlowFilter& filter, const Rule& rule) {
+  if (filter.table != action::kNoTable && filter.table != rule.table()) return false;
+  if (!rule.shape().mask().covers(filter.match.mask)) return false;
+  return flow::equal_under(rule.match().value, filter.match.value, filter.match.mask) && passes(rule, filter);
+}
 
 bool outputs_to(const action::ActionList& actions, std::uint32_t port) {
   return any_action(actions, [port](const action::Action& action) {
@@ -82,10 +92,14 @@ Result<FlowModResult> FlowTables::apply(std::span<const Modification> changes, I
   return apply_all(changes, now, failed);
 }
 
+Result<FlowModResult> FlowTables::apply(std::span<const Step> steps, Instant now, std::size_t* failed) {
+  return apply_all(steps, now, failed);
+}
+
 template <typename Specs>
 Result<FlowModResult> FlowTables::apply_all(const Specs& specs, Instant now, std::size_t* failed) {
   const Writing writing(*this);
-  Change change{.version = version() + 1, .sequence = next_sequence_};
+  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Status status = apply_one(specs[i], now, change);
     if (status) continue;
@@ -100,6 +114,18 @@ Result<FlowModResult> FlowTables::apply_all(const Specs& specs, Instant now, std
 
 Status FlowTables::apply_one(const Modification& modification, Instant now, Change& change) {
   return std::visit([&](const auto& spec) { return apply_one(spec, now, change); }, modification);
+}
+
+Status FlowTables::apply_one(const Step& step, Instant now, Change& change) {
+  return std::visit(
+      [&]<typename T>(const T* what) -> Status {
+        if constexpr (std::is_same_v<T, Observation>) {
+          return (*what)(change.version);
+        } else {
+          return apply_one(*what, now, change);
+        }
+      },
+      step);
 }
 
 Status FlowTables::apply_one(const action::FlowSpec& flow, Instant now, Change& change) {
@@ -168,7 +194,9 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
   RuleRef rule = Rule::create(table.classifier.shape(flow.match.mask), flow.match.value, number,
                               flow.priority, attributes, flow.actions, std::move(stats));
   rule->set_sequence(sequence);
-  change.events.push_back({old ? FlowEvent::Kind::Modified : FlowEvent::Kind::Added, rule});
+  change.tell(FlowEvent{.kind = old ? FlowEvent::Kind::Modified : FlowEvent::Kind::Added,
+                        .rule = rule,
+                        .old = RuleRef::share(old)});
   insert(std::move(rule), change);
   ++change.result.added;
   return {};
@@ -196,7 +224,7 @@ Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& cha
     RuleRef rule = Rule::create(old->shape_ref(), old->match().value, old->table(), old->priority(),
                                 attributes, flow.actions, old->stats_ref());
     rule->set_sequence(old->sequence());
-    change.events.push_back({FlowEvent::Kind::Modified, rule});
+    change.tell(FlowEvent{.kind = FlowEvent::Kind::Modified, .rule = rule, .old = RuleRef::share(old)});
     take_out(*old, change);
     insert(std::move(rule), change);
     ++change.result.modified;
@@ -220,8 +248,8 @@ void FlowTables::remove(const action::FlowSpec& flow, Change& change) {
 }
 
 void FlowTables::remove(Rule& rule, RemovedReason reason, Change& change) {
-  change.result.removed.push_back({rule.info(), reason});
-  change.events.push_back({FlowEvent::Kind::Removed, RuleRef::share(&rule), reason});
+  change.result.removed.push_back({RuleRef::share(&rule), reason});
+  change.tell({FlowEvent::Kind::Removed, RuleRef::share(&rule), reason});
   take_out(rule, change);
 }
 
@@ -333,9 +361,10 @@ void FlowTables::commit(Change& change, Instant now) {
   }
   for (Change::Step<Group>& step : change.group_steps)
     if (!step.added) group_garbage_.push_back(std::move(step.object));
-  if (keeps_events_ && events_.size() < kMaxEvents)
-    events_.insert(events_.end(), std::make_move_iterator(change.events.begin()),
-                   std::make_move_iterator(change.events.end()));
+  if (change.is_worker && events_.size() < kMaxEvents && !change.result.events.empty()) {
+    std::move(change.result.events.begin(), change.result.events.end(), std::back_inserter(events_));
+    has_events_.store(true, std::memory_order_release);
+  }
   if (!change.is_worker && garbage_.size() > kGarbage + size() / 8) unlink_garbage();
   forget_deadlines();
 }
@@ -395,9 +424,9 @@ void FlowTables::watch(Rule& rule) {
   if (next.at_ns != kNever) deadlines_.push({next.at_ns, RuleRef::share(&rule)});
 }
 
-std::vector<RemovedFlow> FlowTables::expire(Instant now, std::size_t limit) {
+FlowModResult FlowTables::expire(Instant now, std::size_t limit) {
   const Writing writing(*this);
-  Change change{.version = version() + 1, .sequence = next_sequence_};
+  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
   std::vector<RuleRef> again;
   while (!deadlines_.empty() && deadlines_.top().at_ns <= now.ns && change.result.removed.size() < limit) {
     RuleRef rule = deadlines_.top().rule;
@@ -413,11 +442,12 @@ std::vector<RemovedFlow> FlowTables::expire(Instant now, std::size_t limit) {
   for (const RuleRef& rule : again) watch(*rule);
   delete_learned(change);
   commit(change, now);
-  return std::move(change.result.removed);
+  return std::move(change.result);
 }
 
 std::vector<FlowEvent> FlowTables::take_events() {
   const Writing writing(*this);
+  has_events_.store(false, std::memory_order_relaxed);
   return std::exchange(events_, {});
 }
 
@@ -514,9 +544,9 @@ void FlowTables::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
   meters_.publish(std::move(next));
 }
 
-std::vector<RemovedFlow> FlowTables::remove_meter(std::uint32_t id) {
+FlowModResult FlowTables::remove_meter(std::uint32_t id) {
   const Writing writing(*this);
-  Change change{.version = version() + 1, .sequence = next_sequence_};
+  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
   if (const auto users = meter_users_.find(id); users != meter_users_.end()) {
     const std::vector<Rule*> rules(users->second.rules.begin(), users->second.rules.end());
     for (Rule* rule : rules) remove(*rule, RemovedReason::MeterDelete, change);
@@ -526,7 +556,7 @@ std::vector<RemovedFlow> FlowTables::remove_meter(std::uint32_t id) {
   auto next = std::make_unique<std::unordered_map<std::uint32_t, std::uint32_t>>(*meters_.get());
   next->erase(id);
   meters_.publish(std::move(next));
-  return std::move(change.result.removed);
+  return std::move(change.result);
 }
 
 unsigned FlowTables::meter_flows(std::uint32_t id) const {
@@ -572,7 +602,7 @@ void FlowTables::serve(const FlowRequest& request) {
     return;
   }
   if (!below_limit(flow)) return;
-  Change change{.version = version() + 1, .sequence = next_sequence_};
+  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
   change.is_worker = true;
   if (add(flow.spec, table, request.now, change)) {
     delete_learned(change);

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,10 @@ struct TableConfig {
 
 /// One step of a change of the tables: a flow-mod or a group-mod.
 using Modification = std::variant<action::FlowSpec, action::GroupSpec>;
+/// The same, of somebody else's; or a look at the tables as they are at this step, in the version that is
+/// given: where it fails, the change does.
+using Observation = std::function<Status(std::uint64_t version)>;
+using Step = std::variant<const action::FlowSpec*, const action::GroupSpec*, const Observation*>;
 
 struct TableStats {
   std::uint8_t table = 0;
@@ -67,18 +72,21 @@ struct TableStats {
   std::string name;
 };
 
-struct FlowModResult {
-  std::vector<RemovedFlow> removed;  ///< for flow-removed messages and monitors
-  unsigned added = 0, modified = 0;
-  unsigned groups = 0;  ///< groups added, modified or deleted
-};
-
 /// What happened to a flow, in order; counters are read when somebody asks the rule (push statistics first).
 struct FlowEvent {
   enum class Kind : std::uint8_t { Added, Modified, Removed };
   Kind kind;
   RuleRef rule;
   RemovedReason reason = RemovedReason::Delete;  ///< of Removed
+  RuleRef old{};                                 ///< of Modified: what the flow was
+};
+
+struct FlowModResult {
+  std::vector<RemovedFlow> removed;
+  unsigned added = 0, modified = 0;
+  unsigned groups = 0;  ///< groups added, modified or deleted
+  /// For flow-removed messages and monitors: all of it in order, if events are kept (keep_events()).
+  std::vector<FlowEvent> events;
 };
 
 /// Which flows a dump, aggregate or delete is about.
@@ -99,17 +107,27 @@ struct AggregateStats {
 class FlowCursor {
  public:
   bool next(FlowInfo& info) {
-    if (position_ == rules_.size()) return false;
-    info = rules_[position_]->info();
-    rules_[position_++] = {};
-    return true;
+    const RuleRef rule = next();
+    if (rule) info = rule->info();
+    return static_cast<bool>(rule);
   }
+  /// The rule itself; empty at the end.
+  RuleRef next() { return position_ == rules_.size() ? RuleRef{} : std::move(rules_[position_++]); }
   std::size_t remaining() const { return rules_.size() - position_; }
 
  private:
   friend class FlowTables;
   std::vector<RuleRef> rules_;
   std::size_t position_ = 0;
+};
+
+/// Whether a dump with this filter would show the rule, were it there.
+bool is_about(const FlowFilter& filter, const Rule& rule);
+
+/// A point in the history of the tables: rules with a version or sequence below it were there.
+struct Moment {
+  std::uint64_t version = 0;   ///< Rule::added_in() of what comes later is above
+  std::uint32_t sequence = 0;  ///< Rule::sequence() of flows that did not exist is not below
 };
 
 /// True if the actions send packets to this port (or group) by number.
@@ -157,10 +175,17 @@ class FlowTables final : public FlowRequests {
   Result<FlowModResult> apply(std::span<const action::FlowSpec> flows, Instant now, std::size_t* failed);
   /// Flow-mods and group-mods, in order, all or none.
   Result<FlowModResult> apply(std::span<const Modification> changes, Instant now, std::size_t* failed);
-  std::vector<RemovedFlow> expire(Instant now, std::size_t limit);
+  Result<FlowModResult> apply(std::span<const Step> steps, Instant now, std::size_t* failed);
+  /// Whether the groups and meters exist that the actions name.
+  Status check_references(const action::ActionList& actions) const;
+  FlowModResult expire(Instant now, std::size_t limit);
   FlowCursor dump(const FlowFilter& filter) const;
   AggregateStats aggregate(const FlowFilter& filter) const;
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+  Moment moment() const {
+    const std::lock_guard lock(writer_);
+    return {version(), next_sequence_};
+  }
   TableStats stats(std::uint8_t table) const;
   void configure(std::uint8_t table, TableConfig config);
   const TableConfig& config(std::uint8_t table) const { return tables_[table]->config; }
@@ -177,12 +202,13 @@ class FlowTables final : public FlowRequests {
   /// A meter that flows may name, and the datapath's number of it.
   void set_meter(std::uint32_t id, std::uint32_t dp_meter);
   /// Removes the meter and the flows that name it.
-  std::vector<RemovedFlow> remove_meter(std::uint32_t id);
+  FlowModResult remove_meter(std::uint32_t id);
   unsigned meter_flows(std::uint32_t id) const;
 
-  /// From now on changes are remembered until take_events().
+  /// From now on results tell what happened, and what packets do is remembered until take_events().
   void keep_events() { keeps_events_ = true; }
   std::vector<FlowEvent> take_events();
+  bool has_events() const { return has_events_.load(std::memory_order_acquire); }
 
  private:
   struct Table {
@@ -235,7 +261,7 @@ class FlowTables final : public FlowRequests {
   Status apply_one(const Modification& modification, Instant now, Change& change);
   Status apply_one(const action::FlowSpec& flow, Instant now, Change& change);
   Status apply_one(const action::GroupSpec& group, Instant now, Change& change);
-  Status check_references(const action::ActionList& actions) const;
+  Status apply_one(const Step& step, Instant now, Change& change);
   Status add(const action::FlowSpec& flow, std::uint8_t table, Instant now, Change& change);
   Status modify(const action::FlowSpec& flow, Instant now, Change& change);
   void remove(const action::FlowSpec& flow, Change& change);
@@ -285,6 +311,7 @@ class FlowTables final : public FlowRequests {
   std::size_t group_count_ = 0;
   std::uint32_t next_sequence_ = 0;
   bool keeps_events_ = false;
+  std::atomic<bool> has_events_{false};
 };
 
 }  // namespace sluice::pipeline

@@ -20,14 +20,18 @@ struct FlowTables::Change {
 
   std::uint64_t version;
   std::uint32_t sequence;  ///< FlowTables::next_sequence_ before the change
+  bool keeps_events;
   std::vector<Step<Rule>> steps{};
   std::vector<Step<Group>> group_steps{};
-  std::vector<FlowEvent> events{};
   std::vector<Ref<RuleStats>> reset{},
       used{};                        ///< counters that begin anew, or idle times, when the change shows
   std::vector<Learned> unlearned{};  ///< whose last learn action may have gone
   FlowModResult result{};
   bool is_worker = false;  ///< nothing may wait for readers: this thread is one
+
+  void tell(FlowEvent event) {
+    if (keeps_events) result.events.push_back(std::move(event));
+  }
 };
 
 /// The writer's lock. Whoever lets it go does what workers asked for meanwhile.

@@ -130,7 +130,7 @@ std::string format_one(const action::Action& a, const action::Names& names) {
 Translator::Translator(const TranslationInput& input, const FlowKey& key, flow::Mask& mask, Program& program,
                        Credits& credits)
     : input_(input),
-      version_(input.tables.version()),
+      version_(input.version.value_or(input.tables.version())),
       flow_(key),
       base_(key),
       original_(key),
@@ -155,9 +155,14 @@ void Translator::run() {
     if (!thaw()) return finish();
     table = thawed_->data.table;
   }
-  if (const PortInfo* port = input_.ports.find(flow_.in_port.host()); port && !port->receive) {
+  if (const PortInfo* port = input_.ports.find(flow_.in_port.host()); port && !port->receives()) {
     hint(DropReason::PortNotReceiving);
     note(Kind::Error, "dropping packet: the input port does not receive");
+    return finish();
+  }
+  if ((flow_.nw_frag & flow::kFragAny) != 0 && input_.ports.config.fragments == FragmentMode::Drop) {
+    hint(DropReason::ExplicitDrop);
+    note(Kind::Error, "dropping packet: fragments are dropped by configuration");
     return finish();
   }
   if (thawed_ && !thawed_->data.remaining.empty()) {
@@ -305,6 +310,11 @@ Rule* Translator::look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_
   const be32 own_port = flow_.in_port;
   flow_.in_port = be32{in_port};
   flow::Mask swapped{};
+  // As OpenFlow has it: ports of a fragment are not seen, though the first one carries them.
+  const bool hides_ports =
+      (flow_.nw_frag & flow::kFragAny) != 0 && input_.ports.config.fragments == FragmentMode::Normal;
+  const be16 tp_src = flow_.tp_src, tp_dst = flow_.tp_dst;
+  if (hides_ports) flow_.tp_src = flow_.tp_dst = {};
   if (with_ct_tuple) {
     swap_tuple(flow_);
     mask_.bits.ct_nw_proto = 0xff;
@@ -331,6 +341,10 @@ Rule* Translator::look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_
       std::swap(swapped.bits.nw_dst, swapped.bits.ct_nw_dst);
     }
     mask_.unite(swapped);
+  }
+  if (hides_ports) {
+    flow_.tp_src = tp_src;
+    flow_.tp_dst = tp_dst;
   }
   flow_.in_port = own_port;
   return rule;
@@ -744,7 +758,7 @@ void Translator::output_truncated(std::uint32_t port, std::uint32_t max_len) {
   }
   const PortInfo* info = input_.ports.find(port);
   // It limits the next output, whatever is rewritten between.
-  if (info && info->forward) emit(dp_action::Truncate{max_len});
+  if (info && info->forwards()) emit(dp_action::Truncate{max_len});
   compose_output(port);
 }
 
@@ -764,7 +778,7 @@ void Translator::compose_output(std::uint32_t port) {
     note(Kind::Warning, "Nonexistent output port");
     return;
   }
-  if (!info->forward) {
+  if (!info->forwards()) {
     hint(DropReason::PortNotForwarding);
     note(Kind::Warning, "OFPPC_NO_FWD set, skipping output");
     return;

@@ -44,6 +44,7 @@ struct TranslationInput {
   l2::MacTable& macs;
   Instant now;
   bool may_learn = false;
+  std::optional<std::uint64_t> version{};  ///< of the tables; nothing: the one that packets see
   /// Set: narrate. Unset: only translate.
   Trace* trace = nullptr;
   action::Names names{};

@@ -1,0 +1,70 @@
+// Flow monitors: controllers that are told of flows that others add, modify and delete (OpenFlow 1.4.0
+// section 7.3.5.16, and Nicira's before).
+//
+// A controller that reads too slowly is not buried: its monitors pause, it is told so, and of what changes
+// meanwhile it hears only deletions of flows that it knows of. When it has read all, it is told of the flows
+// that came or changed in the pause, so that its picture is the switch's again. The first answer, with the
+// flows that are there already, is a pause as well, which nobody is told of: it may take long.
+//
+// Owned by an OpenFlowAgent. Main thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "openflow/session.h"
+#include "pipeline/pipeline.h"
+
+namespace sluice::ofproto {
+
+class Sessions;
+
+/// Limits of what a session may make the switch watch for it.
+namespace monitor_limits {
+inline constexpr std::size_t kMonitors = 1024;         ///< of one session: each flow-mod is held against them
+inline constexpr std::size_t kPauseBytes = 128 << 10;  ///< output that waits, from which on monitors pause
+inline constexpr std::size_t kEntriesPerMessage = 128;
+}  // namespace monitor_limits
+
+class FlowMonitors {
+ public:
+  FlowMonitors(pipeline::Pipeline& pipeline, Sessions& sessions) : pipeline_(pipeline), sessions_(sessions) {}
+
+  /// Adds, modifies or deletes monitors, and begins the answer: flows that are there already.
+  Status change(openflow::Session& session, const openflow::Message& request,
+                const openflow::FlowMonitorRequest& monitors);
+  Status cancel(openflow::Session& session, std::uint32_t id);
+  void forget(openflow::Session& session) { watchers_.erase(&session); }
+  bool empty() const { return watchers_.empty(); }
+
+  /// Something happened. @param source  whose change it was, null: nobody's; `xid` is that of its request.
+  void tell(std::span<const pipeline::FlowEvent> events, openflow::Session* source, std::uint32_t xid);
+  /// Goes on with those that paused and have read all.
+  void resume_paused();
+  /// The session has been told of all flows that were there when its monitors began.
+  void initial_done(openflow::Session& session);
+
+ private:
+  struct Watcher {
+    std::map<std::uint32_t, openflow::MonitorRequest> monitors;
+    std::optional<pipeline::Moment> paused;  ///< since when; nothing: they run
+    bool told_paused = false;                ///< the controller knows: it reads too slowly
+    bool answering = false;                  ///< flows that were there at first are being told
+  };
+
+  void tell_one(openflow::Session& session, Watcher& watcher, std::span<const pipeline::FlowEvent> events,
+                bool own, std::uint32_t xid);
+  void send(openflow::Session& session, openflow::FlowUpdates& updates);
+  void resume(openflow::Session& session, Watcher& watcher);
+  void pause_if_slow(openflow::Session& session, Watcher& watcher);
+  std::size_t waiting(const openflow::Session& session) const;
+
+  pipeline::Pipeline& pipeline_;
+  Sessions& sessions_;
+  std::map<openflow::Session*, Watcher> watchers_;
+};
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,137 @@
+// Flow-mods and bundles, and what they bring about: flow-removed messages, flow monitors.
+#include <fmt/format.h>
+
+#include <deque>
+
+#include "datapath/datapath.h"
+#include "field/of_error.h"
+#include "ofproto/of_actions.h"
+#include "ofproto/of_outgoing.h"
+#include "ofproto/openflow_agent.h"
+#include "ofproto/sessions.h"
+
+namespace sluice::ofproto {
+
+using field::OfError;
+using openflow::as;
+using pipeline::FlowEvent;
+
+namespace {
+
+constexpr std::uint32_t kNoBuffer = 0xffffffff;
+
+/// What is wrong with a flow-mod before anybody looks at the tables.
+Status admit(const action::FlowSpec& flow) {
+  const bool deletes = flow.command >= action::FlowCommand::Delete;
+  // This switch keeps no packets: no buffer can be known.
+  if (!deletes && flow.buffer_id != kNoBuffer)
+    return field::fail(fmt::format("buffer {:#x} is unknown (OFPBRC_BUFFER_UNKNOWN)", flow.buffer_id),
+                       OfError::BrcBufferUnknown);
+  if (flow.table >= kVisibleTables && flow.table != action::kNoTable)
+    return field::fail(fmt::format("table {} is the switch's own (OFPBRC_EPERM)", flow.table),
+                       OfError::BrcEperm);
+  return {};
+}
+
+openflow::FlowRemoved removed_message(const FlowEvent& event, Instant now) {
+  const pipeline::FlowInfo flow = event.rule->info();
+  const std::int64_t age_ns = flow.counters(now).duration_ns;
+  constexpr std::int64_t kSecond = Duration::seconds(1).ns;
+  return {.match = flow.match,
+          .priority = flow.priority,
+          .cookie = flow.cookie,
+          .reason = static_cast<openflow::FlowRemovedReason>(event.reason),
+          .table = flow.table,
+          .duration_s = static_cast<std::uint32_t>(age_ns / kSecond),
+          .duration_ns = static_cast<std::uint32_t>(age_ns % kSecond),
+          .idle_timeout = flow.idle_timeout,
+          .hard_timeout = flow.hard_timeout,
+          .packets = flow.packets,
+          .bytes = flow.bytes};
+}
+
+}  // namespace
+
+Status OpenFlowAgent::change_flow(Session& session, const Message& request, const openflow::FlowMod& mod) {
+  SLUICE_TRY(admit(mod.flow));
+  SLUICE_ASSIGN(const auto result, pipeline().apply(mod.flow, now()));
+  conclude(result, &session, request.xid);
+  return {};
+}
+
+Status OpenFlowAgent::commit(Session& session, const std::vector<Message>& messages,
+                             const openflow::BundleFlags&, std::size_t& failed) {
+  std::vector<pipeline::Step> steps;
+  std::vector<std::size_t> message_of_step;
+  std::deque<Outgoing> packets;
+  std::deque<pipeline::Observation> looks;
+  std::vector<const openflow::PortMod*> port_mods;
+  steps.reserve(messages.size());
+  message_of_step.reserve(messages.size());
+  const auto add_step = [&](pipeline::Step step) {
+    steps.push_back(step);
+    message_of_step.push_back(failed);
+  };
+  for (failed = 0; failed < messages.size(); ++failed) {
+    const Message& message = messages[failed];
+    if (const auto* flow = as<openflow::FlowMod>(message)) {
+      SLUICE_TRY(admit(flow->flow));
+      add_step(&flow->flow);
+    } else if (const auto* group = as<openflow::GroupMod>(message)) {
+      add_step(&group->group);
+    } else if (const auto* port = as<openflow::PortMod>(message)) {
+      SLUICE_TRY(check_port_mod(*port));
+      port_mods.push_back(port);
+    } else if (const auto* out = as<openflow::PacketOut>(message)) {
+      SLUICE_ASSIGN(Outgoing packet, prepare(*out));
+      packets.push_back(std::move(packet));
+      // It meets the tables as the messages before it leave them.
+      add_step(&looks.emplace_back([this, &packet = packets.back()](std::uint64_t version) -> Status {
+        SLUICE_TRY(pipeline().check_references(*packet.actions));
+        translate(packet, version);
+        return {};
+      }));
+    } else {
+      return field::fail(fmt::format("{} in a bundle (OFPBFC_MSG_UNSUP)", message.form->name),
+                         OfError::BfcMsgUnsup);
+    }
+  }
+  std::size_t failed_step = 0;
+  auto result = pipeline().apply(steps, now(), &failed_step);
+  if (!result) {
+    if (failed_step < message_of_step.size()) failed = message_of_step[failed_step];
+    return tl::unexpected<Error>(std::move(result).error());
+  }
+  for (const openflow::PortMod* port : port_mods) change_port(*port);
+  for (Outgoing& packet : packets) emit(packet);
+  conclude(*result, &session, messages.empty() ? 0 : messages.front().xid);
+  for (const Message& message : messages)
+    if (as<openflow::GroupMod>(message)) forward(session, message, kForwardGroup);
+  return {};
+}
+
+void OpenFlowAgent::conclude(const pipeline::FlowModResult& result, Session* source, std::uint32_t xid) {
+  // What packets did before comes first.
+  if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
+  if (!result.events.empty()) tell(result.events, source, xid);
+}
+
+void OpenFlowAgent::tell(std::span<const FlowEvent> events, Session* source, std::uint32_t xid) {
+  tell_removed(events);
+  if (!monitors_.empty()) monitors_.tell(events, source, xid);
+  if (watches_vacancy_) watch_vacancy();
+}
+
+void OpenFlowAgent::tell_removed(std::span<const FlowEvent> events) {
+  bool pushed = false;
+  for (const FlowEvent& event : events) {
+    if (event.kind != FlowEvent::Kind::Removed || !event.rule->attributes().flags.send_flow_rem) continue;
+    const auto reason = static_cast<unsigned>(event.reason);
+    if (!env_.sessions.wanted(openflow::AsyncKind::FlowRemoved, reason)) continue;
+    // What workers have counted for the flow and not said yet belongs to it.
+    if (!std::exchange(pushed, true)) env_.datapath.push_stats();
+    env_.sessions.deliver(openflow::AsyncKind::FlowRemoved, reason, removed_message(event, now()));
+  }
+}
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,98 @@
+// Groups and meters.
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "datapath/datapath.h"
+#include "datapath/meter.h"
+#include "field/of_error.h"
+#include "ofproto/of_actions.h"
+#include "ofproto/of_outgoing.h"
+#include "ofproto/openflow_agent.h"
+#include "ofproto/sessions.h"
+
+namespace sluice::ofproto {
+
+using field::OfError;
+
+Status OpenFlowAgent::change_group(Session& session, const Message& request, const openflow::GroupMod& mod) {
+  const pipeline::Step step = &mod.group;
+  SLUICE_ASSIGN(const auto result, pipeline().apply(std::span(&step, 1), now()));
+  conclude(result, &session, request.xid);
+  forward(session, request, kForwardGroup);
+  return {};
+}
+
+Status OpenFlowAgent::change_meter(Session& session, const Message& request, const openflow::MeterMod& mod) {
+  SLUICE_TRY(env_.bridge.change_meter(mod.meter, now()));
+  forward(session, request, kForwardMeter);
+  return {};
+}
+
+/// Tells the others of a group-mod or meter-mod (OpenFlow 1.4.0 section 7.4.6), each in its own version.
+void OpenFlowAgent::forward(Session& source, const Message& request, unsigned reason) {
+  env_.sessions.for_each_session([&](Session& other) {
+    if (&other == &source || !other.wants(openflow::AsyncKind::RequestForward, reason) ||
+        !openflow::can_express(request.body(), other.dialect()))
+      return;
+    const Message again = openflow::make_message(request.body(), other.dialect(), request.xid);
+    other.send(openflow::RequestForward{openflow::encode(again)});
+  });
+}
+
+openflow::GroupStatsReply OpenFlowAgent::group_stats(std::uint32_t id) const {
+  env_.datapath.push_stats();
+  return {pipeline().group_counters(id, now())};
+}
+
+openflow::GroupFeaturesReply OpenFlowAgent::group_features(openflow::OfVersion version) const {
+  constexpr std::uint32_t kSelectWeight = 1 << 0, kSelectLiveness = 1 << 1, kChaining = 1 << 2;
+  openflow::GroupFeaturesReply reply;
+  reply.types = 0xf;
+  reply.capabilities = kSelectWeight | kSelectLiveness | kChaining;
+  reply.max_groups.fill(static_cast<std::uint32_t>(pipeline::FlowTables::kMaxGroups));
+  reply.actions.fill(action_bits(version));
+  return reply;
+}
+
+namespace {
+
+Status unknown_meter(std::uint32_t id) {
+  return field::fail(fmt::format("meter {} does not exist (OFPMMFC_UNKNOWN_METER)", id),
+                     OfError::MmfcUnknownMeter);
+}
+
+/// Those of all that the request is about; an error if it names one that is not there.
+template <typename T>
+Result<std::vector<T>> chosen(std::vector<T> all, std::uint32_t id) {
+  if (id == action::meter_id::kAll) return all;
+  std::erase_if(all, [id](const T& one) { return one.id != id; });
+  if (all.empty()) return tl::unexpected<Error>(unknown_meter(id).error());
+  return all;
+}
+
+}  // namespace
+
+Status OpenFlowAgent::serve_meter_stats(Session& session, const Message& request, std::uint32_t id) {
+  SLUICE_ASSIGN(auto entries, chosen(env_.bridge.meter_counters(now()), id));
+  session.reply(request, openflow::MeterStatsReply{std::move(entries)});
+  return {};
+}
+
+Status OpenFlowAgent::serve_meter_config(Session& session, const Message& request, std::uint32_t id) {
+  SLUICE_ASSIGN(auto entries, chosen(env_.bridge.meters(), id));
+  session.reply(request, openflow::MeterConfigReply{std::move(entries)});
+  return {};
+}
+
+openflow::MeterFeaturesReply OpenFlowAgent::meter_features() const {
+  constexpr std::uint32_t kKbps = 1 << 0, kPktps = 1 << 1, kBurst = 1 << 2, kStats = 1 << 3;
+  const auto band = [](action::MeterBand::Type type) { return 1u << static_cast<unsigned>(type); };
+  return {.max_meters = datapath::MeterTable::kMaxMeters,
+          .band_types = band(action::MeterBand::Type::Drop) | band(action::MeterBand::Type::DscpRemark),
+          .capabilities = kKbps | kPktps | kBurst | kStats,
+          .max_bands = std::numeric_limits<std::uint8_t>::max(),
+          .max_color = 0};
+}
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,186 @@
+// Packets that controllers send: packet-outs, and paused packets that they hand back (NXT_RESUME).
+//
+// A packet-out's actions are translated here and executed by the datapath. A paused packet's state is frozen
+// again and the packet goes on as any recirculated packet does.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include "action/all_actions.h"
+#include "datapath/datapath.h"
+#include "field/of_error.h"
+#include "flow/extract.h"
+#include "ofproto/of_outgoing.h"
+#include "ofproto/openflow_agent.h"
+#include "ofproto/upcalls.h"
+#include "packet/packet_pool.h"
+#include "wire/walk.h"
+
+namespace sluice::ofproto {
+
+using field::OfError;
+
+namespace {
+
+/// What is known of a packet beside its bytes lies around them in the key.
+constexpr std::size_t kFirstHeaderWord = offsetof(flow::FlowKey, eth_dst) / 8,
+                      kFirstPipelineWord = offsetof(flow::FlowKey, metadata) / 8;
+
+bool is_header_word(std::size_t word) {
+  return word >= kFirstHeaderWord && word < kFirstPipelineWord;
+}
+
+packet::Metadata metadata_of(const flow::FlowKey& key) {
+  packet::Metadata meta;
+  meta.dp_hash = key.dp_hash.host();
+  meta.pkt_mark = key.pkt_mark.host();
+  meta.skb_priority = key.skb_priority.host();
+  meta.ct.state = key.ct_state.host();
+  meta.ct.zone = key.ct_zone.host();
+  meta.ct.mark = key.ct_mark.host();
+  meta.ct.label = key.ct_label;
+  packet::CtTuple& tuple = meta.ct.original;
+  tuple.proto = key.ct_nw_proto;
+  tuple.src_port = key.ct_tp_src;
+  tuple.dst_port = key.ct_tp_dst;
+  tuple.is_ipv6 = !key.ct_ipv6_src.is_zero() || !key.ct_ipv6_dst.is_zero();
+  tuple.src = tuple.is_ipv6 ? key.ct_ipv6_src : net::v4_mapped(key.ct_nw_src);
+  tuple.dst = tuple.is_ipv6 ? key.ct_ipv6_dst : net::v4_mapped(key.ct_nw_dst);
+  return meta;
+}
+
+/// The packet as a match that lets nothing else through, for checking its actions.
+flow::Match exactly(const flow::FlowKey& key) {
+  flow::Match match;
+  match.value = key;
+  for (std::size_t word = 0; word < flow::kKeyWords; ++word)
+    flow::set_word(match.mask.bits, word, ~std::uint64_t{0});
+  return match;
+}
+
+}  // namespace
+
+Result<OpenFlowAgent::Outgoing> OpenFlowAgent::prepare(const openflow::PacketOut& request) const {
+  if (request.buffer)
+    return field::fail(fmt::format("buffer {:#x} is unknown (OFPBRC_BUFFER_UNKNOWN)", *request.buffer),
+                       OfError::BrcBufferUnknown);
+  const flow::Match& given = request.metadata;
+  for (std::size_t word = kFirstHeaderWord; word < kFirstPipelineWord; ++word)
+    if (flow::word_at(given.mask.bits, word) != 0)
+      return field::fail("packet-out with a header field beside the packet (OFPBRC_PIPELINE_FIELDS_ONLY)",
+                         OfError::BrcPipelineFieldsOnly);
+
+  Outgoing out;
+  out.bytes = request.packet;
+  out.actions = &request.actions;
+  packet::PacketPool pool(1);
+  packet::Packet* const packet = pool.take(static_cast<std::uint32_t>(out.bytes.size()));
+  if (packet == nullptr || !packet->assign(out.bytes))
+    return field::fail(fmt::format("packet-out of {} bytes (OFPBRC_BAD_LEN)", out.bytes.size()),
+                       OfError::BrcBadLen);
+  wire::walk(packet->bytes(), packet->layout);
+  out.key = {};
+  if (packet->layout.fault != wire::ParseFault::EthernetTruncated) flow::extract(*packet, out.key);
+  pool.give(packet);
+  for (std::size_t word = 0; word < flow::kKeyWords; ++word)
+    if (!is_header_word(word))
+      flow::set_word(out.key, word,
+                     (flow::word_at(out.key, word) & ~flow::word_at(given.mask.bits, word)) |
+                         flow::word_at(given.value, word));
+  out.meta = metadata_of(out.key);
+  out.meta.in_port = pipeline().dp_port_of(request.in_port()).value_or(env_.upcalls.nowhere(env_.bridge));
+  SLUICE_TRY(action::check(request.actions, exactly(out.key)));
+  SLUICE_TRY(action::check_executable(request.actions));
+  return out;
+}
+
+void OpenFlowAgent::translate(Outgoing& packet, std::optional<std::uint64_t> version) {
+  pipeline().translate_actions(packet.key, *packet.actions, now(), packet.result, version);
+}
+
+void OpenFlowAgent::emit(Outgoing& packet) {
+  // What is too short to be a packet goes nowhere, and nobody is told, as Open vSwitch has it.
+  if (!env_.datapath.inject({.bytes = packet.bytes, .meta = packet.meta, .program = &packet.result.program}))
+    return;
+  packet.result.credits.credit(1, packet.bytes.size(), now(), packet.key.tcp_flags.host());
+}
+
+// --- Paused packets
+// -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::array<std::uint8_t, 16> bridge_id(const Ofproto& bridge, std::uint64_t datapath_id) {
+  std::array<std::uint8_t, 16> id{};
+  for (std::size_t i = 0; i < 8; ++i) id[i] = static_cast<std::uint8_t>(datapath_id >> (56 - 8 * i));
+  const std::string& name = bridge.name();
+  std::copy_n(name.begin(), std::min<std::size_t>(name.size(), 8), id.begin() + 8);
+  return id;
+}
+
+std::vector<std::uint8_t> stack_bytes(pipeline::StackItem item) {
+  std::vector<std::uint8_t> bytes;
+  for (; item != 0; item >>= 8) bytes.insert(bytes.begin(), static_cast<std::uint8_t>(item));
+  if (bytes.empty()) bytes.push_back(0);
+  return bytes;
+}
+
+}  // namespace
+
+openflow::Continuation OpenFlowAgent::continuation_of(const pipeline::FrozenData& state,
+                                                      const packet::Metadata& meta) const {
+  openflow::Continuation continuation;
+  continuation.bridge = bridge_id(env_.bridge, datapath_id_);
+  for (auto item = state.stack.rbegin(); item != state.stack.rend(); ++item)
+    continuation.stack.push_back(stack_bytes(*item));
+  continuation.conntracked = state.conntracked;
+  continuation.table = state.rule_table;
+  if (state.from_rule) continuation.cookie = state.rule_cookie;
+  continuation.actions = state.remaining;
+  continuation.action_set = state.action_set;
+  continuation.largest_fragment = meta.mru;
+  continuation.fragment_id = meta.fragment_id;
+  return continuation;
+}
+
+Status OpenFlowAgent::resume(const openflow::Resume& request) {
+  const openflow::PacketIn& packet = request.packet;
+  if (!packet.continuation || packet.continuation->bridge != bridge_id(env_.bridge, datapath_id_))
+    return field::fail("the packet was not paused by this bridge (NXR_STALE)", OfError::NxrStale);
+  const openflow::Continuation& continuation = *packet.continuation;
+  SLUICE_TRY(action::check_executable(continuation.actions));
+  SLUICE_TRY(action::check_executable(continuation.action_set));
+  SLUICE_TRY(pipeline().check_references(continuation.actions));
+
+  const flow::FlowKey& key = packet.metadata.value;
+  pipeline::FrozenData state;
+  state.in_port = key.in_port.host();
+  state.metadata = key.metadata;
+  state.regs = key.regs;
+  for (auto item = continuation.stack.rbegin(); item != continuation.stack.rend(); ++item) {
+    pipeline::StackItem& value = state.stack.emplace_back(0);
+    for (const std::uint8_t byte : *item) value = value << 8 | byte;
+  }
+  state.action_set = continuation.action_set;
+  state.remaining = continuation.actions;
+  state.conntracked = continuation.conntracked;
+  state.rule_table = continuation.table;
+  state.from_rule = continuation.cookie.has_value();
+  state.rule_cookie = continuation.cookie.value_or(0);
+  const pipeline::FrozenRef frozen = pipeline().freeze(std::move(state));
+  if (!frozen)
+    return field::fail("too many packets are on their way (NXR_NOT_SUPPORTED)", OfError::NxrNotSupported);
+
+  datapath::Injection injection{.bytes = packet.packet, .meta = metadata_of(key)};
+  injection.meta.in_port =
+      pipeline().dp_port_of(key.in_port.host()).value_or(env_.upcalls.nowhere(env_.bridge));
+  injection.meta.recirc_id = frozen->id();
+  injection.meta.mru = continuation.largest_fragment;
+  injection.meta.fragment_id = continuation.fragment_id;
+  // One that is too short to be a packet goes nowhere.
+  if (const Status sent = env_.datapath.inject(injection); !sent) return {};
+  return {};
+}
+
+}  // namespace sluice::ofproto

@@ -1,0 +1,181 @@
+// Tables: what they can do and hold, eviction, and vacancy events (OpenFlow 1.4.0 sections 5.6, 7.4.5).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "datapath/datapath.h"
+#include "field/of_error.h"
+#include "ofproto/of_actions.h"
+#include "ofproto/openflow_agent.h"
+#include "ofproto/sessions.h"
+
+namespace sluice::ofproto {
+
+using field::OfError;
+using openflow::TableMiss;
+
+namespace {
+
+/// OFPTMPEF14_*: what an evicted flow is chosen by.
+constexpr std::uint32_t kEvictionFlags = 7;
+
+pipeline::TableMiss miss_of(TableMiss miss) {
+  switch (miss) {
+    case TableMiss::Controller:
+      return pipeline::TableMiss::Controller;
+    case TableMiss::Continue:
+      return pipeline::TableMiss::Continue;
+    case TableMiss::Drop:
+      return pipeline::TableMiss::Drop;
+    case TableMiss::Default:
+      break;
+  }
+  return pipeline::TableMiss::Default;
+}
+TableMiss miss_of(pipeline::TableMiss miss) {
+  switch (miss) {
+    case pipeline::TableMiss::Controller:
+      return TableMiss::Controller;
+    case pipeline::TableMiss::Continue:
+      return TableMiss::Continue;
+    case pipeline::TableMiss::Drop:
+      return TableMiss::Drop;
+    case pipeline::TableMiss::Default:
+      break;
+  }
+  return TableMiss::Default;
+}
+
+struct Fields {
+  openflow::FieldSet match, mask, writable;
+};
+const Fields& fields() {
+  static const Fields all = [] {
+    Fields sets;
+    for (const field::FieldSpec& spec : field::all_fields()) {
+      const auto bit = static_cast<std::size_t>(spec.id);
+      if (spec.id == field::FieldId::SkbPriority) continue;
+      sets.match.set(bit);
+      if (spec.mask == field::MaskPolicy::Bitwise) sets.mask.set(bit);
+      if (spec.access == field::Access::ReadWrite) sets.writable.set(bit);
+    }
+    return sets;
+  }();
+  return all;
+}
+
+}  // namespace
+
+Status OpenFlowAgent::change_table(openflow::OfVersion version, const openflow::TableMod& mod) {
+  if (mod.table >= kVisibleTables && mod.table != action::kNoTable)
+    return field::fail(fmt::format("table {} is the switch's own (OFPTMFC_EPERM)", mod.table),
+                       OfError::TmfcEperm);
+  const bool all = mod.table == action::kNoTable;
+  for (unsigned i = all ? 0 : mod.table; i < (all ? kVisibleTables : mod.table + 1u); ++i) {
+    const auto table = static_cast<std::uint8_t>(i);
+    pipeline::TableConfig config = pipeline().table_config(table);
+    const bool evicts = mod.eviction.value_or(config.evict);
+    const auto miss = version < openflow::k13 ? miss_of(mod.miss) : config.miss;
+    if (evicts != config.evict || miss != config.miss) {
+      config.evict = evicts;
+      config.miss = miss;
+      SLUICE_TRY(pipeline().configure_table(table, std::move(config)));
+    }
+    if (version < openflow::k14) continue;
+    VacancyEvents& events = vacancy_[table];
+    events.on = mod.vacancy.has_value();
+    if (!events.on) continue;
+    events.down = mod.vacancy->down;
+    events.up = mod.vacancy->up;
+    // Which comes next: a table with little room waits for it to grow.
+    events.next_is_down = vacancy_percent(table) >= events.up;
+  }
+  watches_vacancy_ =
+      std::any_of(vacancy_.begin(), vacancy_.end(), [](const auto& events) { return events.on; });
+  return {};
+}
+
+std::uint8_t OpenFlowAgent::vacancy_percent(std::uint8_t table) const {
+  const pipeline::TableStats stats = pipeline().table_stats(table);
+  if (stats.active >= stats.max_flows) return 0;
+  return static_cast<std::uint8_t>(std::uint64_t{stats.max_flows - stats.active} * 100 / stats.max_flows);
+}
+
+void OpenFlowAgent::watch_vacancy() {
+  for (unsigned i = 0; i < kVisibleTables; ++i) {
+    const auto table = static_cast<std::uint8_t>(i);
+    VacancyEvents& events = vacancy_[table];
+    if (!events.on) continue;
+    const std::uint8_t now = vacancy_percent(table);
+    const bool happened = events.next_is_down ? now < events.down : now > events.up;
+    if (!happened) continue;
+    const auto reason =
+        events.next_is_down ? openflow::TableReason::VacancyDown : openflow::TableReason::VacancyUp;
+    events.next_is_down = !events.next_is_down;
+    env_.sessions.deliver(openflow::AsyncKind::TableStatus, static_cast<unsigned>(reason),
+                          openflow::TableStatus{reason, describe_table(table)});
+  }
+}
+
+openflow::TableDescription OpenFlowAgent::describe_table(std::uint8_t table) const {
+  openflow::TableDescription description;
+  description.table = table;
+  description.eviction = pipeline().table_config(table).evict;
+  description.eviction_flags = kEvictionFlags;
+  if (const VacancyEvents& events = vacancy_[table]; events.on)
+    description.vacancy =
+        openflow::Vacancy{.down = events.down, .up = events.up, .current = vacancy_percent(table)};
+  return description;
+}
+
+openflow::TableDescReply OpenFlowAgent::describe_tables() const {
+  openflow::TableDescReply reply;
+  for (unsigned table = 0; table < kVisibleTables; ++table)
+    reply.entries.push_back(describe_table(static_cast<std::uint8_t>(table)));
+  return reply;
+}
+
+openflow::TableFeatures OpenFlowAgent::table_features(std::uint8_t table, openflow::OfVersion version) const {
+  constexpr std::uint32_t kGoto = 1 << 1, kOthers = 0x3c;  // write_metadata to clear_actions
+  const pipeline::TableConfig& config = pipeline().table_config(table);
+  openflow::TableFeatures features;
+  features.table = table;
+  features.name = config.name;
+  features.metadata_match = features.metadata_write = ~std::uint64_t{0};
+  features.max_entries = config.max_flows;
+  features.miss_config = miss_of(config.miss);
+  if (version >= openflow::k14) features.eviction = features.vacancy_events = true;
+  openflow::TableAbilities& hit = features.hit;
+  for (unsigned next = table + 1u; next < kVisibleTables; ++next) hit.next.set(next);
+  hit.instructions = kOthers | (hit.next.any() ? kGoto : 0);
+  hit.apply.actions = action_bits(version);
+  hit.apply.set_fields = fields().writable;
+  hit.write = hit.apply;
+  features.miss = hit;
+  features.match = features.wildcard = fields().match;
+  features.mask = fields().mask;
+  return features;
+}
+
+openflow::TableFeaturesReply OpenFlowAgent::all_table_features(openflow::OfVersion version) const {
+  openflow::TableFeaturesReply reply;
+  for (unsigned table = 0; table < kVisibleTables; ++table)
+    reply.entries.push_back(table_features(static_cast<std::uint8_t>(table), version));
+  return reply;
+}
+
+openflow::TableStatsReply OpenFlowAgent::table_stats(openflow::OfVersion version) const {
+  env_.datapath.push_stats();
+  openflow::TableStatsReply reply;
+  for (unsigned i = 0; i < kVisibleTables; ++i) {
+    const auto table = static_cast<std::uint8_t>(i);
+    const pipeline::TableStats stats = pipeline().table_stats(table);
+    openflow::TableStatsReply::Entry& entry = reply.entries.emplace_back();
+    entry.counters = {
+        .table = table, .active = stats.active, .lookups = stats.lookups, .matched = stats.matches};
+    if (version < openflow::k13) entry.features = table_features(table, version);
+  }
+  return reply;
+}
+
+}  // namespace sluice::ofproto
