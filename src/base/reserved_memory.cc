@@ -3,8 +3,6 @@
 #include <sys/mman.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 namespace sluice {
 namespace {
@@ -24,20 +22,14 @@ ReservedMemory::ReservedMemory(std::size_t bytes) {
   mapped_ = size_ + (huge ? kHugePage : 0);
   mapping_ =
       ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapping_ == MAP_FAILED) {
-    std::fprintf(
-        stderr,
-        "cannot reserve %zu bytes of address space: raise the limit (ulimit -v) or lower the table sizes\n",
-        mapped_);
-    std::abort();
-  }
+  if (mapping_ == MAP_FAILED) return;
   const auto address = reinterpret_cast<std::uintptr_t>(mapping_);
   data_ = static_cast<std::byte*>(mapping_) + (huge ? round_up(address, kHugePage) - address : 0);
   if (huge) ::madvise(data_, size_, MADV_HUGEPAGE);  // advice: without huge pages all works, only slower
 }
 
 ReservedMemory::~ReservedMemory() {
-  ::munmap(mapping_, mapped_);
+  if (data_ != nullptr) ::munmap(mapping_, mapped_);
 }
 
 }  // namespace sluice

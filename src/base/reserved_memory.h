@@ -9,11 +9,14 @@ namespace sluice {
 
 class ReservedMemory {
  public:
-  /// Aborts with a sentence when the machine refuses the address space.
   explicit ReservedMemory(std::size_t bytes);
   ~ReservedMemory();
   ReservedMemory(const ReservedMemory&) = delete;
   ReservedMemory& operator=(const ReservedMemory&) = delete;
+
+  /// False if the machine refused the address space: then there is nothing to touch. Owners hand the question
+  /// on (has_memory()) to whoever builds them at start and can say what was too much.
+  explicit operator bool() const { return data_ != nullptr; }
 
   void* data() const { return data_; }
   std::size_t size() const { return size_; }
@@ -21,7 +24,7 @@ class ReservedMemory {
  private:
   void* mapping_;
   std::size_t mapped_;
-  void* data_;
+  void* data_ = nullptr;
   std::size_t size_;
 };
 

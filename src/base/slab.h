@@ -33,6 +33,9 @@ class Slab {
         objects_(std::size_t{capacity} * sizeof(T)),
         next_(std::size_t{capacity} * sizeof(std::uint32_t)) {}
 
+  /// Whether the machine had the address space; without it nothing else may be called.
+  bool has_memory() const { return objects_ && next_; }
+
   T& operator[](std::uint32_t index) {
     SLUICE_DCHECK(index < capacity_);
     return static_cast<T*>(objects_.data())[index];

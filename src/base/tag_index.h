@@ -51,6 +51,8 @@ class TagIndex {
       : buckets_(static_cast<std::uint32_t>((std::uint64_t{names} * 4 / 3 + kSlots - 1) / kSlots + 1)),
         memory_(std::size_t{buckets_} * sizeof(Bucket)) {}
 
+  bool has_memory() const { return static_cast<bool>(memory_); }
+
   /// The bucket in which a hash is looked for first.
   class Home {
     friend class TagIndex;

@@ -34,6 +34,8 @@ class TimerWheel {
       : chunks_(static_cast<std::uint32_t>(names / kChunkNames + 2 * kShards * (kSlots + 2) +
                                            Slab<Chunk>::kShards * 16)) {}
 
+  bool has_memory() const { return chunks_.has_memory(); }
+
   void insert(std::uint32_t name, Instant due, Instant now, std::uint32_t hint) {
     Shard& shard = shards_[hint % kShards];
     const std::lock_guard guard(shard.lock);

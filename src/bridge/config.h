@@ -57,6 +57,7 @@ struct FragmentConfig {
   bool ipv4 = true, ipv6 = true;
   std::uint64_t memory_bytes = limits::kReassemblyBytes;
   std::uint32_t max_fragments = limits::kReassemblyFragments;
+  std::uint32_t timeout_ipv4 = 30, timeout_ipv6 = 60;  ///< seconds
   std::uint32_t min_ipv4 = 0, min_ipv6 = 0;  ///< bytes of fragments but the last; smaller ones are dropped
 
   bool operator==(const FragmentConfig&) const = default;

@@ -32,6 +32,8 @@ ipv4 = false
 ipv6 = true
 memory_bytes = 4194304
 max_fragments = 500
+timeout_ipv4 = 5
+timeout_ipv6 = 3600
 min_ipv4 = 400
 min_ipv6 = 1280
 
@@ -74,6 +76,8 @@ TEST(Config, ReadsEveryKey) {
                                   .ipv6 = true,
                                   .memory_bytes = 4 << 20,
                                   .max_fragments = 500,
+                                  .timeout_ipv4 = 5,
+                                  .timeout_ipv6 = 3600,
                                   .min_ipv4 = 400,
                                   .min_ipv6 = 1280};
   BridgeConfig br0;
@@ -122,6 +126,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"[conntrack.fragments]\nmemory_bytes = 10",
                   "s.toml:2:16: conntrack.fragments.memory_bytes: expected a number from 1048576 to "
                   "17179869184"},
+        BadConfig{"[conntrack]\nmax_connections = 4000000000",
+                  "s.toml:2:19: conntrack.max_connections: expected a number from 1 to 1000000000"},
+        BadConfig{"[conntrack.fragments]\ntimeout_ipv6 = 0",
+                  "s.toml:2:16: conntrack.fragments.timeout_ipv6: expected a number from 1 to 3600"},
         BadConfig{"[conntrack.zone_limits]\n70000 = 1",
                   "s.toml:2:1: in [conntrack.zone_limits]: key \"70000\" is not a number from 0 to 65535"},
         BadConfig{"[conntrack.timeouts.x]",

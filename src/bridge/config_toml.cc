@@ -311,6 +311,7 @@ Result<conntrack::TimeoutPolicy> read_timeouts(const toml::table& table, const s
 Result<FragmentConfig> read_fragments(const toml::table& table, const std::string& path) {
   constexpr std::int64_t kLeastMemory = 1 << 20, kMostMemory = std::int64_t{16} << 30;
   constexpr std::int64_t kLargestFragment = 65535;
+  constexpr std::int64_t kLongestFragment = 3600;  // seconds
   Section section(table, path, "conntrack.fragments");
   FragmentConfig fragments;
   SLUICE_ASSIGN(fragments.ipv4, section.boolean("ipv4", true));
@@ -321,6 +322,12 @@ Result<FragmentConfig> read_fragments(const toml::table& table, const std::strin
   fragments.memory_bytes = static_cast<std::uint64_t>(memory);
   SLUICE_ASSIGN(const auto most, section.integer("max_fragments", fragments.max_fragments, 0, kMaxU32));
   fragments.max_fragments = static_cast<std::uint32_t>(most);
+  SLUICE_ASSIGN(const auto timeout_ipv4,
+                section.integer("timeout_ipv4", fragments.timeout_ipv4, 1, kLongestFragment));
+  fragments.timeout_ipv4 = static_cast<std::uint32_t>(timeout_ipv4);
+  SLUICE_ASSIGN(const auto timeout_ipv6,
+                section.integer("timeout_ipv6", fragments.timeout_ipv6, 1, kLongestFragment));
+  fragments.timeout_ipv6 = static_cast<std::uint32_t>(timeout_ipv6);
   SLUICE_ASSIGN(const auto min_ipv4, section.integer("min_ipv4", 0, 0, kLargestFragment));
   fragments.min_ipv4 = static_cast<std::uint32_t>(min_ipv4);
   SLUICE_ASSIGN(const auto min_ipv6, section.integer("min_ipv6", 0, 0, kLargestFragment));
@@ -365,7 +372,9 @@ Status read_zones(Section& section, const std::string& path, const char* key, Re
 Result<ConntrackConfig> read_conntrack(const toml::table& table, const std::string& path) {
   Section section(table, path, "conntrack");
   ConntrackConfig conntrack;
-  SLUICE_ASSIGN(const auto most, section.integer("max_connections", conntrack.max_connections, 1, kMaxU32));
+  constexpr std::int64_t kMostConnections = 1'000'000'000;  // names of table entries have 31 bits
+  SLUICE_ASSIGN(const auto most,
+                section.integer("max_connections", conntrack.max_connections, 1, kMostConnections));
   conntrack.max_connections = static_cast<std::uint32_t>(most);
   SLUICE_ASSIGN(const auto limit, section.integer("default_zone_limit", 0, 0, kMaxU32));
   conntrack.default_zone_limit = static_cast<std::uint32_t>(limit);

@@ -48,13 +48,39 @@ std::vector<PortConfig> wanted_ports(const BridgeConfig& bridge) {
   return ports;
 }
 
+/// How many of the connections asked for fit into the machine.
+std::uint32_t fitting_connections(const SwitchOptions& options, std::uint32_t wanted) {
+  if (options.memory_bytes == 0) return wanted;
+  const std::uint64_t most = options.memory_bytes / conntrack::Tracker::kBytesPerConnection;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, std::max<std::uint64_t>(most, 1)));
+}
+
+conntrack::TrackerOptions tracker_options(const SwitchOptions& options, const ConntrackConfig& config) {
+  conntrack::TrackerOptions tracker;
+  tracker.max_connections = fitting_connections(options, config.max_connections);
+  tracker.hash_secret = options.secret;
+  tracker.tcp_sequence_check = config.tcp_sequence_check;
+  tracker.reassembly.max_bytes = config.fragments.memory_bytes;
+  return tracker;
+}
+
 /// A flow table without any flow in the configuration, standalone: one flow that acts as a learning switch.
 constexpr std::string_view kStandaloneFlow = "priority=0,actions=NORMAL\n";
 
 }  // namespace
 
+Result<std::unique_ptr<Switch>> Switch::make(const Clock& clock, SwitchOptions options,
+                                             const SwitchConfig& first) {
+  SLUICE_ASSIGN(auto tracker, conntrack::Tracker::make(tracker_options(options, first.conntrack)));
+  return std::unique_ptr<Switch>(new Switch(clock, std::move(options), first, std::move(tracker)));
+}
+
 Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first)
-    : clock_(clock), options_(std::move(options)) {
+    : Switch(clock, std::move(options), first, nullptr) {}
+
+Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
+               std::unique_ptr<conntrack::Tracker> tracker)
+    : clock_(clock), options_(std::move(options)), tracker_(std::move(tracker)) {
   if (!options_.make_port) options_.make_port = make_real_port;
   config_.workers = first.workers;
   config_.run_dir = first.run_dir;
@@ -62,12 +88,8 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
   config_.conntrack.max_connections = first.conntrack.max_connections;
   config_.conntrack.fragments.memory_bytes = first.conntrack.fragments.memory_bytes;
 
-  conntrack::TrackerOptions tracker;
-  tracker.max_connections = first.conntrack.max_connections;
-  tracker.hash_secret = options_.secret;
-  tracker.tcp_sequence_check = first.conntrack.tcp_sequence_check;
-  tracker.reassembly.max_bytes = config_.conntrack.fragments.memory_bytes;
-  tracker_ = std::make_unique<conntrack::Tracker>(tracker);
+  if (tracker_ == nullptr)
+    tracker_ = std::make_unique<conntrack::Tracker>(tracker_options(options_, first.conntrack));
 
   upcalls_ = std::make_unique<ofproto::Upcalls>();
   options_.datapath.workers = first.workers;
@@ -114,7 +136,7 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
     report.warnings.push_back(
         fmt::format("conntrack.fragments.memory_bytes stays {}: a change to {} needs a restart",
                     fragment_memory, desired.conntrack.fragments.memory_bytes));
-  reconcile_conntrack(desired.conntrack);
+  reconcile_conntrack(desired.conntrack, report);
 
   std::vector<std::string> gone;
   for (const auto& bridge : bridges_) {
@@ -132,9 +154,21 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
   return report;
 }
 
-void Switch::reconcile_conntrack(const ConntrackConfig& desired) {
-  if (tracker_->max_connections() != desired.max_connections)
-    tracker_->set_max_connections(desired.max_connections);
+void Switch::reconcile_conntrack(const ConntrackConfig& desired, ReconcileReport& report) {
+  const std::uint32_t fitting = fitting_connections(options_, desired.max_connections);
+  tracker_->set_max_connections(fitting);
+  if (fitting < desired.max_connections)
+    report.warnings.push_back(fmt::format(
+        "conntrack.max_connections is {} instead of {}: a full table would take {} bytes, and this "
+        "machine has {}",
+        tracker_->max_connections(), desired.max_connections,
+        std::uint64_t{desired.max_connections} * conntrack::Tracker::kBytesPerConnection,
+        options_.memory_bytes));
+  else if (tracker_->max_connections() < desired.max_connections)
+    report.warnings.push_back(
+        fmt::format("conntrack.max_connections is {} instead of {}: a table so much larger than at the start "
+                    "needs a restart",
+                    tracker_->max_connections(), desired.max_connections));
   tracker_->set_default_zone_limit(desired.default_zone_limit);
   for (const auto& [zone, limit] : config_.conntrack.zone_limits)
     if (!desired.zone_limits.contains(zone)) tracker_->set_zone_limit(zone, std::nullopt);
@@ -157,6 +191,8 @@ void Switch::reconcile_fragments(const FragmentConfig& desired) {
   reassembler.set_min_fragment(IpVersion::V4, desired.min_ipv4);
   reassembler.set_min_fragment(IpVersion::V6, desired.min_ipv6);
   reassembler.set_max_fragments(desired.max_fragments);
+  reassembler.set_timeout(IpVersion::V4, Duration::seconds(desired.timeout_ipv4));
+  reassembler.set_timeout(IpVersion::V6, Duration::seconds(desired.timeout_ipv6));
 }
 
 void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report) {

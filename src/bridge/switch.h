@@ -40,6 +40,9 @@ struct SwitchOptions {
   datapath::DatapathOptions
       datapath;  ///< workers and hash_secret are set from the configuration and `secret`
   PortFactory make_port;
+  /// What the machine has: a connection table that would not fit when full is made smaller, with a warning.
+  /// 0 = not known.
+  std::uint64_t memory_bytes = 0;
 };
 
 /// One configured port, opened or not.
@@ -59,6 +62,10 @@ struct ReconcileReport {
 class Switch {
  public:
   /// `first` says what can't be changed later: the number of workers and the tracker's table size.
+  /// @return the switch, or a sentence if the machine has not the address space for its tables.
+  static Result<std::unique_ptr<Switch>> make(const Clock& clock, SwitchOptions options,
+                                              const SwitchConfig& first);
+  /// The same for tests and tools: aborts instead.
   Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first);
   ~Switch();
   Switch(const Switch&) = delete;
@@ -94,7 +101,9 @@ class Switch {
  private:
   struct Bridge;
 
-  void reconcile_conntrack(const ConntrackConfig& desired);
+  Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
+         std::unique_ptr<conntrack::Tracker> tracker);
+  void reconcile_conntrack(const ConntrackConfig& desired, ReconcileReport& report);
   void reconcile_fragments(const FragmentConfig& desired);
   void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);

@@ -1,6 +1,8 @@
 // Reconciliation on dummy ports, and a switch whose worker forwards while main changes everything about it.
 #include "bridge/switch.h"
 
+#include <sys/resource.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -165,6 +167,57 @@ TEST_F(SwitchTest, TwoBridgesKeepApart) {
   ports_.open["p1"]->inject(frame);
   device_->datapath().poll();
   EXPECT_EQ(ports_.open["p2"]->sent_waiting(), 2u);
+}
+
+TEST_F(SwitchTest, ATableThatWouldNotFitIsMadeSmaller) {
+  auto config = two_ports("");
+  config.conntrack.max_connections = 1'000'000'000;
+  SwitchOptions options;
+  options.make_port = ports_.factory();
+  options.memory_bytes = 25'600'000;
+  device_ = std::make_unique<Switch>(clock_, std::move(options), config);
+  EXPECT_THAT(
+      device_->reconcile(config).warnings,
+      ElementsAre("conntrack.max_connections is 100000 instead of 1000000000: a full table would take "
+                  "256000000000 bytes, and this machine has 25600000"));
+  EXPECT_EQ(device_->tracker().max_connections(), 100'000u);
+  config.conntrack.max_connections = 50'000;
+  EXPECT_THAT(device_->reconcile(config).warnings, ElementsAre());
+  EXPECT_EQ(device_->tracker().max_connections(), 50'000u);
+}
+
+TEST_F(SwitchTest, ATableGrowsToTwiceWhatItWas) {
+  auto config = two_ports("");
+  make(config);
+  config.conntrack.max_connections = 2000;
+  EXPECT_THAT(device_->reconcile(config).warnings, ElementsAre());
+  config.conntrack.max_connections = 2001;
+  EXPECT_THAT(device_->reconcile(config).warnings,
+              ElementsAre("conntrack.max_connections is 2000 instead of 2001: a table so much larger than at "
+                          "the start needs a restart"));
+  EXPECT_EQ(device_->tracker().max_connections(), 2000u);
+}
+
+TEST_F(SwitchTest, WithoutAddressSpaceThereIsASentence) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  auto config = two_ports("");
+  config.conntrack.max_connections = 1'000'000'000;
+  rlimit low = before;
+  low.rlim_cur = std::min<rlim_t>(std::size_t{200} << 30, before.rlim_max);  // the table is 700 GB
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &low), 0);
+  auto made = Switch::make(clock_, {}, config);
+  config.conntrack.max_connections = 1000;
+  const bool small = Switch::make(clock_, {}, config).has_value();
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadows exceed the limit
+  EXPECT_TRUE(small);
+#endif
+  ASSERT_FALSE(made);
+  EXPECT_EQ(
+      made.error().message,
+      "there is no address space for a table of 1000000000 connections and 33554432 bytes of fragments: "
+      "lower these sizes or raise the limit of the process (ulimit -v)");
 }
 
 TEST_F(SwitchTest, ConntrackSettings) {

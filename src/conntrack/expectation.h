@@ -83,6 +83,10 @@ class ExpectationTable {
  public:
   ExpectationTable(const ExpectationLimits& limits, std::uint64_t secret);
 
+  bool has_memory() const {
+    return slots_.has_memory() && families_.has_memory() && buckets_ && zone_counts_ && filter_;
+  }
+
   static constexpr std::uint32_t kNoFamily = 0;
   /// A family of one, the parent. kNoFamily if there is no room.
   /// @param attachment  whatever its helper wants to find again

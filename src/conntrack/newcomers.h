@@ -16,6 +16,8 @@ class Newcomers {
  public:
   Newcomers() : memory_(ZoneTable::kZones * sizeof(Row)) {}
 
+  bool has_memory() const { return static_cast<bool>(memory_); }
+
   /// Remembers the name in a place that `hash` chooses, unless one is there that `is_stale` does not call
   /// stale: those who came first are to go first.
   template <typename IsStale>

@@ -2,7 +2,10 @@
 #include "conntrack/tracker.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
+#include "base/check.h"
 #include "conntrack/tracker_impl.h"
 
 namespace sluice::conntrack {
@@ -34,7 +37,24 @@ Tracker::Impl::Impl(const TrackerOptions& options)
       tcp_sequence_check(options.tcp_sequence_check),
       helpers(options.expectations, options.hash_secret ^ 0x9e3779b97f4a7c15) {}
 
-Tracker::Tracker(const TrackerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+bool Tracker::Impl::has_memory() const {
+  return slab.has_memory() && index.has_memory() && zones.has_memory() && newcomers.has_memory() &&
+         wheel.has_memory() && port_lanes.has_memory() && reassembler.has_memory() && helpers.has_memory();
+}
+
+Result<std::unique_ptr<Tracker>> Tracker::make(const TrackerOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  if (!impl->has_memory())
+    return fail("there is no address space for a table of " + std::to_string(options.max_connections) +
+                " connections and " + std::to_string(options.reassembly.max_bytes) +
+                " bytes of fragments: lower these sizes or raise the limit of the process (ulimit -v)");
+  return std::unique_ptr<Tracker>(new Tracker(std::move(impl)));
+}
+
+Tracker::Tracker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tracker::Tracker(const TrackerOptions& options) : impl_(std::make_unique<Impl>(options)) {
+  SLUICE_CHECK(impl_->has_memory());
+}
 Tracker::~Tracker() = default;
 
 Reassembler& Tracker::reassembler() {
@@ -54,10 +74,11 @@ std::uint32_t Tracker::connections_in_zone(std::uint16_t zone) const {
 std::uint32_t Tracker::max_connections() const {
   return impl_->max_connections.load(std::memory_order_relaxed);
 }
+std::uint32_t Tracker::most_connections() const {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{impl_->capacity} * 2, 0x7fffffff));
+}
 void Tracker::set_max_connections(std::uint32_t n) {
-  const auto most =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{impl_->capacity} * 2, 0x7fffffff));
-  impl_->max_connections.store(std::min(n, most), std::memory_order_relaxed);
+  impl_->max_connections.store(std::min(n, most_connections()), std::memory_order_relaxed);
 }
 void Tracker::set_zone_limit(std::uint16_t zone, std::optional<std::uint32_t> limit) {
   impl_->zones.set_limit(zone, limit);

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/result.h"
 #include "conntrack/connection.h"
 #include "conntrack/event.h"
 #include "conntrack/expectation.h"
@@ -71,6 +72,12 @@ struct PeekResult {
 
 class Tracker {
  public:
+  /// What a connection takes of a full table, in bytes, at most: NAT and its index included.
+  static constexpr std::size_t kBytesPerConnection = 256;
+
+  /// The tracker, or a sentence if the machine has not the address space for its tables.
+  static Result<std::unique_ptr<Tracker>> make(const TrackerOptions& options);
+  /// The same for tests and tools: aborts instead.
   explicit Tracker(const TrackerOptions& options);
   ~Tracker();
   Tracker(const Tracker&) = delete;
@@ -121,7 +128,9 @@ class Tracker {
   std::uint32_t connections() const;
   std::uint32_t connections_in_zone(std::uint16_t zone) const;
   std::uint32_t max_connections() const;
-  void set_max_connections(std::uint32_t n);  ///< capped at twice TrackerOptions::max_connections
+  /// The largest maximum: what memory is reserved for.
+  std::uint32_t most_connections() const;
+  void set_max_connections(std::uint32_t n);  ///< capped at most_connections()
   void set_zone_limit(std::uint16_t zone, std::optional<std::uint32_t> limit);  ///< 0 blocks the zone
   std::optional<std::uint32_t> zone_limit(std::uint16_t zone) const;
   void set_default_zone_limit(std::uint32_t limit);  ///< of zones without their own; 0 = unlimited
@@ -165,6 +174,7 @@ class Tracker {
 
  private:
   struct Impl;
+  explicit Tracker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -49,6 +49,8 @@ static_assert(kNone == TagIndex::kNone && kNone == packet::CtMetadata::kNoConnec
 
 struct Tracker::Impl {
   explicit Impl(const TrackerOptions& options);
+  /// Whether the machine had the address space; without it nothing else may be called.
+  bool has_memory() const;
 
   const Secret secret;
   const std::uint32_t capacity;

@@ -20,6 +20,8 @@ class ZoneTable {
 
   ZoneTable() : memory_(kZones * sizeof(Zone)) {}
 
+  bool has_memory() const { return static_cast<bool>(memory_); }
+
   std::uint32_t connections(std::uint16_t zone) const {
     return static_cast<std::uint32_t>(at(zone).generation_count.load(std::memory_order_relaxed));
   }

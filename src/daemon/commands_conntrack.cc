@@ -180,6 +180,11 @@ Result<std::string> set_maxconns(bridge::Switch& device, Args args) {
     }
   }
   if (!ok || number > 0xffffffff) return dpctl_error("maxconns missing or malformed");
+  if (const std::uint32_t most = device.tracker().most_connections(); number > most)
+    return dpctl_error(
+        fmt::format("maxconns {} is too large: the table was made for at most {}; a larger "
+                    "conntrack.max_connections needs a restart",
+                    number, most));
   device.tracker().set_max_connections(static_cast<std::uint32_t>(number));
   return "setting maxconns successful";
 }

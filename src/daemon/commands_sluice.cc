@@ -187,6 +187,7 @@ std::string stats(bridge::Switch& device, Instant started) {
   conntrack["created"] = ct.created;
   conntrack["destroyed"] = ct.destroyed;
   conntrack["expired"] = ct.expired;
+  conntrack["dropped_early"] = ct.dropped_early;
   conntrack["committed"] = ct.committed;
   conntrack["lookups"] = ct.lookups;
   conntrack["hits"] = ct.hits;

@@ -38,6 +38,7 @@ std::vector<Event> read_events(const bridge::Switch& device) {
   events.push_back({"conntrack_created", ct.created});
   events.push_back({"conntrack_destroyed", ct.destroyed});
   events.push_back({"conntrack_expired", ct.expired});
+  events.push_back({"conntrack_dropped_early", ct.dropped_early});
   events.push_back({"conntrack_committed", ct.committed});
   events.push_back({"conntrack_lookups", ct.lookups});
   events.push_back({"conntrack_hits", ct.hits});

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -149,8 +150,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
 
   bridge::SwitchOptions switch_options;
   SLUICE_ASSIGN(switch_options.secret, random_secret());
-  impl->device =
-      std::make_unique<bridge::Switch>(impl->clock, std::move(switch_options), impl->options.config);
+  switch_options.memory_bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 0L)) *
+                                static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 0L));
+  SLUICE_ASSIGN(impl->device,
+                bridge::Switch::make(impl->clock, std::move(switch_options), impl->options.config));
   impl->coverage = std::make_unique<Coverage>([device = impl->device.get()] { return read_events(*device); });
   SLUICE_TRY(impl->configure());
 

@@ -6,11 +6,16 @@
 // refuse, as for any other packet: a switch is no router.
 #include <algorithm>
 
+#include <optional>
+
 #include "conntrack/tracker.h"
 #include "datapath/action_engine.h"
 #include "datapath/datapath.h"
 #include "flow/extract.h"
+#include "net/protocol.h"
 #include "packet/segment.h"
+#include "wire/mpls.h"
+#include "wire/walk.h"
 
 namespace sluice::datapath {
 
@@ -29,6 +34,26 @@ bool fits_mru(const Packet& packet) {
   const std::uint32_t mru = packet.meta.mru;
   if (mru == 0 || packet.size() <= mru) return true;
   return packet.layout.has_l3() && ip_bytes(packet) <= mru;
+}
+
+/// The layout of a packet with MPLS labels as if these belonged to what is before IP; nothing if there is no
+/// IP behind them.
+std::optional<wire::Layout> layout_below_labels(const Packet& packet) {
+  constexpr std::uint32_t kLabel = wire::MplsHeader<const std::uint8_t>::kBytes;
+  const std::uint8_t* const data = packet.data();
+  if (packet.layout.l2_5 == wire::Layout::kNone) return std::nullopt;
+  std::uint32_t at = packet.layout.l2_5;
+  bool bottom = false;
+  for (; !bottom && at + kLabel < packet.size(); at += kLabel) bottom = wire::MplsHeader(data + at).bottom();
+  const unsigned version = data[at] >> 4;
+  if (!bottom || (version != 4 && version != 6)) return std::nullopt;
+  const be16 eth_type{version == 4 ? net::ethertype::kIpv4 : net::ethertype::kIpv6};
+  wire::Layout layout = wire::walk_ip({data + at, packet.size() - at}, eth_type, false);
+  if (!layout.has_l3()) return std::nullopt;
+  for (std::uint16_t* offset : {&layout.l3, &layout.l4, &layout.payload, &layout.ipv6_fragment})
+    if (*offset != wire::Layout::kNone) *offset = static_cast<std::uint16_t>(*offset + at);
+  layout.l3_end += at;
+  return layout;
 }
 
 }  // namespace
@@ -62,7 +87,12 @@ void ActionEngine::reassemble(std::uint16_t zone, Run& run) {
 void ActionEngine::output_in_fragments(std::uint32_t port, const Run& run) {
   for (Packet* packet : run.packets) {
     std::optional<DropReason> failed;
+    // Each fragment carries the labels of the whole (RFC 3032 section 3.4).
+    const wire::Layout layout = packet->layout;
+    if (packet->meta.mru != 0 && !layout.has_l3())
+      packet->layout = layout_below_labels(*packet).value_or(layout);
     if (fits_mru(*packet)) {
+      packet->layout = layout;
       PacketBatch alone;
       alone.push(packet);
       if (!host_.send(port, alone)) failed = no_such_port(port);

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "conntrack/tracker.h"
 #include "tests/scenario/scenario.h"
+#include "wire/walk.h"
 
 namespace sluice::testing {
 namespace {
@@ -271,17 +272,25 @@ TEST_F(Fragments, AreAsSmallAsTheLargestThatCame) {
   expect_frames(2, pieces);
 }
 
-TEST_F(Fragments, HiddenBehindALabelCannotBeCut) {
-  start(2, "table=0,ip,actions=ct(table=1)\ntable=1,actions=push_mpls:0x8847,output:2\n");
-  send_all(1, fragments(query(3000), 1480));
-  expect_delta({{"t0p32768", 3},
-                {"t1p32768", 1},
-                {"merged", 2},
-                {"reassembled", 1},
-                {"recirculated", 1},
-                {"tracked", 1},
-                {"ct.lookups", 1},
-                {"drop.cannot_fragment", 1}});
+TEST_F(Fragments, BehindLabelsAreCutAgainEachWithTheLabels) {
+  for (const bool ipv6 : {false, true}) {
+    start(2, std::string("table=0,") + (ipv6 ? "ipv6" : "ip") +
+                 ",actions=ct(table=1)\n"
+                 "table=1,actions=push_mpls:0x8847,push_mpls:0x8847,output:2\n");
+    const auto pieces = fragments(query(3000, ipv6), 1440);
+    send_all(1, pieces);
+    auto sent = device().take_sent(2);
+    ASSERT_EQ(sent.size(), pieces.size());
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      EXPECT_EQ(wire::walk(sent[i]).mpls_labels, 2);
+      // EtherType and labels in place of the EtherType that came.
+      Frame unlabelled = sent[i], came = pieces[i];
+      unlabelled.erase(unlabelled.begin() + 12, unlabelled.begin() + 12 + 2 + 8);
+      came.erase(came.begin() + 12, came.begin() + 14);
+      EXPECT_EQ(unlabelled, came);
+    }
+    EXPECT_EQ(device().counters()["drop.cannot_fragment"], 0u);
+  }
 }
 
 TEST_F(Fragments, ErrorsThatQuoteTheFirstAreRelated) {

@@ -36,6 +36,8 @@ class Helpers {
   Helpers(const ExpectationLimits& limits, std::uint64_t secret)
       : table(limits, secret), controls_(limits.ftp_controls) {}
 
+  bool has_memory() const { return table.has_memory() && controls_.has_memory(); }
+
   /// Gives the connection its helper, if it is one for its protocol and there is room.
   void attach(Entry& entry, Helper helper, Notes& notes);
   /// Makes the connection the child that was expected, with the parent's mark and label, if it is still.

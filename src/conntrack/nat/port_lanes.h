@@ -58,6 +58,8 @@ class PortLanes {
 
   explicit PortLanes(std::uint32_t max_connections);
 
+  bool has_memory() const { return index_.has_memory() && slab_.has_memory() && crowds_memory_; }
+
   /// A connection has its reply tuple in the lane. @return whether its port is to be set()
   bool enter(std::uint64_t lane) { return crowd(lane).fetch_add(1, std::memory_order_relaxed) >= kCrowd; }
   void leave(std::uint64_t lane) { crowd(lane).fetch_sub(1, std::memory_order_relaxed); }

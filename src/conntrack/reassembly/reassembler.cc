@@ -96,6 +96,7 @@ class Buckets {
     return static_cast<std::uint32_t*>(memory_.data())[shard * per_shard_ + (hash & (per_shard_ - 1))];
   }
   std::uint32_t per_shard() const { return per_shard_; }
+  bool has_memory() const { return static_cast<bool>(memory_); }
 
  private:
   std::uint32_t per_shard_;
@@ -120,7 +121,8 @@ struct Reassembler::Impl {
         sources(slots),
         datagram_buckets(slots),
         source_buckets(slots),
-        max_fragments(o.max_fragments) {
+        max_fragments(o.max_fragments),
+        timeout_ns{o.ipv4_timeout.ns, o.ipv6_timeout.ns} {
     Rng rng(o.hash_secret);
     secret = rng.next();
   }
@@ -137,6 +139,7 @@ struct Reassembler::Impl {
   std::atomic<std::uint32_t> max_fragments;
   std::array<std::atomic<bool>, kVersions> enabled{true, true};
   std::array<std::atomic<std::uint32_t>, kVersions> min_fragment{0, 0};
+  std::array<std::atomic<std::int64_t>, kVersions> timeout_ns;
 
   alignas(64) std::atomic<std::uint32_t> used_pages{0};
   std::atomic<std::uint32_t> used_slots{0}, held{0};
@@ -168,7 +171,8 @@ struct Reassembler::Impl {
     return name - 1;
   }
   Instant deadline(const Datagram& d) const {
-    return d.arrived + (d.key.version == IpVersion::V4 ? options.ipv4_timeout : options.ipv6_timeout);
+    const auto version = static_cast<unsigned>(d.key.version);
+    return d.arrived + Duration::nanoseconds(timeout_ns[version].load(std::memory_order_relaxed));
   }
 
   // ---- Books of a shard, which is locked
@@ -591,6 +595,17 @@ std::uint32_t Reassembler::min_fragment(IpVersion version) const {
 }
 void Reassembler::set_min_fragment(IpVersion version, std::uint32_t bytes) {
   impl_->min_fragment[static_cast<unsigned>(version)].store(bytes, std::memory_order_relaxed);
+}
+Duration Reassembler::timeout(IpVersion version) const {
+  return Duration::nanoseconds(
+      impl_->timeout_ns[static_cast<unsigned>(version)].load(std::memory_order_relaxed));
+}
+void Reassembler::set_timeout(IpVersion version, Duration timeout) {
+  impl_->timeout_ns[static_cast<unsigned>(version)].store(timeout.ns, std::memory_order_relaxed);
+}
+bool Reassembler::has_memory() const {
+  return impl_->pages.has_memory() && impl_->datagrams.has_memory() && impl_->sources.has_memory() &&
+         impl_->datagram_buckets.has_memory() && impl_->source_buckets.has_memory();
 }
 std::uint32_t Reassembler::max_fragments() const {
   return impl_->max_fragments.load(std::memory_order_relaxed);

@@ -78,6 +78,9 @@ class Reassembler {
   Reassembler(const Reassembler&) = delete;
   Reassembler& operator=(const Reassembler&) = delete;
 
+  /// Whether the machine had the address space; without it nothing else may be called.
+  bool has_memory() const;
+
   enum class Outcome : std::uint8_t {
     NotTaken,  ///< no fragment, reassembly is off, or the IPv4 header is damaged: the packet goes on as it is
     Held,      ///< copied; the packet is no longer needed
@@ -102,6 +105,9 @@ class Reassembler {
   /// Fragments but the last that are smaller, IP header included, are dropped. 0 = none, as at first.
   std::uint32_t min_fragment(IpVersion version) const;
   void set_min_fragment(IpVersion version, std::uint32_t bytes);
+  /// How long a datagram may take from its first fragment on; also of those that wait already.
+  Duration timeout(IpVersion version) const;
+  void set_timeout(IpVersion version, Duration timeout);
   std::uint32_t max_fragments() const;
   void set_max_fragments(std::uint32_t n);
 
