@@ -54,7 +54,15 @@ openflow::FlowRemoved removed_message(const FlowEvent& event, Instant now) {
 
 Status OpenFlowAgent::change_flow(Session& session, const Message& request, const openflow::FlowMod& mod) {
   SLUICE_TRY(admit(mod.flow));
-  SLUICE_ASSIGN(const auto result, pipeline().apply(mod.flow, now()));
+  const action::FlowSpec* flow = &mod.flow;
+  std::optional<action::FlowSpec> resetting;
+  // What replaces a flow counts anew in 1.0 and 1.1, which have no flag for it.
+  if (session.version() < openflow::k12 && flow->command == action::FlowCommand::Add) {
+    resetting = *flow;
+    resetting->flags.reset_counts = true;
+    flow = &*resetting;
+  }
+  SLUICE_ASSIGN(const auto result, pipeline().apply(*flow, now()));
   conclude(result, &session, request.xid);
   return {};
 }

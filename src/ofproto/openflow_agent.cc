@@ -86,6 +86,7 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, TableMod>) {
     return change_table(session.version(), body);
   } else if constexpr (std::is_same_v<T, PacketOut>) {
+    SLUICE_TRY(pipeline().check_references(body.actions));
     SLUICE_ASSIGN(Outgoing packet, prepare(body));
     translate(packet, {});
     emit(packet);

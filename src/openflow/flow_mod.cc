@@ -108,8 +108,10 @@ Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   SLUICE_TRY(take_flags(body.u16(), context.version, out));
   flow.importance = body.u16();
   if (context.version < k14 || flow.command != FlowCommand::Add) flow.importance = 0;
-  // An add gives the cookie, the others compare it: what later versions have no word for is a new one.
-  if (flow.command == FlowCommand::Add) {
+  // An add gives the cookie, the others compare it: what later versions have no word for is a new one. Only
+  // 1.1 adds what a modify, if it compares no cookie, does not find.
+  const bool modifies = flow.command == FlowCommand::Modify || flow.command == FlowCommand::ModifyStrict;
+  if (flow.command == FlowCommand::Add || (context.version == k11 && modifies && cookie_mask == 0)) {
     flow.new_cookie = cookie;
   } else {
     flow.cookie = cookie & cookie_mask;
@@ -193,8 +195,9 @@ void FlowMod::encode(Encoder& encoder) const {
     out.u16(flow_flags_to_wire(flow.flags, k10));
     action::encode_actions(flow.actions, version, out);
   } else {
-    const bool add = flow.command == FlowCommand::Add;
     const bool deletes = flow.command >= FlowCommand::Delete;
+    const bool add = flow.command == FlowCommand::Add ||
+                     (version == k11 && !deletes && flow.cookie_mask == 0 && flow.new_cookie);
     out.u64(add ? flow.new_cookie.value_or(0) : flow.cookie & flow.cookie_mask);
     out.u64(add ? 0 : flow.cookie_mask);
     out.u8(flow.table == action::kNoTable && !deletes ? 0 : flow.table);

@@ -1,0 +1,627 @@
+// Controllers and a switch in one process: OpenFlow messages go through a Peer's session to the agent of a
+// bridge, what it answers is read as ovs-ofctl would print it, and packets show that it was done. Error codes
+// are those that the installed ovs-vswitchd gives for the same messages.
+#include <gmock/gmock.h>
+
+#include "ofproto/openflow_agent.h"
+#include "ofproto/packet_in_message.h"
+#include "ofproto/peer.h"
+#include "ofproto/sessions.h"
+#include "tests/scenario/scenario.h"
+
+namespace sluice::testing {
+namespace {
+
+using namespace openflow;  // NOLINT: messages are what this file is about
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class Client final : public ofproto::PeerWire {
+ public:
+  Client(OfVersion version, ofproto::OpenFlowAgent& agent, ofproto::Sessions& sessions, const Clock& clock)
+      : clock_(clock),
+        dialect_{.version = version, .table_id = version != k10},
+        peer_(ofproto::Peer::Options{.name = "test", .session = {}, .pacing = {}}, agent, sessions, *this,
+              clock.now()) {
+    send_bytes(encode(make_message(Hello{.versions = 1u << static_cast<unsigned>(version)}, dialect_, 1)));
+    peer_.take_output();
+  }
+  void output_ready() override {}
+  std::size_t unsent() const override { return unsent_bytes; }
+
+  /// What comes back, as text.
+  std::string ask(Body body, bool nxm = false) {
+    Dialect dialect = dialect_;
+    dialect.nxm = nxm;
+    send_bytes(encode(make_message(std::move(body), dialect, ++xid)));
+    return output();
+  }
+  void send_bytes(Bytes bytes) {
+    peer_.receive(bytes, clock_.now());
+    while (peer_.serve()) {
+    }
+  }
+  std::vector<std::vector<std::uint8_t>> messages() {
+    splitter_.append(peer_.take_output());
+    std::vector<std::vector<std::uint8_t>> all;
+    for (auto next = splitter_.next(); next && *next; next = splitter_.next())
+      all.emplace_back((*next)->begin(), (*next)->end());
+    return all;
+  }
+  std::string output(int verbosity = 0) {
+    std::string text;
+    for (const auto& message : messages()) text += print(message, {.verbosity = verbosity});
+    return text;
+  }
+  /// "OFPFMFC_OVERLAP", empty if nothing came back.
+  static std::string error_of(const std::string& text) {
+    if (text.empty()) return text;
+    const auto colon = text.find("): ");
+    return text.starts_with("OFPT_ERROR") ? text.substr(colon + 3, text.find('\n') - colon - 3) : text;
+  }
+  std::string fails(Body body, bool nxm = false) { return error_of(ask(std::move(body), nxm)); }
+
+  std::string flow(const std::string& text, action::FlowCommand command = action::FlowCommand::Add,
+                   bool nxm = false) {
+    return fails(FlowMod{action::parse_flow(text, command).value()}, nxm);
+  }
+  std::string flows(const std::string& filter = "") {
+    const auto spec = action::parse_flow(filter, action::FlowCommand::Delete).value();
+    FlowStatsRequest request;
+    request.match = spec.match;
+    request.table = spec.table;
+    return ask(std::move(request), dialect_.version == k10);
+  }
+  Session& session() { return peer_.session(); }
+
+  std::uint32_t xid = 100;
+  std::size_t unsent_bytes = 0;
+
+ private:
+  const Clock& clock_;
+  Dialect dialect_;
+  Splitter splitter_;
+  ofproto::Peer peer_;
+};
+
+class OpenFlowAgentTest : public Scenario {
+ protected:
+  /// A switch with ports and flows, and its agent.
+  void begin(unsigned ports = 3, const std::string& flows = "") {
+    start(ports, flows);
+    sessions = std::make_unique<ofproto::Sessions>();
+    bridge::Switch& sw = *device().device;
+    agent.emplace(ofproto::AgentEnvironment{.bridge = device().bridge(),
+                                            .sessions = *sessions,
+                                            .upcalls = sw.upcalls(),
+                                            .datapath = sw.datapath(),
+                                            .tracker = sw.tracker(),
+                                            .clock = device().clock});
+    agent->set_datapath_id(0x1234);
+  }
+  std::unique_ptr<Client> connect(OfVersion version) {
+    return std::make_unique<Client>(version, *agent, *sessions, device().clock);
+  }
+  void deliver_packet_ins() {
+    for (const auto& packet : device().device->upcalls().packet_ins().take()) {
+      const auto frozen = device().bridge().pipeline().frozen_state(packet.action.recirc_id);
+      auto message = ofproto::packet_in_message(packet, device().bridge());
+      if (frozen && packet.action.continuation)
+        message.body.continuation = agent->continuation_of(frozen->data, packet.meta);
+      sessions->deliver(message, device().clock.now());
+    }
+  }
+  void packet_out(Client& client, std::uint32_t in_port, const std::string& actions, const Layers& packet) {
+    PacketOut out;
+    field::set_match(out.metadata, field::FieldId::InPortOxm, in_port, 0xffffffff);
+    out.actions = action::parse_actions(actions).value();
+    out.packet = build(packet);
+    EXPECT_EQ(client.ask(std::move(out)), "");
+    device().run_datapath();
+  }
+
+  std::unique_ptr<ofproto::Sessions> sessions;
+  std::optional<ofproto::OpenFlowAgent> agent;
+};
+
+constexpr OfVersion kVersions[] = {k10, k11, k12, k13, k14, k15};
+
+TEST_F(OpenFlowAgentTest, SaysWhatItIs) {
+  begin(1);
+  EXPECT_EQ(connect(k13)->ask(FeaturesRequest{}),
+            "OFPT_FEATURES_REPLY (OF1.3) (xid=0x65): dpid:0000000000001234\nn_tables:254, n_buffers:0\n"
+            "capabilities: FLOW_STATS TABLE_STATS PORT_STATS GROUP_STATS QUEUE_STATS\n");
+  EXPECT_THAT(connect(k15)->ask(FeaturesRequest{}), HasSubstr("QUEUE_STATS BUNDLES\n"));
+  EXPECT_THAT(
+      connect(k10)->ask(FeaturesRequest{}),
+      AllOf(HasSubstr("capabilities: FLOW_STATS TABLE_STATS PORT_STATS QUEUE_STATS ARP_MATCH_IP\n"
+                      "actions: output enqueue set_vlan_vid set_vlan_pcp strip_vlan mod_dl_src mod_dl_dst "
+                      "mod_nw_src mod_nw_dst mod_nw_tos mod_tp_src mod_tp_dst\n"),
+            HasSubstr(" 1(p1): addr:")));
+  for (const OfVersion version : kVersions) {
+    const auto client = connect(version);
+    EXPECT_THAT(client->ask(DescRequest{}), HasSubstr("Manufacturer: Nicira, Inc.\n"));
+    EXPECT_THAT(client->ask(GetConfigRequest{}), HasSubstr("frags=normal miss_send_len=128"));
+    EXPECT_THAT(client->ask(TableStatsRequest{}), HasSubstr("tables 1...25"));
+    EXPECT_THAT(client->ask(PortStatsRequest{}), HasSubstr("port  1: rx pkts=0, bytes=0, drop=0, errs=0"));
+    EXPECT_THAT(client->ask(PortDescRequest{}), HasSubstr(" 1(p1): addr:"));
+    EXPECT_THAT(client->ask(BarrierRequest{}), HasSubstr("BARRIER_REPLY"));
+    if (version < k13) continue;
+    EXPECT_THAT(client->ask(TableFeaturesRequest{}), HasSubstr("next tables: 1-253\n"));
+    EXPECT_THAT(client->ask(MeterFeaturesRequest{}), HasSubstr("band_types: drop dscp_remark\n"));
+    EXPECT_EQ(client->fails(TableFeaturesRequest{.entries = std::vector<std::uint8_t>(64)}), "OFPTFFC_EPERM");
+  }
+}
+
+TEST_F(OpenFlowAgentTest, FlowsInEveryVersion) {
+  begin();
+  for (const OfVersion version : kVersions) {
+    const auto client = connect(version);
+    EXPECT_EQ(client->flow("priority=7,tcp,tp_dst=80,idle_timeout=60,actions=2"), "");
+    send(1, Ip4{} / Tcp{.dport = 80});
+    expect(2, Ip4{} / Tcp{.dport = 80});
+    send(1, Ip4{} / Tcp{.dport = 81});
+    EXPECT_THAT(client->flows(),
+                AllOf(HasSubstr("n_packets=1, n_bytes=54, idle_timeout=60, "),
+                      HasSubstr("priority=7,tcp,tp_dst=80 actions=output:2\n"), Not(HasSubstr("more"))));
+    AggregateRequest sum;
+    EXPECT_THAT(client->ask(sum, version == k10), HasSubstr("packet_count=1 byte_count=54 flow_count=1\n"));
+    EXPECT_EQ(client->flow("tcp,actions=3", action::FlowCommand::Modify), "");
+    send(1, Ip4{} / Tcp{.dport = 80});
+    expect(3, Ip4{} / Tcp{.dport = 80});
+    EXPECT_EQ(client->flow("priority=7,tcp,tp_dst=80", action::FlowCommand::DeleteStrict), "");
+    EXPECT_EQ(device().bridge().pipeline().flow_count(), 0u);
+  }
+}
+
+TEST_F(OpenFlowAgentTest, FlowModErrors) {
+  begin();
+  const auto client = connect(k13);
+  FlowMod mod;
+  mod.flow.table = 254;
+  EXPECT_EQ(client->fails(mod), "OFPBRC_EPERM");
+  mod.flow.command = action::FlowCommand::Delete;
+  EXPECT_EQ(client->fails(mod), "OFPBRC_EPERM");
+  mod = {};
+  mod.flow.buffer_id = 5;
+  EXPECT_EQ(client->fails(mod), "OFPBRC_BUFFER_UNKNOWN");
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 0u);
+  mod.flow.command = action::FlowCommand::Delete;
+  EXPECT_EQ(client->fails(mod), "");
+  EXPECT_EQ(client->flow("actions=group:5"), "OFPBAC_BAD_OUT_GROUP");
+  EXPECT_EQ(client->flow("actions=meter:5"), "OFPMMFC_INVALID_METER");
+  EXPECT_EQ(client->flow("priority=9,actions=1"), "");
+  EXPECT_EQ(client->flow("priority=9,in_port=1,check_overlap,actions=1"), "OFPFMFC_OVERLAP");
+  // What only a switch sends.
+  EXPECT_EQ(client->fails(BarrierReply{}), "OFPBRC_BAD_TYPE");
+  EXPECT_EQ(client->fails(FeaturesReply{}), "OFPBRC_BAD_TYPE");
+  EXPECT_EQ(client->fails(RoleReply{}), "OFPBRC_BAD_TYPE");
+  EXPECT_EQ(client->fails(IpfixBridgeRequest{}), "NXST_NOT_CONFIGURED");
+}
+
+TEST_F(OpenFlowAgentTest, AModifyOfOpenFlow11ThatFindsNothingAdds) {
+  begin();
+  const auto client = connect(k11);
+  EXPECT_EQ(client->flow("cookie=7,tcp,actions=1", action::FlowCommand::Modify), "");
+  EXPECT_THAT(client->flows(), HasSubstr("cookie=0x7, "));
+  const auto later = connect(k12);
+  EXPECT_EQ(later->flow("udp,actions=1", action::FlowCommand::Modify), "");
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 1u);
+}
+
+TEST_F(OpenFlowAgentTest, DumpsGoInPiecesAndLaterRequestsWait) {
+  begin();
+  const auto client = connect(k13);
+  for (unsigned i = 0; i < 1000; ++i)
+    ASSERT_EQ(
+        client->flow("table=" + std::to_string(i % 3) + ",priority=" + std::to_string(i) + ",actions=1"), "");
+  client->messages();
+  std::vector<std::uint8_t> both = encode(make_message(FlowStatsRequest{}, {.version = k13}, 7));
+  const auto barrier = encode(make_message(BarrierRequest{}, {.version = k13}, 8));
+  both.insert(both.end(), barrier.begin(), barrier.end());
+  client->send_bytes(both);
+  const auto messages = client->messages();
+  ASSERT_GT(messages.size(), 3u);
+  std::size_t flows = 0;
+  for (std::size_t i = 0; i + 1 < messages.size(); ++i) {
+    const auto message = decode(messages[i]);
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->xid, 7u);
+    EXPECT_EQ(message->more, i + 2 < messages.size());
+    flows += as<FlowStatsReply>(*message)->entries.size();
+  }
+  EXPECT_EQ(flows, 1000u);
+  EXPECT_NE(as<BarrierReply>(*decode(messages.back())), nullptr);
+}
+
+TEST_F(OpenFlowAgentTest, FlowRemovedSaysWhyAndWhatItCounted) {
+  begin();
+  const auto client = connect(k13);
+  const auto other = connect(k15);
+  client->flow("send_flow_rem,cookie=1,idle_timeout=5,tcp,actions=2");
+  client->flow("send_flow_rem,cookie=2,hard_timeout=3,udp,actions=2");
+  client->flow("send_flow_rem,cookie=3,icmp,actions=2");
+  client->flow("cookie=4,arp,actions=2");
+  send(1, Ip4{} / Tcp{});
+  expect(2, Ip4{} / Tcp{});
+  std::string text = client->ask(FlowMod{action::parse_flow("", action::FlowCommand::Delete).value()});
+  text += other->output();
+  EXPECT_THAT(text, HasSubstr("OFPT_FLOW_REMOVED (OF1.3) (xid=0x0): tcp reason=delete table_id=0 "
+                              "cookie:0x1 duration0s idle5 pkts1 bytes54\n"));
+  EXPECT_THAT(text, HasSubstr("OFPT_FLOW_REMOVED (OF1.5)"));
+  EXPECT_THAT(text, Not(HasSubstr("cookie:0x4")));
+  client->flow("send_flow_rem,cookie=2,hard_timeout=3,udp,actions=2");
+  advance(Duration::seconds(4));
+  agent->run();
+  EXPECT_THAT(client->output(), HasSubstr("reason=hard table_id=0 cookie:0x2 duration4s idle0 hard3 pkts0"));
+}
+
+TEST_F(OpenFlowAgentTest, BundlesAreAllOrNothing) {
+  begin();
+  const auto client = connect(k14);
+  const auto add = [&](std::uint32_t id, Body body) {
+    const std::uint32_t xid = client->xid + 1;  // of the message that carries it
+    return client->ask(BundleAdd{.id = id,
+                                 .flags = {.atomic = true},
+                                 .message = encode(make_message(std::move(body), {.version = k14}, xid))});
+  };
+  const auto control = [&](std::uint32_t id, BundleControlType type) {
+    return client->ask(BundleControl{.id = id, .type = type, .flags = {.atomic = true}});
+  };
+  const auto flow = [](const std::string& text) {
+    return FlowMod{action::parse_flow(text, action::FlowCommand::Add).value()};
+  };
+  control(1, BundleControlType::OpenRequest);
+  EXPECT_EQ(add(1, flow("tcp,actions=2")), "");
+  EXPECT_EQ(add(1, flow("udp,actions=meter:9")), "");
+  const std::string failed = control(1, BundleControlType::CommitRequest);
+  EXPECT_THAT(failed, AllOf(StartsWith("OFPT_ERROR (OF1.4) (xid=0x67): OFPMMFC_INVALID_METER\n"),
+                            HasSubstr("(xid=0x68): OFPBFC_MSG_FAILED")));
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 0u);
+
+  // A group and flows that use it; a packet-out meets the flows as they are at its place.
+  control(2, BundleControlType::OpenRequest);
+  add(2, GroupMod{action::parse_group("group_id=1,type=all,bucket=actions=3").value()});
+  add(2, flow("priority=1,actions=group:1"));
+  PacketOut out;
+  field::set_match(out.metadata, field::FieldId::InPortOxm, 1, 0xffffffff);
+  out.actions = action::parse_actions("resubmit(,0)").value();
+  out.packet = build(Ip4{} / Udp{});
+  add(2, out);
+  add(2, flow("priority=1,actions=2"));
+  PortMod port{.number = 2, .address = agent->describe_port(2)->address};
+  port.config = port.mask = port_config::kNoPacketIn;
+  add(2, port);
+  EXPECT_THAT(control(2, BundleControlType::CommitRequest), HasSubstr("type=COMMIT_REPLY flags=0"));
+  expect(3, Ip4{} / Udp{});
+  send(1, Ip4{} / Udp{});
+  expect(2, Ip4{} / Udp{});
+  EXPECT_EQ(agent->describe_port(2)->config, port_config::kNoPacketIn);
+  EXPECT_EQ(control(2, BundleControlType::DiscardRequest).find("OFPT_ERROR"), 0u);
+}
+
+TEST_F(OpenFlowAgentTest, PacketOutsGoThroughTables) {
+  begin(3,
+        "table=0,in_port=1,udp,actions=2\n"
+        "table=0,tcp,actions=ct(table=1)\n"
+        "table=1,ct_state=+trk+new,tcp,actions=ct(commit),3\n");
+  for (const OfVersion version : kVersions) {
+    const auto client = connect(version);
+    packet_out(*client, 1, "TABLE", Ip4{} / Udp{});
+    expect(2, Ip4{} / Udp{});
+    packet_out(*client, 1, "3,2", Ip4{} / Udp{});
+    expect(3, Ip4{} / Udp{});
+    expect(2, Ip4{} / Udp{});
+    // A packet that came from nowhere is recirculated all the same.
+    packet_out(*client, action::of_port::kController, "TABLE",
+               Ip4{} / Tcp{.sport = static_cast<std::uint16_t>(version), .flags = "S"});
+    expect(3, Ip4{} / Tcp{.flags = "S"});
+  }
+  EXPECT_EQ(connections().size(), 6u);
+  EXPECT_THAT(device().dump_flows(), HasSubstr("n_packets=6, n_bytes=252, priority=32768,udp,in_port=1"));
+}
+
+TEST_F(OpenFlowAgentTest, PacketOutErrors) {
+  begin();
+  const auto client = connect(k13);
+  PacketOut out;
+  field::set_match(out.metadata, field::FieldId::InPortOxm, 1, 0xffffffff);
+  out.buffer = 1;
+  EXPECT_EQ(client->fails(out), "OFPBRC_BUFFER_UNKNOWN");
+  out.buffer.reset();
+  out.actions = action::parse_actions("group:5").value();
+  out.packet = build(Ip4{} / Udp{});
+  EXPECT_EQ(client->fails(out), "OFPBAC_BAD_OUT_GROUP");
+  out.actions = action::parse_actions("2").value();
+  out.packet.resize(13);
+  EXPECT_EQ(client->fails(out), "");
+  // Header fields have no place beside the packet.
+  const auto newest = connect(k15);
+  field::set_match(out.metadata, field::FieldId::EthType, 0x800, 0xffff);
+  EXPECT_EQ(newest->fails(out), "OFPBRC_PIPELINE_FIELDS_ONLY")
+      << print(encode(make_message(out, {.version = k15}, 1)));
+}
+
+TEST_F(OpenFlowAgentTest, APausedPacketGoesOn) {
+  begin(3,
+        "in_port=1,udp,actions=set_field:5->reg1,push:NXM_NX_REG1[],controller(pause),pop:NXM_NX_REG2[],"
+        "resubmit(,1)\n"
+        "table=1,reg1=5,reg2=5,actions=3\n");
+  const auto client = connect(k13);
+  client->ask(SetPacketInFormat{.style = Style::Nicira2});
+  send(1, Ip4{} / Udp{.sport = 77});
+  deliver_packet_ins();
+  const auto messages = client->messages();
+  ASSERT_EQ(messages.size(), 1u);
+  const auto packet_in = decode(messages[0]);
+  ASSERT_TRUE(packet_in) << print(messages[0], {});
+  expect_delta({{"t0p32768", 1}, {"packet_ins", 1}, {"delivered", 1}});
+  Resume resume{*as<PacketIn>(*packet_in)};
+  EXPECT_EQ(client->ask(resume), "");
+  expect(3, Ip4{} / Udp{.sport = 77});
+  resume.packet.continuation->bridge[0] ^= 1;
+  EXPECT_EQ(client->fails(resume), "NXR_STALE");
+}
+
+TEST_F(OpenFlowAgentTest, GroupsAndMeters) {
+  begin();
+  const auto client = connect(k15);
+  const auto group = [&](const std::string& text, action::GroupCommand command = action::GroupCommand::Add) {
+    return client->fails(GroupMod{action::parse_group(text, command).value()});
+  };
+  EXPECT_EQ(group("group_id=9,type=all", action::GroupCommand::Modify), "OFPGMFC_UNKNOWN_GROUP");
+  EXPECT_EQ(group("group_id=9", action::GroupCommand::Delete), "");
+  EXPECT_EQ(group("group_id=1,type=select,bucket=bucket_id=1,actions=2"), "");
+  EXPECT_EQ(group("group_id=1,type=all"), "OFPGMFC_GROUP_EXISTS");
+  EXPECT_EQ(group("group_id=1,command_bucket_id=last,bucket=bucket_id=2,weight=1,actions=3",
+                  action::GroupCommand::InsertBucket),
+            "");
+  EXPECT_THAT(client->ask(GroupDescRequest{}),
+              HasSubstr("group_id=1,type=select,bucket=bucket_id:1,actions=output:2,bucket=bucket_id:2,"
+                        "actions=output:3\n"));
+  EXPECT_EQ(client->flow("send_flow_rem,actions=group:1"), "");
+  EXPECT_THAT(client->ask(GroupStatsRequest{}),
+              HasSubstr("group_id=1,duration=0s,ref_count=1,packet_count=0"));
+  EXPECT_EQ(client->ask(GroupStatsRequest{.group = 7}), "OFPST_GROUP reply (OF1.5) (xid=0x6d):\n");
+  EXPECT_THAT(client->ask(GroupMod{action::parse_group("group_id=1", action::GroupCommand::Delete).value()}),
+              HasSubstr("reason=group_delete"));
+
+  const auto meter = [&](const std::string& text, action::MeterCommand command = action::MeterCommand::Add) {
+    return client->fails(MeterMod{action::parse_meter(text, command).value()});
+  };
+  EXPECT_EQ(meter("meter=1,kbps,band=type=drop,rate=100"), "");
+  EXPECT_EQ(meter("meter=1,kbps,band=type=drop,rate=100"), "OFPMMFC_METER_EXISTS");
+  EXPECT_EQ(meter("meter=9,kbps,band=type=drop,rate=100", action::MeterCommand::Modify),
+            "OFPMMFC_UNKNOWN_METER");
+  EXPECT_EQ(meter("meter=9", action::MeterCommand::Delete), "");
+  EXPECT_EQ(client->fails(MeterStatsRequest{{.meter = 7}}), "OFPMMFC_UNKNOWN_METER");
+  EXPECT_THAT(client->ask(MeterConfigRequest{{.meter = 1}}), HasSubstr("meter=1 kbps bands="));
+  EXPECT_EQ(client->flow("send_flow_rem,actions=meter:1,2"), "");
+  EXPECT_THAT(client->ask(MeterMod{action::parse_meter("meter=1", action::MeterCommand::Delete).value()}),
+              HasSubstr("reason=meter_delete"));
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 0u);
+}
+
+TEST_F(OpenFlowAgentTest, RequestsAreForwardedToThoseWhoAsk) {
+  begin();
+  const auto one = connect(k14);
+  const auto other = connect(k15);
+  SetAsync wanted;
+  wanted.primary[static_cast<std::size_t>(AsyncKind::RequestForward)] = 3;
+  other->ask(wanted);
+  one->ask(GroupMod{action::parse_group("group_id=1,type=all").value()});
+  EXPECT_THAT(other->output(),
+              AllOf(HasSubstr("OFPT_REQUESTFORWARD (OF1.5)"), HasSubstr("group_id=1,type=all")));
+  EXPECT_EQ(one->output(), "");
+}
+
+TEST_F(OpenFlowAgentTest, PortModsTakeEffect) {
+  begin(3, "actions=FLOOD\n");
+  const auto client = connect(k10);
+  const auto watcher = connect(k13);
+  const auto mod = [&](std::uint32_t port, std::uint32_t config, std::uint32_t mask) {
+    const auto text = client->fails(PortMod{
+        .number = port, .address = agent->describe_port(port)->address, .config = config, .mask = mask});
+    return text;
+  };
+  EXPECT_THAT(mod(2, port_config::kNoFlood, port_config::kNoFlood), HasSubstr("MOD: 2(p2)"));
+  EXPECT_THAT(watcher->output(), HasSubstr("OFPT_PORT_STATUS (OF1.3) (xid=0x0): MOD: 2(p2)"));
+  send(1, Ip4{} / Udp{});
+  expect(3, Ip4{} / Udp{});
+  mod(2, 0, port_config::kNoFlood);
+  mod(3, port_config::kDown, port_config::kDown);
+  EXPECT_THAT(client->ask(PortDescRequest{}),
+              HasSubstr("     config:     PORT_DOWN\n     state:      LINK_DOWN\n"));
+  send(1, Ip4{} / Udp{});
+  expect(2, Ip4{} / Udp{});
+  send(3, Ip4{} / Udp{});
+  mod(3, 0, port_config::kDown);
+  mod(1, port_config::kNoRecv, port_config::kNoRecv);
+  send(1, Ip4{} / Udp{});
+  mod(1, port_config::kNoForward, port_config::kNoForward | port_config::kNoRecv);
+  send(2, Ip4{} / Udp{});
+  expect(3, Ip4{} / Udp{});
+  EXPECT_EQ(client->fails(PortMod{.number = 9}), "OFPPMFC_BAD_PORT");
+  PortMod wrong{.number = 1};
+  wrong.address.bytes[5] = 0xee;
+  EXPECT_EQ(client->fails(wrong), "OFPPMFC_BAD_HW_ADDR");
+  EXPECT_EQ(client->fails(QueueStatsRequest{.port = 1, .queue = 5}), "OFPQOFC_BAD_QUEUE");
+  EXPECT_EQ(client->fails(QueueStatsRequest{.port = 99}), "OFPQOFC_BAD_PORT");
+}
+
+TEST_F(OpenFlowAgentTest, TablesEvictAndTellOfVacancy) {
+  begin();
+  ASSERT_TRUE(device().bridge().pipeline().configure_table(1, {.max_flows = 10}));
+  const auto client = connect(k14);
+  EXPECT_EQ(client->fails(TableMod{.table = 254}), "OFPTMFC_EPERM");
+  EXPECT_EQ(client->ask(TableMod{.table = 1, .eviction = true, .vacancy = Vacancy{.down = 30, .up = 60}}),
+            "");
+  std::string told;
+  for (unsigned i = 0; i < 12; ++i)
+    told += client->ask(
+        FlowMod{action::parse_flow("table=1,hard_timeout=9,priority=" + std::to_string(i) + ",actions=1",
+                                   action::FlowCommand::Add)
+                    .value()});
+  EXPECT_THAT(told, AllOf(HasSubstr("reason=VACANCY_DOWN"), HasSubstr("vacancy=20%")));
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 10u);
+  EXPECT_THAT(client->ask(FlowMod{action::parse_flow("table=1", action::FlowCommand::Delete).value()}),
+              HasSubstr("reason=VACANCY_UP"));
+  EXPECT_THAT(client->ask(TableDescRequest{}), HasSubstr("table 1:\n   eviction=on"));
+}
+
+TEST_F(OpenFlowAgentTest, TableMissAsOpenFlow11Has) {
+  begin(2, "table=1,actions=2\n");
+  const auto client = connect(k11);
+  EXPECT_EQ(client->ask(TableMod{.table = 0, .miss = TableMiss::Continue}), "");
+  send(1, Ip4{} / Udp{});
+  expect(2, Ip4{} / Udp{});
+  EXPECT_EQ(client->ask(TableMod{.table = 0, .miss = TableMiss::Drop}), "");
+  send(1, Ip4{} / Udp{});
+}
+
+TEST_F(OpenFlowAgentTest, FragmentsAsConfigured) {
+  begin(3, "priority=9,udp,tp_dst=80,actions=2\npriority=8,ip,actions=3\n");
+  const auto client = connect(k13);
+  const auto set = [&](FragmentHandling handling) {
+    SetConfig config;
+    config.fragments = handling;
+    config.miss_send_len = 128;
+    EXPECT_EQ(client->ask(config), "");
+  };
+  const Frame first = fragment(build(Ip4{} / Udp{.dport = 80} / Payload{std::string(100, 'x')}), 64).front();
+  send_frame(1, first);
+  expect_frames(3, {first});
+  set(FragmentHandling::NxMatch);
+  send_frame(1, first);
+  expect_frames(2, {first});
+  set(FragmentHandling::Reassemble);  // not for flow tables
+  EXPECT_THAT(client->ask(GetConfigRequest{}), HasSubstr("frags=nx-match"));
+  set(FragmentHandling::Drop);
+  EXPECT_THAT(client->ask(GetConfigRequest{}), HasSubstr("frags=drop"));
+  send_frame(1, first);
+  set(FragmentHandling::Normal);
+  send(1, Ip4{} / Udp{.dport = 80});
+  expect(2, Ip4{});
+}
+
+TEST_F(OpenFlowAgentTest, MonitorsHearOfChanges) {
+  begin();
+  for (const OfVersion version : kVersions) {
+    device().bridge().pipeline().clear_flows();
+    const auto client = connect(version);
+    const auto other = connect(k13);
+    other->flow("cookie=1,tcp,actions=1");
+    other->flow("cookie=2,table=1,udp,actions=1");
+    FlowMonitorRequest request;
+    MonitorRequest& monitor = request.entries.emplace_back();
+    monitor.id = 5;
+    monitor.table = 0;
+    monitor.flags = {.initial = true, .add = true, .removed = true, .modify = true, .actions = true};
+    const bool openflow = version >= k14;
+    EXPECT_THAT(client->ask(request),
+                AllOf(HasSubstr(openflow ? "event=INITIAL table=0 cookie=0x1 tcp actions=output:1"
+                                         : "event=ADDED table=0 cookie=0x1 tcp actions=output:1"),
+                      Not(HasSubstr("cookie=0x2"))));
+    EXPECT_EQ(client->fails(request), "OFPMOFC_MONITOR_EXISTS");
+    other->flow("cookie=3,icmp,actions=1");
+    EXPECT_THAT(client->output(), HasSubstr("event=ADDED table=0 cookie=0x3 icmp actions=output:1"));
+    other->flow("cookie=3,icmp,actions=1");  // as it was
+    EXPECT_EQ(client->output(), "");
+    other->flow("icmp,actions=2", action::FlowCommand::Modify);
+    EXPECT_THAT(client->output(), HasSubstr("event=MODIFIED table=0 cookie=0x3 icmp actions=output:2"));
+    other->flow("icmp", action::FlowCommand::Delete);
+    EXPECT_THAT(client->output(), HasSubstr("event=DELETED reason=delete table=0 cookie=0x3 icmp"));
+    EXPECT_THAT(client->flow("sctp,actions=2"), HasSubstr("event=ABBREV xid="));
+
+    // Who does not read is told less, and all when it has read.
+    client->unsent_bytes = 1 << 20;
+    other->flow("cookie=6,priority=1,actions=1");
+    other->flow("cookie=7,priority=2,actions=1");
+    other->flow("tcp", action::FlowCommand::Delete);
+    EXPECT_THAT(client->output(),
+                AllOf(HasSubstr("cookie=0x6"), HasSubstr("PAUSED"), Not(HasSubstr("cookie=0x7")),
+                      HasSubstr("event=DELETED reason=delete table=0 cookie=0x1")));
+    client->unsent_bytes = 0;
+    agent->run();
+    EXPECT_THAT(client->output(), AllOf(HasSubstr("event=ADDED table=0 cookie=0x7"), HasSubstr("RESUMED"),
+                                        Not(HasSubstr("cookie=0x6"))));
+    if (openflow) {
+      monitor.command = MonitorCommand::Delete;
+      EXPECT_EQ(client->fails(request).find("OFPST_FLOW_MONITOR reply"), 0u);
+      EXPECT_EQ(client->fails(request), "OFPMOFC_UNKNOWN_MONITOR");
+    } else {
+      EXPECT_EQ(client->fails(FlowMonitorCancel{.id = 5}), "");
+      EXPECT_EQ(client->fails(FlowMonitorCancel{.id = 5}), "OFPMOFC_UNKNOWN_MONITOR");
+    }
+    other->flow("cookie=9,arp,actions=1");
+    EXPECT_EQ(client->output(), "");
+  }
+}
+
+TEST_F(OpenFlowAgentTest, GeneveOptionsAreKept) {
+  begin(1);
+  const auto client = connect(k13);
+  const auto mod = [&](TlvTableCommand command, std::vector<TlvMapping> mappings) {
+    return client->fails(TlvTableMod{.command = command, .mappings = std::move(mappings)});
+  };
+  EXPECT_EQ(mod(TlvTableCommand::Add, {{0xffff, 1, 4, 0}}), "");
+  EXPECT_EQ(mod(TlvTableCommand::Add, {{0xffff, 1, 4, 1}}), "NXTTMFC_DUP_ENTRY");
+  EXPECT_EQ(mod(TlvTableCommand::Add, {{0xffff, 2, 4, 0}}), "NXTTMFC_ALREADY_MAPPED");
+  EXPECT_EQ(mod(TlvTableCommand::Add, {{0xffff, 4, 124, 4}, {0xffff, 5, 124, 5}, {0xffff, 6, 124, 6}}),
+            "NXTTMFC_TABLE_FULL");
+  EXPECT_THAT(client->ask(TlvTableRequest{}), HasSubstr(" 0xffff   0x1       4  tun_metadata0\n"));
+  EXPECT_EQ(mod(TlvTableCommand::Delete, {{0xffff, 9, 4, 9}}), "");
+  EXPECT_EQ(mod(TlvTableCommand::Clear, {}), "");
+  EXPECT_THAT(client->ask(TlvTableRequest{}), HasSubstr("allocated option space=0\n"));
+}
+
+TEST_F(OpenFlowAgentTest, ConnectionsAreFlushed) {
+  begin(2, "ip,actions=ct(commit,zone=5),2\n");
+  const auto client = connect(k13);
+  const auto fill = [&] {
+    for (std::uint16_t port = 1; port <= 3; ++port) {
+      send(1, Ip4{} / Udp{.sport = port, .dport = 53});
+      expect(2, Ip4{});
+    }
+  };
+  fill();
+  CtFlush one{.protocol = 17, .zone = 5, .original = {}, .reply = {}};
+  one.original.src_port = 2;
+  EXPECT_EQ(client->ask(one), "");
+  EXPECT_EQ(connections().size(), 2u);
+  EXPECT_EQ(client->ask(CtFlushZone{.zone = 4}), "");
+  EXPECT_EQ(connections().size(), 2u);
+  EXPECT_EQ(client->ask(CtFlushZone{.zone = 5}), "");
+  EXPECT_EQ(connections().size(), 0u);
+}
+
+TEST_F(OpenFlowAgentTest, PartsOfARequestBecomeOne) {
+  begin(1);
+  const auto client = connect(k13);
+  auto bytes = encode(make_message(DescRequest{}, {.version = k13}, 9));
+  bytes[11] = 1;  // more
+  client->send_bytes(bytes);
+  EXPECT_EQ(client->output(), "");
+  bytes[11] = 0;
+  client->send_bytes(bytes);
+  EXPECT_THAT(client->output(), StartsWith("OFPST_DESC reply (OF1.3) (xid=0x9)"));
+  // One whose rest does not come is given up.
+  bytes[11] = 1;
+  client->send_bytes(bytes);
+  device().clock.advance(Duration::seconds(2));
+  client->session().tick(device().clock.now());
+  EXPECT_EQ(Client::error_of(client->output()), "OFPBRC_MULTIPART_REQUEST_TIMEOUT");
+  // And one that is too long.
+  std::string refused;
+  for (unsigned i = 0; i < 40 && refused.empty(); ++i) {
+    bytes[7] = static_cast<std::uint8_t>(i);
+    client->send_bytes(bytes);
+    refused = client->output();
+  }
+  EXPECT_EQ(Client::error_of(refused), "OFPBRC_MULTIPART_BUFFER_OVERFLOW");
+}
+
+}  // namespace
+}  // namespace sluice::testing
