@@ -43,6 +43,11 @@ std::uint32_t icmp_ports(be16 id, std::uint8_t type, std::uint8_t code) {
   return ports;
 }
 
+/// Whether so much of a UDP-Lite datagram can be what its checksum covers; 0 = all (RFC 3828 section 3.1).
+bool udp_lite_covers(std::uint32_t coverage, std::uint32_t datagram) {
+  return coverage == 0 || (coverage >= 8 && coverage <= datagram);
+}
+
 /// Adds ports (or what stands for them) of the transport header at layout.l4; the headers lie in `data`.
 void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bool is_ipv6) {
   const std::uint8_t* const l4 = data + layout.l4;
@@ -83,6 +88,12 @@ void read_ports(Probe& probe, const std::uint8_t* data, const Layout& layout, bo
       if (!icmp_is_query(header.type(), is_ipv6)) probe.cannot_open = Reason::ReplyWithoutConnection;
       return;
     }
+    case ip_proto::kUdpLite:
+      if (layout.has_l4() && !udp_lite_covers(be16::load(l4 + 4).host(), layout.l3_end - layout.l4)) {
+        probe.reason = Reason::BadTransportLength;
+        return;
+      }
+      [[fallthrough]];
     default:
       probe.key.ports = probe.reverse_ports = 0;
   }

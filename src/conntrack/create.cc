@@ -138,7 +138,7 @@ bool Tracker::Impl::Pass::refuse(const Packet& packet, Reason reason) {
 }
 
 Instant Tracker::Impl::Pass::due(const Entry& entry) const {
-  return now_ + Duration::nanoseconds(ticks_left(entry, timeouts_, coarse_now_) << CoarseTime::kShift);
+  return t_.next_visit(now_, ticks_left(entry, timeouts_, coarse_now_));
 }
 
 }  // namespace sluice::conntrack

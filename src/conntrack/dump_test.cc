@@ -130,7 +130,8 @@ TEST_F(DumpTest, Statistics) {
   for (const std::uint8_t number : {47, 99, 136}) {
     Ip4 other = ip;
     other.proto = number;
-    commit(other / Payload{"abcdefgh"});
+    // Of UDP-Lite: ports, coverage and checksum.
+    commit(other / Payload{std::string("abcd\0\x08\x26\x9e", 8)});
   }
   ConnectionStats stats;
   for (const ConnectionSnapshot& c : connections()) stats.add(c);

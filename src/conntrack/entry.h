@@ -86,7 +86,10 @@ struct alignas(64) Entry {
   std::uint64_t cookie;
   std::uint32_t packets_high[2], bytes_high[2];  ///< above fresh_packets' 16 bits and fresh_bytes' 32
   std::uint32_t reply_ipv6_ports;                ///< IPv6, translated: of the reply tuple
-  std::uint32_t family;  ///< of a helper's parents and children: as ExpectationTable numbers it
+  union {
+    std::uint32_t family;  ///< of a helper's parents and children: as ExpectationTable numbers it
+    std::uint32_t asked;   ///< TCP, without helper: tells the last SYN that an open connection let pass
+  };
 
   /// The reply tuple is not the original one reversed: it is stored, and has a name of its own in the index.
   bool translated() const { return has(kSourceNat | kDestinationNat); }

@@ -1,4 +1,6 @@
 // Connections whose time is over, and the memory of those that a flush left behind.
+#include <algorithm>
+
 #include "conntrack/tracker_impl.h"
 
 namespace sluice::conntrack {
@@ -11,13 +13,27 @@ std::optional<Instant> Tracker::Impl::visit_due(std::uint32_t name, Instant now,
     const bool flushed = is_flushed(entry);
     if (left > 0 && !flushed) {
       entry.unlock();
-      return now + Duration::nanoseconds(left << CoarseTime::kShift);
+      return next_visit(now, left);
     }
     retire(entry, name, flushed ? End::Flushed : End::Expired, notes);
   }
   entry.unlock();
   slab.release(name, name);
   return std::nullopt;
+}
+
+Instant Tracker::Impl::next_visit(Instant now, std::int64_t ticks_left) const {
+  return now + Duration::nanoseconds(std::min(ticks_left << CoarseTime::kShift,
+                                              sweep_interval_ns.load(std::memory_order_relaxed)));
+}
+
+void Tracker::set_sweep_interval(Duration interval) {
+  impl_->sweep_interval_ns.store(interval.ns, std::memory_order_relaxed);
+  impl_->wheel.sweep();  // all are visited soon, and then as often as they have to be
+}
+
+Duration Tracker::sweep_interval() const {
+  return Duration::nanoseconds(impl_->sweep_interval_ns.load(std::memory_order_relaxed));
 }
 
 bool Tracker::expire(Instant now, unsigned budget) {

@@ -35,6 +35,7 @@ Tracker::Impl::Impl(const TrackerOptions& options)
       reassembler(with_secret(options.reassembly, options.hash_secret)),
       max_connections(options.max_connections),
       tcp_sequence_check(options.tcp_sequence_check),
+      sweep_interval_ns(options.sweep_interval.ns),
       helpers(options.expectations, options.hash_secret ^ 0x9e3779b97f4a7c15) {}
 
 bool Tracker::Impl::has_memory() const {

@@ -39,6 +39,7 @@ struct TrackerOptions {
   bool tcp_sequence_check = true;
   ReassemblyOptions reassembly;  ///< its hash_secret is set from the tracker's
   ExpectationLimits expectations = {};
+  Duration sweep_interval = Duration::seconds(20);  ///< Tracker::set_sweep_interval()
 };
 
 struct TrackerCounters {
@@ -143,6 +144,11 @@ class Tracker {
   std::optional<TimeoutPolicy> timeout_policy(std::uint16_t zone) const;
   bool tcp_sequence_check() const;
   void set_tcp_sequence_check(bool on);
+  /// The longest that memory of a connection whose time is over is kept, with what it occupies: its place in
+  /// the limits, its port of a NAT pool. At most 30 s, and not less than a tick of the timer wheel. Short
+  /// intervals cost a visit of every connection each.
+  void set_sweep_interval(Duration interval);
+  Duration sweep_interval() const;
   TrackerCounters counters() const;
 
   /// Which packets got +inv or were dropped, of one zone or all.

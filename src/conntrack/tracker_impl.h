@@ -65,6 +65,7 @@ struct Tracker::Impl {
   std::atomic<std::uint32_t> max_connections;
   std::atomic<std::uint32_t> default_zone_limit{0};
   std::atomic<bool> tcp_sequence_check;
+  std::atomic<std::int64_t> sweep_interval_ns;
 
   alignas(64) std::atomic<std::int64_t> total{0};
   std::atomic<std::uint64_t> next_id{1};
@@ -171,6 +172,7 @@ struct Tracker::Impl {
 
   /// expire.cc: what the wheel calls for a name that is due.
   std::optional<Instant> visit_due(std::uint32_t name, Instant now, Notes& notes);
+  Instant next_visit(Instant now, std::int64_t ticks_left) const;
   /// flush.cc: retires every flushed entry now, before a zone's generation comes round again.
   void purge_flushed();
 

@@ -2,6 +2,7 @@
 // peek.
 #include "conntrack/tracker.h"
 
+#include "base/timer_wheel.h"
 #include "conntrack/tracker_fixture.h"
 
 namespace sluice::conntrack {
@@ -20,6 +21,32 @@ be128 label(std::uint64_t hi, std::uint64_t lo) {
 }
 
 class TrackerTest : public TrackerFixture {};
+
+TEST_F(TrackerTest, ATimeoutThatBecameShorterIsNoticedWithinTheSweepInterval) {
+  const auto kept_for = [&](Duration interval) {
+    tracker_.set_sweep_interval(interval);
+    EXPECT_EQ(tracker_.sweep_interval(), interval);
+    TimeoutPolicy policy;
+    policy[Timeout::UdpSingle] = policy[Timeout::UdpFirst] = 100;
+    tracker_.set_timeout_policy(0, policy);
+    commit(forth());
+    advance(Duration::milliseconds(500));
+    expire();
+    policy[Timeout::UdpSingle] = policy[Timeout::UdpFirst] = 1;
+    tracker_.set_timeout_policy(0, policy);
+    const Instant start = clock_.now();
+    while (tracker_.connections() != 0) {
+      advance(Duration::milliseconds(250));
+      expire();
+    }
+    return clock_.now() - start;
+  };
+  for (const Duration interval : {Duration::seconds(20), Duration::seconds(5), Duration::seconds(1)}) {
+    const Duration kept = kept_for(interval);
+    EXPECT_GE(kept, interval);
+    EXPECT_LE(kept, interval + TimerWheel::kTick * 2);
+  }
+}
 
 TEST_F(TrackerTest, NewPacketShowsItsOwnTuple) {
   EXPECT_EQ(track(forth(), {.zone = 4}), "+new+trk");

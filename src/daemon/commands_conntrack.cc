@@ -260,12 +260,12 @@ Result<std::string> buckets(bridge::Switch& device, Args args) {
   return text;
 }
 
-Result<std::string> set_sweep_interval(std::uint32_t& interval_ms, Args args) {
+Result<std::string> set_sweep_interval(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
   SLUICE_TRY(take_datapath(parsed.words, 1));
   const auto ms = parsed.words.size() == 1 ? parse_milliseconds(parsed.words[0]) : std::nullopt;
   if (!ms) return dpctl_error("sweep interval missing or malformed");
-  interval_ms = *ms;
+  device.tracker().set_sweep_interval(Duration::milliseconds(*ms));
   return "setting sweep interval successful";
 }
 
@@ -319,13 +319,11 @@ void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& 
   commands.add("dpctl/ct-del-limits", "[dp] [default] [zone=N1[,N2]...]", 1, 3,
                [&device](Args args) { return del_limits(device, args); });
   commands.add("dpctl/ct-bkts", "[dp] [gt=N]", 0, 2, [&device](Args args) { return buckets(device, args); });
-  // The longest that memory of an expired connection may be kept: the wheel, which turns some times a second,
-  // always keeps less.
-  const auto sweep_interval_ms = std::make_shared<std::uint32_t>(20'000);
   commands.add("dpctl/ct-set-sweep-interval", "[dp] ms", 1, 2,
-               [sweep_interval_ms](Args args) { return set_sweep_interval(*sweep_interval_ms, args); });
-  commands.add("dpctl/ct-get-sweep-interval", "[dp]", 0, 1,
-               plain([sweep_interval_ms] { return std::to_string(*sweep_interval_ms) + "\n"; }));
+               [&device](Args args) { return set_sweep_interval(device, args); });
+  commands.add("dpctl/ct-get-sweep-interval", "[dp]", 0, 1, plain([&device] {
+                 return std::to_string(device.tracker().sweep_interval().ns / 1'000'000) + "\n";
+               }));
   commands.add("dpctl/ct-get-tcp-seq-chk", "[dp]", 0, 1, plain([&device] {
                  return fmt::format("TCP sequence checking: {}\n",
                                     device.tracker().tcp_sequence_check() ? "enabled" : "disabled");

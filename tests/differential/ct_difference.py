@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+VALID = "new|est|rel"
 VALID_OR_INV = "new|est|rel|inv"
 
 
@@ -22,21 +23,31 @@ class Row:
     before: str = ""       ## found in the kind or an earlier note of the sequence
     ends: bool = True      ## from here on the two trackers know different things
     fair: bool = None      ## whether a well-behaved end sends the packet
+    what: str = "state"    ## what differs: state, direction, mark, or with NAT fate; only that
 
 
 # A stranger's segment inside the window is taken for the sender's: no tracker can tell.
 ASTRAY = Row("stray-inside-window", "", "", "")
 
 
-def bare(state):
-    return "nothing" if state is None else state.split()[0].replace("+rpl", "")
+def bare(verdict):
+    return "nothing" if verdict is None else verdict.split()[0].replace("+rpl", "")
+
+
+def difference(their, our):
+    """The first of state, direction and the rest that differs."""
+    if bare(their) != bare(our):
+        return "state"
+    if ("+rpl" in their) != ("+rpl" in our):
+        return "direction"
+    return "mark" if our.split()[1].isdigit() else "fate"
 
 
 class Explainer:
     def __init__(self, rows):
         self.rows = [(row, re.compile(row.theirs), re.compile(row.ours), re.compile(row.note), re.compile(row.before))
                      for row in rows]
-        self.counts = Counter()
+        self.counts, self.cases = Counter(), Counter()  # by row; by row, verdicts and note
         self.compared = self.packets = 0
         self.unexplained = []
         self.agreed = []  # sequences without a difference
@@ -55,6 +66,7 @@ class Explainer:
                     self.unexplained.append((sequence, at, their, our))
                     return
                 self.counts[row.name] += 1
+                self.cases[row, bare(their), bare(our), sequence.notes[at]] += 1
                 differences += 1
                 if row.ends:
                     return
@@ -63,11 +75,18 @@ class Explainer:
             self.agreed.append(sequence)
 
     def row_of(self, their, our, note, fair, past):
+        what = difference(their, our)
         for row, theirs_like, ours_like, note_like, before in self.rows:
-            if (theirs_like.fullmatch(bare(their)) and ours_like.fullmatch(bare(our)) and note_like.search(note) and
+            if (row.what == what and theirs_like.fullmatch(self.told(their, what)) and
+                    ours_like.fullmatch(self.told(our, what)) and note_like.search(note) and
                     before.search(past) and row.fair in (None, fair)):
                 return row
         return None
+
+    @staticmethod
+    def told(verdict, what):
+        """What a row's pattern is for."""
+        return bare(verdict) + " " + verdict.split()[1] if what == "fate" else bare(verdict)
 
 
 KERNEL = [
@@ -81,7 +100,7 @@ KERNEL = [
     Row("ack-of-unsent", "inv", "est", r"tcp A len=0 ack of unsent", ends=False),
     Row("bare-ack", "inv", "est", r"tcp A len=0 (blind|old ack)", ends=False),
     # SYN and RST
-    Row("syn-on-open", "inv|est", "est", r"tcp S len=0 (inside|reuse)"),
+    Row("syn-on-open", "inv", "est", r"tcp S len=0 (inside|reuse)"),
     Row("reset-inside-window", "inv", "est", r"tcp R[A]* len=0 (near|blind|late|answer)", ends=False),
     Row("ack-before-answer", "inv", "est", r"before any answer", ends=False),
     Row("answer-to-syn", "est", "inv", r"wrong ack"),
@@ -103,12 +122,20 @@ KERNEL = [
     Row("malformed-quotation", "rel", "inv", r"malformed", ends=False),
     Row("sctp-tag-of-heartbeat", "est", "inv", r"sctp HEARTBEAT bad tag"),
     Row("sctp-shutdown-ack", "new", "inv", r"sctp SHUTDOWN_ACK unasked"),
+    # NAT
+    Row("quoted-crc", "rel wrong", "rel translated", r"icmp error", r"sctp .*bad checksum", ends=False, what="fate"),
+    # fragments
+    Row("contained-fragment", VALID, "nothing", r"cut overlap same"),
+    Row("tiny-first-fragment", "inv|est", "nothing", r"cut tiny first", ends=False),
     # consequences: what they took for theirs moved their numbers or states
-    Row("half-open", "new|est", "new|est", r"tcp", r"odd half open"),
-    Row("picked-up", VALID_OR_INV, VALID_OR_INV, r"tcp", r"^tcp pickup", fair=False),
+    Row("half-open", "new", "new", r"tcp S len=0 again", r"odd half open", what="mark"),
+    Row("picked-up", "est|new", "inv", r"tcp", r"^tcp pickup", fair=False),
+    Row("picked-up", "inv", "est", r"tcp", r"^tcp pickup", fair=False),
     Row("another-isn", "inv", "est", r"tcp", r"tcp S len=0 again[\s\S]*tcp S len=0 reuse"),
     Row("ack-before-answer", "inv", "est", r"tcp F?A len=\d+ late", r"^tcp closed"),
-    Row("replaced", "new|est", "new|est", r"tcp", r"tcp R"),
+    Row("replaced", "new", "est", r"tcp", r"tcp R"),
+    Row("replaced", "est", "est", r"tcp", r"tcp R", what="direction"),
+    Row("replaced", VALID, VALID, r"tcp", r"tcp R", what="mark"),
     Row("resynchronised", "est", "inv", r"tcp", r"tcp S len=0 (inside|reuse)"),
     Row("reset-inside-window", "est", "inv", r"(near|blind) reset"),
     Row("after-reset", "inv", "est|new", r"tcp", r"tcp R"),
@@ -117,7 +144,16 @@ KERNEL = [
     Row("old-data", "est", "inv", r"tcp .*late"),
 ]
 OVS = [
-    Row("mark-of-invalid", "inv", "inv", r"", ends=False),
+    Row("mark-of-invalid", "inv", "inv", r"", ends=False, what="mark"),
+    # NAT
+    Row("invalid-translated", "inv wrong", "inv untouched", r"", ends=False, what="fate"),
+    Row("quotation", "rel wrong", "rel translated", r"icmp error", ends=False, what="fate"),
+    Row("sctp-ports", "(new|est|rel) (untouched|wrong)", "(new|est|rel) translated", r"sctp|icmp error", r"sctp", what="fate"),
+    Row("held-fragments", "(new|est|rel) nothing", "(new|est|rel) translated", r"cut", ends=False, what="fate"),
+    Row("duplicate-fragment", "(est|rel) wrong", "(est|rel) translated", r"cut duplicate", ends=False, what="fate"),
+    Row("duplicate-fragment", "new (wrong|untouched)", "new translated", r"cut duplicate", what="fate"),
+    Row("nat-exhausted", "new", "nothing", r"^>"),
+    Row("nat-exhausted", "new untouched", "new translated", r"^> .*(reuse|S len=0)", what="fate"),
     Row("reset-inside-window", "inv", "est", r"tcp F?R", ends=False, fair=False),
     Row("reset-inside-window", "inv", "est", r"tcp R len=0 answer to half open", ends=False),
     Row("syn-on-open", "inv", "est", r"tcp S len=0 (inside|reuse)", ends=False),
@@ -130,17 +166,30 @@ OVS = [
     Row("udp-length", "inv", "new|est", r"udp length short", ends=False),
     Row("malformed-quotation", "rel", "inv", r"malformed", ends=False),
     Row("another-isn", "inv", "est", r"tcp", r"new isn"),
+    Row("another-isn", "est", "new", r"tcp S len=0 (inside|reuse)", r"new isn"),
     Row("window-of-syn", "est", "inv", r"beyond the window"),
     Row("data-in-syn", "inv|est", "est|inv", r"tcp", r"data in syn"),
     Row("synack-again", "inv", "est", r"tcp SA len=0 again", ends=False),
     Row("simultaneous-open", "inv", "est", r"tcp", r"^tcp simultaneous"),
     Row("bare-ack-before-synack", "inv", "est", r"tcp", r"odd (split handshake|self ack)"),
+    Row("small-fragments", "inv", VALID, r"cut .*small"),
+    Row("duplicate-fragment", "inv", VALID, r"cut duplicate"),
+    Row("held-fragments", "nothing", VALID_OR_INV, r"cut (in order|reversed|shuffled|duplicate|first last)", ends=False),
+    Row("overlapping-fragments", VALID_OR_INV, "nothing", r"cut overlap"),
+    Row("tiny-first-fragment", "new|est|inv", "nothing", r"cut tiny first"),
+    Row("small-fragments", "inv", "nothing", r"cut .*small", ends=False),
     # consequences: what they took for theirs moved their numbers or states
-    Row("syn-on-open", VALID_OR_INV, VALID_OR_INV, r"tcp", r"tcp S len=0 (inside|reuse)"),
-    Row("bare-ack-before-synack", VALID_OR_INV, VALID_OR_INV, r"tcp", r"half open|before any answer|split"),
-    Row("reset-inside-window", VALID_OR_INV, VALID_OR_INV, r"tcp", r"tcp R\w* len=0 (near|blind|late|answer)"),
-    Row("picked-up-by-fin", "est|inv", "new", r"tcp S len=0 reuse", r"^tcp pickup[\s\S]*FA len"),
-    Row("picked-up", VALID_OR_INV, VALID_OR_INV, r"tcp", r"^tcp pickup", fair=False),
+    Row("syn-on-open", "est", "inv", r"tcp", r"tcp S len=0 (inside|reuse)"),
+    Row("syn-on-open", "inv", "est", r"tcp", r"tcp S len=0 (inside|reuse)"),
+    Row("picked-up", "new", "new", r"tcp S len=0 (inside|reuse)", r"^tcp pickup", what="mark"),
+    Row("bare-ack-before-synack", "est", "new", r"tcp S len=0 again", r"odd half open"),
+    Row("bare-ack-before-synack", "est", "inv", r"tcp", r"half open|before any answer|split"),
+    Row("reset-inside-window", "est", "inv", r"tcp (R len=0 blind|A len=\d+ (blind|old ack|old data|ack of unsent|beyond))", r"tcp R\w* len=0 (near|blind|late|answer)"),
+    Row("reset-inside-window", "inv|new", "est", r"tcp", r"tcp R\w* len=0 (near|blind|late|answer)"),
+    Row("reset-inside-window", "inv", "new", r"tcp S len=0 reuse", r"tcp R\w* len=0 (near|blind|late|answer)"),
+    Row("picked-up-by-fin", "est|inv", "new", r"tcp S len=0 reuse", r"^tcp (pickup|closed)[\s\S]*FA len"),
+    Row("picked-up", "est", "inv", r"tcp", r"^tcp pickup", fair=False),
+    Row("picked-up", "inv", "est", r"tcp", r"^tcp pickup", fair=False),
     Row("reset-after-close", "est", "inv", r"tcp R len=0 (late|blind)"),
     Row("old-data", "est", "inv", r"old data|tcp SA len=0 late"),
     Row("picked-up", "inv", "est", r"tcp RA? len", r"^tcp pickup"),

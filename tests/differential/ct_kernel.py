@@ -1,16 +1,17 @@
-"""Packets through the tracker of the Linux kernel. Run in a network namespace of its own:
+"""Packets through the tracker of the Linux kernel. Run in a network namespace of its own (ct_device.py does):
 
-    unshare --net python3 ct_kernel.py PACKETS VERDICTS CONNECTIONS
+    unshare --net python3 ct_kernel.py RULES
 
-PACKETS: each packet as 2 bytes length and the bytes of the IP packet. All of them arrive at one tun device and are
-forwarded to another. On the way out nftables writes what the tracker said into the packet: state, direction and NAT
-into the DSCP field, the connection's mark into the TTL. A packet's DSCP is also the mark that it asks for when it comes
-in: sequences of rule "every" (see ct_sequence.py) set it with each valid packet, those of rule "new" once.
+RULES: a file with more nftables rules. Packets are read from standard input and answered on standard output, batch by
+batch: a number of 4 bytes and so many packets, each as 2 bytes length and the bytes of the IP packet; the answer is what
+came out, in the same form. A batch of none is answered with what conntrack -L says: 4 bytes length and the text.
 
-VERDICTS: as text, a line a packet: "state mark", or "-" if nothing came out. CONNECTIONS: what conntrack -L says.
+All packets arrive at one tun device and are forwarded to another. On the way out nftables writes what the tracker said
+into the packet: state, direction and NAT into the DSCP field, the connection's mark into the TTL (verdict_of() reads
+them). A packet's DSCP is also the mark that it asks for when it comes in: sequences of rule "every" (see
+ct_sequence.py) set it with each valid packet, those of rule "new" once.
 """
 
-import collections
 import fcntl
 import os
 import select
@@ -24,7 +25,9 @@ STATES = {1: "new", 2: "est", 3: "rel", 4: "inv", 5: "untracked"}
 SYSCTL = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0",
           "net.ipv4.conf.default.rp_filter=0", "net.ipv4.conf.all.send_redirects=0",
           "net.ipv4.conf.default.send_redirects=0", "net.ipv6.conf.default.accept_dad=0",
-          "net.netfilter.nf_conntrack_checksum=1", "net.netfilter.nf_conntrack_log_invalid=0"]
+          "net.netfilter.nf_conntrack_checksum=1", "net.netfilter.nf_conntrack_log_invalid=0",
+          # What never becomes whole must not make the rest wait for room.
+          "net.ipv4.ipfrag_high_thresh=1000000000", "net.netfilter.nf_conntrack_frag6_high_thresh=1000000000"]
 # Nothing may time out during a run: only the fragment and retransmission timers keep their defaults.
 TIMEOUTS = ["tcp_timeout_close", "tcp_timeout_close_wait", "tcp_timeout_established", "tcp_timeout_fin_wait",
             "tcp_timeout_last_ack", "tcp_timeout_max_retrans", "tcp_timeout_syn_recv", "tcp_timeout_syn_sent",
@@ -61,27 +64,20 @@ def tun(name):
     return fd
 
 
-def set_up():
+def set_up(rules):
     names = [*SYSCTL, *(f"net.netfilter.nf_conntrack_{t}=100000" for t in TIMEOUTS)]
     into, out = tun("in"), tun("out")
     for name in names:
         key, value = name.split("=")
         with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as file:
             file.write(value)
-    subprocess.run(["nft", "-f", "-"], input=ruleset(), text=True, check=True)
+    subprocess.run(["nft", "-f", "-"], input=ruleset() + rules, text=True, check=True)
     commands = ["link set lo up", "addr add 192.0.2.1/32 dev in", "addr add 192.0.2.2/32 dev out"]
     commands += [f"link set {name} up mtu 65535 txqueuelen 10000" for name in ("in", "out")]
     commands += ["route add default dev out", "-6 route add default dev out"]
     for command in commands:
         subprocess.run(["ip", *command.split()], check=True)
     return into, out
-
-
-def key_of(packet):
-    """What a packet keeps on its way: addresses, protocol, and the IPv4 id or the payload's length and first bytes."""
-    if packet[0] >> 4 == 4:
-        return packet[12:20] + packet[4:6]
-    return packet[6:7] + packet[8:40] + packet[40:56]
 
 
 def verdict_of(packet):
@@ -97,48 +93,47 @@ def verdict_of(packet):
 
 
 def run(packets, into, out):
-    """The verdict of each packet, in order; None where nothing came out."""
-    verdicts = [None] * len(packets)
-    waiting = collections.defaultdict(collections.deque)
+    """What comes out."""
+    received = []
 
     def read():
         try:
             while True:
-                packet = os.read(out, 65536)
-                queue = waiting.get(key_of(packet))
-                if queue:  # the device's own packets (router solicitations) are nobody's
-                    verdicts[queue.popleft()] = verdict_of(packet)
+                received.append(os.read(out, 65536))
         except BlockingIOError:
             pass
 
-    for number, packet in enumerate(packets):
-        waiting[key_of(packet)].append(number)
+    for packet in packets:
         try:
             os.write(into, packet)
         except OSError:  # not even an IP packet
-            waiting[key_of(packet)].pop()
+            pass
         read()
-    while select.select([out], [], [], 0.3)[0]:
+    while select.select([out], [], [], 0.1)[0]:
         read()
-    return verdicts
+    return received
+
+
+def connections():
+    return b"".join(subprocess.run(["conntrack", "-L", "-f", family], capture_output=True, check=True).stdout
+                    for family in ("ipv4", "ipv6"))
 
 
 def main():
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one queue: packets stay in order
-    with open(sys.argv[1], "rb") as file:
-        data = file.read()
-    packets, at = [], 0
-    while at < len(data):
-        length = struct.unpack_from("!H", data, at)[0]
-        packets.append(data[at + 2:at + 2 + length])
-        at += 2 + length
-    into, out = set_up()
-    verdicts = run(packets, into, out)
-    with open(sys.argv[2], "w", encoding="ascii") as file:
-        file.writelines((v or "-") + "\n" for v in verdicts)
-    with open(sys.argv[3], "wb") as file:
-        for family in ("ipv4", "ipv6"):
-            subprocess.run(["conntrack", "-L", "-f", family], stdout=file, stderr=subprocess.DEVNULL, check=True)
+    with open(sys.argv[1], encoding="ascii") as file:
+        into, out = set_up(file.read())
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    while count := source.read(4):
+        packets = [source.read(int.from_bytes(source.read(2), "big")) for _ in range(int.from_bytes(count, "big"))]
+        if packets:
+            answer = run(packets, into, out)
+            sink.write(struct.pack("!I", len(answer)))
+            sink.writelines(struct.pack("!H", len(p)) + p for p in answer)
+        else:
+            text = connections()
+            sink.write(struct.pack("!I", len(text)) + text)
+        sink.flush()
 
 
 if __name__ == "__main__":

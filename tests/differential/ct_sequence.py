@@ -5,7 +5,10 @@ both ways with loss, reordering and retransmission, window games, strangers' pac
 come after. What is lost before the tracker is left out; what is lost behind it makes the sender send again.
 
 Each sequence has addresses of its own, so that thousands share a run. `rule` says what the flows do with it: "every"
-commits each packet and sets the mark with it; "new" commits what is new.
+commits each packet and sets the mark with it; "new" commits what is new. With NAT (ct_nat.py) clients have addresses of
+their own, and share servers and pools; packets are as their ends see them.
+
+Some sequences have their larger packets cut into fragments, some of which never become whole.
 """
 
 import ipaddress
@@ -13,6 +16,8 @@ import random
 import struct
 from dataclasses import dataclass, field
 
+import ct_fragment
+import ct_nat
 from ct_packet import (ACK, FIN, ICMP, ICMP6, PSH, RST, SCTP, SYN, TCP, UDP, URG, address, chunk, icmp, ip, sctp, tcp,
                        udp)
 
@@ -31,6 +36,12 @@ class Sequence:
     fair: list = field(default_factory=list)     ## whether each is what a well-behaved end sends
     astray: int = None                           ## the packet from which on that is no longer known
     hosts: tuple = ()                            ## both addresses, packed
+    cuts: list = field(default_factory=list)     ## how each packet is cut, see on_wire()
+
+    def on_wire(self, at, packet=None):
+        """The packet, or what it looks like by now, in fragments."""
+        packet = self.packets[at] if packet is None else packet
+        return [packet] if self.cuts[at] is None else ct_fragment.cut(packet, *self.cuts[at])
 
 
 class Host:
@@ -51,17 +62,21 @@ class Host:
 class Writer:
     """What all kinds of sequences share: addresses, and a list to append to."""
 
-    def __init__(self, seed, number):
+    def __init__(self, seed, number, nat=None):
+        """`nat`: a rule's number (ct_nat.py)."""
         self.r = random.Random(f"{seed}/{number}")
         self.rule = self.r.choice(["every", "new"])
         self.v6 = self.r.random() < 0.25
-        self.ident = self.r.randrange(1 << 16)
+        self.cutting = self.chance(15)
+        self.nat = nat
         base = (0 if self.rule == "every" else 2) + self.r.randrange(2)
-        hosts = []
+        ends = []
         for net, port in ((base, self.r.randrange(1024, 65536)), (base ^ 1, self.r.choice([22, 53, 80, 443, 8080]))):
             text = f"fd00:{net:x}::{number:x}" if self.v6 else f"10.{net}.{number >> 8 & 255}.{number & 255}"
-            hosts.append(Host(self.r, address(text), port))
-        self.c, self.s = hosts
+            ends.append((address(text), port))
+        if nat is not None:
+            ends = ct_nat.plan(nat, self.v6, number, self.r)
+        self.c, self.s = (Host(self.r, *end) for end in ends)
         self.astray = False  # from here on the ends do what no well-behaved ones do
         self.sequence = Sequence(number, "", self.rule, hosts=(self.c.address, self.s.address))
 
@@ -69,20 +84,36 @@ class Writer:
         return self.r.randrange(100) < percent
 
     def add(self, src, dst, proto, payload, note, fair=True, **more):
-        self.ident = (self.ident + 1) & 0xffff
-        packet = ip(src.address, dst.address, proto, payload, dscp=self.r.randrange(1, 64), ident=self.ident, **more)
-        self.sequence.packets.append(packet)
-        if self.astray and self.sequence.astray is None:
-            self.sequence.astray = len(self.sequence.packets) - 1
-        self.sequence.fair.append(fair and not self.astray)
-        self.sequence.notes.append(f"{'>' if src is self.c else '<' if src is self.s else '!'} {note}")
+        packet = ip(src.address, dst.address, proto, payload, dscp=self.r.randrange(1, 64), **more)
+        note = f"{'>' if src is self.c else '<' if src is self.s else '!'} {note}"
+        if not self.cutting or len(payload) < 500 or len(payload) <= 1480 and self.chance(40):
+            return self.append(packet, note, fair, None)
+        if self.chance(20):
+            self.append(packet, note, False, self.r.choice(ct_fragment.LOST + ("tiny first",) * (self.v6 and proto in (TCP, SCTP))))
+        self.append(packet, note, fair, self.r.choice(ct_fragment.WHOLE))
+
+    def append(self, packet, note, fair, cut):
+        """`cut`: a word of ct_fragment.py."""
+        sequence = self.sequence
+        sequence.cuts.append(None)
+        if cut is not None:
+            smallest = self.r.choice([400, 400, 400, 24])
+            sequence.cuts[-1] = (cut, self.r.getrandbits(32), smallest)
+            note += f" cut {cut}" + (" small" if smallest < 400 else "")
+        sequence.packets.append(packet)
+        if self.astray and sequence.astray is None:
+            sequence.astray = len(sequence.packets) - 1
+        sequence.fair.append(fair and not self.astray)
+        sequence.notes.append(note)
 
     def other(self, host):
         return self.s if host is self.c else self.c
 
     def icmp_error(self, src, dst, quoted, kind, code, rest=0, note=""):
         """An error sent to dst, quoting a packet that dst sent."""
-        body = quoted[:self.r.choice([28, 48, 68, len(quoted)]) if not self.v6 else 1200]
+        body = quoted[:self.r.choice([28, 48, 68, min(len(quoted), 1200)]) if not self.v6 else 1200]
+        if len(body) < min(len(quoted), 40):
+            note += " briefly"  # without the whole transport header
         proto = ICMP6 if self.v6 else ICMP
         self.add(src, dst, proto, icmp(src.address, dst.address, kind, code, rest, body),
                  f"icmp error {kind}/{code} {note}", fair=note == "known")
@@ -93,7 +124,8 @@ class Writer:
         sender = self.c if source == self.c.address else self.s
         reporter = self.other(sender)
         if self.chance(50):
-            reporter = Host(self.r, sender.address[:-2] + bytes([254, self.r.randrange(1, 255)]), 0)
+            near = sender if self.nat is None else reporter  # on the other side of the translation
+            reporter = Host(self.r, near.address[:-2] + bytes([254, self.r.randrange(1, 255)]), 0)
         if self.v6:
             kind, code = self.r.choice([(1, 0), (1, 4), (2, 0), (3, 0), (4, 1)])
         else:
@@ -223,7 +255,9 @@ class Tcp(Writer):
             host.received = self.other(host).next
             host.top = host.next
             self.set_edge(host, host.next + (self.other(host).window << self.shift(self.other(host))))
-        if self.chance(50):
+        if self.nat is not None:
+            self.send(self.c, ACK)  # only clients are translated
+        elif self.chance(50):
             self.c, self.s = self.s, self.c
         return "pickup"
 
@@ -513,7 +547,7 @@ class Tcp(Writer):
 
     def after_reuse(self):
         """A new connection with the same ports: higher numbers, as RFC 6191 wants them, or any."""
-        c, s = (self.c, self.s) if self.chance(70) else (self.s, self.c)
+        c, s = (self.c, self.s) if self.nat is not None or self.chance(70) else (self.s, self.c)
         ahead = self.r.choice([1, 100000, self.r.getrandbits(32)])
         self.astray = self.astray or not self.closed or not 0 < ahead < 1 << 31
         self.closed = False
@@ -566,7 +600,8 @@ class Datagrams(Writer):
         kind = self.r.choice(["udp", "udp", "ping", "other"])
         self.sequence.kind = kind
         self.ident_of_ping = self.r.choice([0, 1, 0xffff, self.r.randrange(1 << 16)])
-        self.other_proto = self.r.choice([4, 41, 50, 51, 89, 103, 112, 136, 200, 253])
+        self.other_proto = self.r.choice([4, 41, 50, 51, 89, 103, 112, 136, 200, 253] if self.nat is None else
+                                         [50, 89, 103, 112, 200, 253])
         self.astray = kind == "other" and self.other_proto in (51, 136)  # of which ours are none
 
         send = getattr(self, "send_" + kind)
@@ -587,7 +622,12 @@ class Datagrams(Writer):
         if self.chance(10) and not self.v6:
             more["unsummed"] = True
         self.add(src, dst, UDP, udp(src.address, dst.address, src.port, dst.port,
-                                    bytes(self.r.choice([0, 1, 2, 100, 1400])), **more), f"udp {note}".rstrip(), fair)
+                                    self.data([0, 1, 2, 100, 1400]), **more), f"udp {note}".rstrip(), fair)
+
+    def data(self, sizes):
+        """Octets, more of them where packets are cut."""
+        size = self.r.choice([600, 1400, 2000, 5000, 20000] if self.cutting else sizes)
+        return self.r.randbytes(size) if self.cutting else bytes(size)
 
     def odd_udp(self):
         what = self.r.choice(["spoil", "short", "long", "tiny", "zero port", "unknown"])
@@ -611,7 +651,7 @@ class Datagrams(Writer):
         request, reply, proto = (128, 129, ICMP6) if self.v6 else (8, 0, ICMP)
         kind = request if src is self.c else reply
         self.add(src, dst, proto, icmp(src.address, dst.address, kind, code, self.ident_of_ping << 16 | 1,
-                                       bytes(self.r.choice([0, 1, 56])), spoil=spoil), f"icmp {kind}/{code}{' bad checksum' if spoil else ''}", fair)
+                                       self.data([0, 1, 56]), spoil=spoil), f"icmp {kind}/{code}{' bad checksum' if spoil else ''}", fair)
 
     def odd_ping(self):
         src, dst = self.r.choice([(self.c, self.s), (self.s, self.c)])
@@ -640,7 +680,7 @@ class Datagrams(Writer):
                          fair=what != "mask")
 
     def send_other(self, src):
-        self.add(src, self.other(src), self.other_proto, bytes(self.r.choice([8, 20, 100])),
+        self.add(src, self.other(src), self.other_proto, self.data([8, 20, 100]),
                  f"protocol {self.other_proto}")
 
     def odd_other(self):
@@ -664,7 +704,7 @@ class Sctp(Writer):
             if kind in (self.INIT, self.INIT_ACK):
                 body = struct.pack("!IIHHI", self.tags[src], 65536, 10, 10, 1)
             elif kind == self.DATA:
-                body = struct.pack("!IHHI", 1, 0, 0, 0) + bytes(20)
+                body = struct.pack("!IHHI", 1, 0, 0, 0) + bytes(1000 if self.cutting else 20)
             elif kind == self.SACK:
                 body = struct.pack("!IIHH", 1, 65536, 0, 0)
             elif kind in (self.HEARTBEAT, self.HEARTBEAT_ACK):
@@ -774,9 +814,9 @@ class Sctp(Writer):
             self.put(src, [self.COOKIE_ECHO], note="again")
 
 
-def sequence(seed, number):
+def sequence(seed, number, nat=None):
     kind = random.Random(f"kind {seed}/{number}").choices([Tcp, Datagrams, Sctp], [75, 15, 10])[0]
-    return kind(seed, number).write()
+    return kind(seed, number, nat).write()
 
 
 def interleave(sequences, seed, together=200):

@@ -3,6 +3,7 @@ own, ended by process id."""
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -19,20 +20,25 @@ class Ovs:
                     "OVS_SYSCONFDIR": self.dir, "OVS_SYSLOG_METHOD": "null"}
         self.processes = []
         self.run("ovsdb-tool", "create", f"{self.dir}/conf.db", SCHEMA)
-        self._start("ovsdb-server", f"--remote=punix:{self.dir}/db.sock", f"{self.dir}/conf.db", socket="db.sock")
+        self._start("ovsdb-server", f"--remote=punix:{self.dir}/db.sock", f"{self.dir}/conf.db", path="db.sock")
         self.run("ovs-vsctl", "--no-wait", "init")
         self._start("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{self.dir}/db.sock",
-                    socket="ovs-vswitchd.ctl", options=[f"--unixctl={self.dir}/ovs-vswitchd.ctl"])
+                    path="ovs-vswitchd.ctl", options=[f"--unixctl={self.dir}/ovs-vswitchd.ctl"])
         self.control = Control(f"{self.dir}/ovs-vswitchd.ctl")
 
-    def _start(self, program, *words, socket, options=()):
+    def _start(self, program, *words, path, options=()):
         log = open(f"{self.dir}/{program}.out", "wb")
         self.processes.append(subprocess.Popen([program, *options, *words], env=self.env, stdin=subprocess.DEVNULL,
                                                stdout=log, stderr=log))
         end = time.monotonic() + 10
-        while not os.path.exists(f"{self.dir}/{socket}"):
+        while not self._listens(f"{self.dir}/{path}"):
             assert self.processes[-1].poll() is None and time.monotonic() < end, f"{program} did not start"
             time.sleep(0.02)
+
+    @staticmethod
+    def _listens(path):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(path) == 0
 
     def run(self, *words, text=None, check=True):
         done = subprocess.run(words, env=self.env, input=text, capture_output=True, text=True, timeout=60, check=False)

@@ -5,23 +5,22 @@ whatever others say: what well-behaved ends send is never invalid.
 SLUICE_CT_SEQUENCES is the number of sequences (2000), SLUICE_CT_SEED where they come from (1).
 """
 
+import contextlib
 import os
 import re
 import shutil
-import struct
 import subprocess
 
 import pytest
 
 import ct_difference
+import ct_device
 import ct_sequence
-import ct_switch
 from daemon import ROOT
 from ovs import Ovs
 
 COUNT = int(os.environ.get("SLUICE_CT_SEQUENCES", "2000"))
 SEED = int(os.environ.get("SLUICE_CT_SEED", "1"))
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Traffic:
@@ -31,14 +30,17 @@ class Traffic:
         self.folder = folder
         self.sequences = [ct_sequence.sequence(SEED, n) for n in range(COUNT)]
         self.order = ct_sequence.interleave(self.sequences, SEED)
-        self.packets = [s.packets[i] for s, i in self.order]
-        verdicts, self.connections = ct_switch.sluice(self.packets, folder)
-        self.ours = self.by_sequence(verdicts)
+        self.wire = [s.on_wire(i) for s, i in self.order]
+        self.whole = [s.packets[i] for s, i in self.order]
+        sluice = ct_device.Sluice(ct_device.PLAIN_FLOWS, folder)
+        self.outcomes = sluice.exchange(self.wire)
+        self.connections = sluice.connections()
+        self.ours = self.by_sequence(self.outcomes)
 
-    def by_sequence(self, verdicts):
+    def by_sequence(self, outcomes):
         """A list of verdicts a sequence, in the order of its packets."""
         lists = {s.number: [] for s in self.sequences}
-        for (sequence, _), verdict in zip(self.order, verdicts):
+        for (sequence, _), (verdict, _) in zip(self.order, outcomes):
             lists[sequence.number].append(verdict)
         return lists
 
@@ -79,7 +81,7 @@ def test_what_well_behaved_ends_send_is_valid(traffic):
                 refused.append(report(sequence, at, ours, ours))
                 break
     assert not refused, f"{len(refused)} sequences:\n" + "\n".join(refused[:5])
-    assert checked > len(traffic.packets) / 2
+    assert checked > len(traffic.wire) / 2
 
 
 def tables_agree(traffic, agreed, theirs):
@@ -126,26 +128,20 @@ def test_linux_nf_conntrack(traffic):
     why_not = kernel_can()
     if why_not:
         pytest.skip(why_not)
-    folder = traffic.folder
-    with open(f"{folder}/packets", "wb") as file:
-        file.writelines(struct.pack("!H", len(p)) + p for p in traffic.packets)
-    subprocess.run(["unshare", "--net", "/usr/bin/python3", f"{HERE}/ct_kernel.py", f"{folder}/packets",
-                    f"{folder}/verdicts", f"{folder}/connections"], check=True, timeout=900)
-    with open(f"{folder}/verdicts", encoding="ascii") as file:
-        theirs = [None if line == "-" else line for line in file.read().splitlines()]
-    explainer = traffic.explain(theirs, ct_difference.KERNEL)
+    with contextlib.closing(ct_device.Kernel("", traffic.folder)) as kernel:
+        explainer = traffic.explain(kernel.exchange(traffic.wire), ct_difference.KERNEL)
+        lines = kernel.connections()
     table = {}
-    with open(f"{folder}/connections", encoding="ascii") as file:
-        for line in file:
-            tuple_of = re.search(r"src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+)| type=\d+ code=\d+ id=(\d+))?",
-                                 line).groups("")
-            table[tuple_of] = (re.search(r"mark=(\d+)", line).group(1), "[UNREPLIED]" not in line)
+    for line in lines:
+        tuple_of = re.search(r"src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+)| type=\d+ code=\d+ id=(\d+))?",
+                             line).groups("")
+        table[tuple_of] = (re.search(r"mark=(\d+)", line).group(1), "[UNREPLIED]" not in line)
     assert tables_agree(traffic, explainer.agreed, table) > COUNT / 3
 
 
 def test_ovs_vswitchd(traffic):
-    with Ovs() as ovs:
-        theirs, _ = ct_switch.open_vswitch(ovs, traffic.packets)
+    with Ovs() as ovs, contextlib.closing(ct_device.OpenVswitch(ct_device.PLAIN_FLOWS, ovs)) as switch:
+        theirs = switch.exchange(traffic.wire)
     traffic.explain(theirs, ct_difference.OVS)
 
 

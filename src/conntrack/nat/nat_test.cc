@@ -251,6 +251,10 @@ TEST_F(NatTest, ErrorsFromATranslatedDestination) {
   EXPECT_EQ(seen(error(kVirtual, kClient, tcp(kClient, 1000, kVirtual, 80, "S", 5))), "");
 }
 
+std::string text(const Frame& f) {
+  return std::string(f.begin(), f.end());
+}
+
 TEST_F(NatTest, ErrorsQuoteAsLittleAsTheyMay) {
   const Layers whole = tcp(kClient, 1000, kServer, 80, "S", 5);
   track(whole, commits(snat_to(kNat, "", 7, 7)));
@@ -259,7 +263,6 @@ TEST_F(NatTest, ErrorsQuoteAsLittleAsTheyMay) {
   Frame original = build_bare(whole);
   quoted.resize(28);
   original.resize(28);
-  const auto text = [](const Frame& f) { return std::string(f.begin(), f.end()); };
   EXPECT_EQ(track(Ip4{.src = "10.0.0.77", .dst = kNat} /
                       (Icmp4{.type = 11, .code = 0, .rest = 0} / Payload{text(quoted)}),
                   bare()),
@@ -268,6 +271,32 @@ TEST_F(NatTest, ErrorsQuoteAsLittleAsTheyMay) {
   const Frame expected = build(Ip4{.src = "10.0.0.77", .dst = kClient} /
                                (Icmp4{.type = 11, .code = 0, .rest = 0} / Payload{text(original)}));
   EXPECT_EQ(describe(last()->bytes()), describe(expected));
+}
+
+TEST_F(NatTest, QuotedSctpKeepsARightCrc) {
+  EXPECT_EQ(track(sctp(kClient, 1000, kServer, 5000, 1, 0), commits(snat_to(kNat, "", 7, 7))),
+            "+new+trk+snat");
+  EXPECT_EQ(track(error("10.0.0.77", kNat, sctp(kNat, 7, kServer, 5000, 1, 0), 3), bare()),
+            "+rel+rpl+trk+dnat");
+  EXPECT_EQ(seen(error("10.0.0.77", kClient, sctp(kClient, 1000, kServer, 5000, 1, 0), 3)), "");
+
+  // What is quoted wrong stays wrong by the same bits; of a part the CRC stays as it was.
+  const auto quote = [&](const char* src, std::uint16_t port, std::uint8_t flip, std::size_t size,
+                         const Layers& crc_of) {
+    Frame frame = build_bare(sctp(src, port, kServer, 5000, 1, 0));
+    const Frame other = build_bare(crc_of);
+    for (std::size_t i = 28; i < 32; ++i) frame[i] = other[i];
+    frame[28] ^= flip;
+    frame.resize(size);
+    return Ip4{.src = "10.0.0.77", .dst = src} /
+           (Icmp4{.type = 3, .code = 0, .rest = 0} / Payload{text(frame)});
+  };
+  const Layers inner = sctp(kClient, 1000, kServer, 5000, 1, 0), outer = sctp(kNat, 7, kServer, 5000, 1, 0);
+  const std::size_t whole = build_bare(outer).size();
+  EXPECT_EQ(track(quote(kNat, 7, 0x5a, whole, outer), bare()), "+rel+rpl+trk+dnat");
+  EXPECT_EQ(describe(last()->bytes()), describe(build(quote(kClient, 1000, 0x5a, whole, inner))));
+  EXPECT_EQ(track(quote(kNat, 7, 0, whole - 1, outer), bare()), "+rel+rpl+trk+dnat");
+  EXPECT_EQ(describe(last()->bytes()), describe(build(quote(kClient, 1000, 0, whole - 1, outer))));
 }
 
 TEST_F(NatTest, ErrorsAboutEchoes) {

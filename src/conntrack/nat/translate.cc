@@ -4,6 +4,8 @@
 #include "packet/rewrite.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
+#include "wire/ipv6.h"
+#include "wire/sctp.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
 #include "wire/walk.h"
@@ -51,12 +53,36 @@ class Quoted {
     if (tuple.is_icmp()) {
       replace(layout_.l4 + 4u, be16{tuple.port(Side::Source)}, true);
     } else {
+      const Bytes sctp = whole_sctp();
+      const std::uint32_t before = net::crc32c(sctp);
       replace(layout_.l4, be16{tuple.port(Side::Source)}, true);
       replace(layout_.l4 + 2u, be16{tuple.port(Side::Destination)}, true);
+      if (!sctp.empty()) change_crc(before ^ net::crc32c(sctp));
     }
   }
 
  private:
+  /// The quoted SCTP packet, if all of it is there: nobody can check the CRC32c of a part.
+  Bytes whole_sctp() const {
+    if (layout_.ip_proto != ip_proto::kSctp || layout_.fragment != 0) return {};
+    const std::uint8_t* const ip = data_ + layout_.l3;
+    const std::uint32_t end = layout_.eth_type == be16{net::ethertype::kIpv6}
+                                  ? wire::Ipv6Header<std::uint8_t>::kBytes + be16::load(ip + 4).host()
+                                  : be16::load(ip + 2).host();
+    if (end > size_ || end < layout_.l4 + wire::SctpHeader<std::uint8_t>::kBytes) return {};
+    return {data_ + layout_.l4, end - layout_.l4};
+  }
+  /// CRCs are linear: a wrong one stays wrong.
+  void change_crc(std::uint32_t bits) {
+    const std::uint32_t at = layout_.l4 + wire::SctpHeader<std::uint8_t>::kChecksumAt;
+    wire::SctpHeader<std::uint8_t> changed(data_ + layout_.l4);
+    const be32 crc{net::byte_swap(changed.crc() ^ bits)};
+    std::uint8_t bytes[4];
+    crc.store(bytes);
+    write(at, be16::load(bytes));
+    write(at + 2, be16::load(bytes + 2));
+  }
+
   /// The quoted transport checksum, if the quote reaches so far and there is one.
   void find_checksum() {
     if (!layout_.has_l4()) return;

@@ -185,6 +185,12 @@ TEST_F(ProtocolsTest, WhatIsWrongBeforeAnyLookup) {
   expect_delta({{"reason.fragment", 1}});
   EXPECT_EQ(commit(forth() / Udp{.sport = 5, .dport = 6, .length = 200}), "+inv+trk");
   expect_delta({{"reason.bad_transport_length", 1}});
+  Ip4 lite = forth();
+  lite.proto = 136;
+  for (const char coverage : {1, 7, 13})
+    EXPECT_EQ(commit(lite / Payload{std::string("\0\1\0\2\0", 5) + coverage + "\x12\x34" + "data"}),
+              "+inv+trk");
+  expect_delta({{"reason.bad_transport_length", 3}});
   Ip4 tcp = forth();
   tcp.proto = 6;
   EXPECT_EQ(commit(tcp / Payload{"short"}), "+inv+trk");

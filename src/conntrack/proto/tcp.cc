@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/hash.h"
 #include "net/protocol.h"
 #include "wire/tcp.h"
 
@@ -12,6 +13,7 @@ namespace {
 using namespace net::tcp_flag;
 
 constexpr std::uint8_t kMaxScale = 14;  // RFC 7323 section 2.3
+constexpr std::uint16_t kLargestWindow = 65535;
 
 /// a is at or after b on the sequence circle.
 bool at_or_after(std::uint32_t a, std::uint32_t b) {
@@ -121,6 +123,44 @@ void meet(Entry& entry, Direction from, const Segment& segment) {
   if (source.high == 1 || at_or_after(high, source.high)) source.high = high;
 }
 
+/// What a SYN that an open connection let pass is remembered by, until the other end sends something: its
+/// number, its direction, and how much the other end had sent. Never 0.
+std::uint32_t question(const Entry& entry, Direction from, std::uint32_t seq) {
+  const auto answers = static_cast<std::uint32_t>(entry.total_packets(opposite(from)));
+  const std::uint64_t mixed = hash_mix(std::uint64_t{answers} << 1 | static_cast<unsigned>(from), seq);
+  return static_cast<std::uint32_t>(mixed >> 32) | 1;
+}
+
+bool is_helped(const Entry& entry) {
+  return entry.has(Entry::kHelped | Entry::kExpected);
+}
+
+/// Whether it is the SYN|ACK for the SYN that an open connection let pass, and the first that comes back.
+bool answers_question(const Entry& entry, Direction from, const Segment& segment) {
+  return (segment.flags & (kSyn | kAck | kRst | kFin)) == (kSyn | kAck) && !is_helped(entry) &&
+         entry.asked != 0 && entry.asked == question(entry, opposite(from), segment.ack - 1);
+}
+
+/// Both ends have forgotten the connection: one sent a SYN, and the first that comes back, instead of a
+/// challenge, is a SYN|ACK for it. The handshake begins anew, in the same entry. What is not remembered of
+/// the SYN is taken for the largest possible.
+void resynchronise(Entry& entry, Direction from, const Segment& segment) {
+  const Direction to = opposite(from);
+  End source(entry, from), target(entry, to);
+  const bool both_scale = segment.scale != Entry::kNoScale && entry.scale(to) != Entry::kNoScale;
+  entry.set_scale(from, both_scale ? segment.scale : Entry::kNoScale);
+  entry.set_scale(to, both_scale ? Entry::kUnknownScale : Entry::kNoScale);
+  source.low = end_of(segment);
+  source.high = segment.seq + 1 + kLargestWindow;
+  source.window = scaled_down(segment.window, both_scale ? segment.scale : std::uint8_t{0});
+  target.low = segment.ack;
+  target.high = segment.ack + std::max<std::uint32_t>(segment.window, 1);
+  target.window = scaled_down(kLargestWindow, both_scale ? Entry::kUnknownScale : std::uint8_t{0});
+  entry.set_tcp_state(from, TcpState::SynSent);
+  entry.set_tcp_state(to, TcpState::Established);
+  entry.asked = 0;
+}
+
 /// @param acknowledges   whether it has an acknowledgement that counts
 void advance_states(Entry& entry, Direction from, const Segment& segment, bool acknowledges) {
   const Direction to = opposite(from);
@@ -200,9 +240,11 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
       return {Outcome::New};
     }
   }
-  if (opens && (from_state >= TcpState::Established || to_state >= TcpState::Established)) [[unlikely]]
-    return {
-        Outcome::Established};  // RFC 5961 section 4: whatever its number, the end it goes to challenges it
+  if (opens && (from_state >= TcpState::Established || to_state >= TcpState::Established)) [[unlikely]] {
+    // RFC 5961 section 4: whatever its number, the end it goes to challenges it.
+    if (!is_helped(entry)) entry.asked = question(entry, from, segment.seq);
+    return {Outcome::Established};
+  }
   if (check_sequence && !opens && to_state == TcpState::SynSent && !picked_up(entry, from, to)) [[unlikely]] {
     if (const auto verdict = judge_answer(entry, from, segment)) return *verdict;
   }
@@ -247,6 +289,10 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
           to_state < TcpState::SynSent || to_state >= TcpState::FinWait2 || from_state >= TcpState::FinWait2;
       if (!loose || !at_or_after(source.high + kMaxAckWindow, end) ||
           !at_or_after(seq, source.low - kMaxAckWindow)) {
+        if (answers_question(entry, from, segment)) {
+          resynchronise(entry, from, segment);
+          return {Outcome::Established};
+        }
         if (rules.liberal && (flags & kRst) == 0) {
           advance_states(entry, from, segment, (flags & kAck) != 0);
           return {opens ? Outcome::New : Outcome::Established};

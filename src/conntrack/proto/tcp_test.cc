@@ -358,6 +358,47 @@ TEST_F(TcpTest, ChallengeEndsWhatTheOpenerForgot) {
   EXPECT_EQ(track(server({.flags = "SA", .seq = 9, .ack = 77'000'001})), "+est+rpl+trk");
 }
 
+// Neither end knows the connection any more: the tracker must not keep them from opening another.
+TEST_F(TcpTest, BothEndsForgotAndOpenAnew) {
+  for (const bool scaled : {false, true}) {
+    const std::optional<std::uint8_t> seven = scaled ? std::optional<std::uint8_t>(7) : std::nullopt;
+    tracker_.flush(std::nullopt);
+    handshake(seven, seven);
+    const std::uint64_t id = only_connection().id;
+    EXPECT_EQ(track(client({.flags = "S", .seq = 77'000'000, .scale = seven})), "+est+trk");
+    EXPECT_EQ(track(server({.flags = "SA", .seq = 900'000'000, .ack = 77'000'001, .scale = seven})),
+              "+est+rpl+trk");
+    EXPECT_EQ(track(client({.seq = 77'000'001, .ack = 900'000'001})), "+est+trk");
+    EXPECT_EQ(tcp_states(), "ESTABLISHED/ESTABLISHED");
+    EXPECT_EQ(track(client({.seq = 77'000'001, .ack = 900'000'001, .data = 900})), "+est+trk");
+    EXPECT_EQ(track(server({.seq = 900'000'001, .ack = 77'000'901, .data = 900})), "+est+rpl+trk");
+    EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 10})), "+inv+trk") << "the old numbers are over";
+    EXPECT_EQ(only_connection().id, id);
+  }
+}
+
+TEST_F(TcpTest, TheServerMayBeTheOneThatOpensAnew) {
+  handshake();
+  EXPECT_EQ(track(server({.flags = "S", .seq = 5'000'000})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 60'000'000, .ack = 5'000'001})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 5'000'001, .ack = 60'000'001, .data = 10})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 60'000'001, .ack = 5'000'011})), "+est+trk");
+}
+
+// A live end answers a stranger's SYN with a challenge: from then on no SYN|ACK moves the connection.
+TEST_F(TcpTest, StrangersDoNotMoveAConnectionThatLives) {
+  handshake();
+  EXPECT_EQ(track(client({.flags = "S", .seq = 77'000'000})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101})), "+est+rpl+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 900'000'000, .ack = 77'000'001})), "+inv+trk");
+  // Neither does one for another SYN, or from the SYN's own side.
+  EXPECT_EQ(track(client({.flags = "S", .seq = 78'000'000})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 900'000'000, .ack = 78'000'002})), "+inv+trk");
+  EXPECT_EQ(track(client({.flags = "SA", .seq = 900'000'000, .ack = 78'000'001})), "+inv+trk");
+  EXPECT_EQ(track(server({.seq = 501, .ack = 101, .data = 100})), "+est+rpl+trk");
+  EXPECT_EQ(track(client({.seq = 101, .ack = 601, .data = 100})), "+est+trk");
+}
+
 // The same where only the tracker and the client forgot: RFC 9293 section 3.5.1, figure 9.
 TEST_F(TcpTest, ChallengeFromAConnectionThatOnlyTheServerRemembers) {
   EXPECT_EQ(commit(client({.flags = "S", .seq = 77'000'000})), "+new+trk");
