@@ -219,6 +219,12 @@ Status CtAction::check(CheckContext& context) const {
   if (zone_source) SLUICE_TRY(check_readable(context, *zone_source, "ct zone"));
   CheckContext inner = context;
   inner.place = Place::CtExec;
+  if (in_set) {  // then of the family that its nat names
+    for (const Action& action : nested)
+      if (const auto* nat = as<NatAction>(action); nat != nullptr && nat->range.has_address)
+        set_known(inner.match, FieldId::EthType,
+                  nat->range.is_ipv6 ? net::ethertype::kIpv6 : net::ethertype::kIpv4);
+  }
   return check_list(nested, inner);
 }
 

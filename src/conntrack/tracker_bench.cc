@@ -5,20 +5,15 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <vector>
 
 #include "base/rng.h"
+#include "conntrack/bench_traffic.h"
 #include "conntrack/tracker.h"
 #include "net/address.h"
-#include "net/checksum.h"
-#include "packet/packet_pool.h"
-#include "tests/support/packet_dsl.h"
-#include "wire/checksum_verify.h"
-#include "wire/walk.h"
 
 namespace {
 std::uint64_t allocations = 0;
@@ -40,122 +35,8 @@ namespace sluice::conntrack {
 namespace {
 
 using namespace sluice::testing;
-using packet::Packet;
 using packet::PacketBatch;
-
-/// A batch of packets whose addresses are rewritten in place to those of connection n. IPv4 TCP or UDP.
-class Traffic {
- public:
-  enum class Kind { Tcp, Udp, Tcp6 };
-
-  explicit Traffic(Kind kind, bool trusted_checksums = true) : kind_(kind) {
-    for (unsigned i = 0; i < limits::kBatchSize; ++i) {
-      const auto frame = kind == Kind::Tcp    ? build(Eth{} / Ip4{} / Tcp{.flags = "A", .seq = 1, .ack = 1})
-                         : kind == Kind::Tcp6 ? build(Eth{} / Ip6{} / Tcp{.flags = "A", .seq = 1, .ack = 1})
-                                              : build(Eth{} / Ip4{} / Udp{} / Payload{"0123456789"});
-      Packet* packet = pool_.take(static_cast<std::uint32_t>(frame.size()));
-      packet->assign(frame);
-      packet->layout = wire::walk(packet->bytes());
-      packet->meta.offload.checksum_valid = trusted_checksums;
-      packets_.push_back(packet);
-    }
-  }
-  ~Traffic() {
-    for (Packet* p : packets_) pool_.give(p);
-  }
-
-  /// Makes packet i of the next batch one of connection n.
-  void aim(unsigned i, std::uint32_t n, bool reply) {
-    Packet& packet = *packets_[i];
-    std::uint8_t* l3 = packet.data() + packet.layout.l3;
-    std::uint8_t* l4 = packet.data() + packet.layout.l4;
-    const std::uint32_t client = 0x0a000000 + n / 50000, server = 0xc0a80001;
-    const auto client_port = static_cast<std::uint16_t>(1024 + n % 50000);
-    const std::uint16_t server_port = 80;
-    if (kind_ == Kind::Tcp6) {
-      be32{reply ? server : client}.store(l3 + 20);
-      be32{reply ? client : server}.store(l3 + 36);
-    } else {
-      be32{reply ? server : client}.store(l3 + 12);
-      be32{reply ? client : server}.store(l3 + 16);
-      be16{}.store(l3 + 10);
-      net::checksum({l3, 20}).store(l3 + 10);
-    }
-    be16{reply ? server_port : client_port}.store(l4);
-    be16{reply ? client_port : server_port}.store(l4 + 2);
-    if (!packet.meta.offload.checksum_valid)
-      wire::fill_checksums({packet.data(), packet.size()}, packet.layout);
-    packet.meta.ct = {};
-  }
-  /// Address and port that packet i comes from. IPv4.
-  std::pair<std::uint32_t, std::uint16_t> source(unsigned i) const {
-    const Packet& packet = *packets_[i];
-    return {be32::load(packet.data() + packet.layout.l3 + 12).host(),
-            be16::load(packet.data() + packet.layout.l4).host()};
-  }
-  void set_destination(unsigned i, std::uint32_t address, std::uint16_t port) {
-    Packet& packet = *packets_[i];
-    std::uint8_t* l3 = packet.data() + packet.layout.l3;
-    be32{address}.store(l3 + 16);
-    be16{}.store(l3 + 10);
-    net::checksum({l3, 20}).store(l3 + 10);
-    be16{port}.store(packet.data() + packet.layout.l4 + 2);
-  }
-  PacketBatch batch() const {
-    PacketBatch result;
-    for (Packet* p : packets_) result.push(p);
-    return result;
-  }
-
- private:
-  Kind kind_;
-  packet::PacketPool pool_{limits::kBatchSize};
-  std::vector<Packet*> packets_;
-};
-
-constexpr Instant kStart{Duration::seconds(1000).ns};
-
-/// Times batches. The mean is benchmark's; quiet_ns is what the quickest hundredth of the batches takes at
-/// most: the cost where nothing else runs on the core.
-class Stopwatch {
- public:
-  explicit Stopwatch(benchmark::State& state) : state_(state) { samples_.reserve(kMost); }
-  ~Stopwatch() {
-    if (samples_.empty()) return;
-    state_.counters["median_ns"] = quantile(samples_.size() / 2);
-    state_.counters["quiet_ns"] = quantile(samples_.size() / 100);
-  }
-  void start() { start_ = std::chrono::steady_clock::now(); }
-  void stop(unsigned items) {
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-    state_.SetIterationTime(spent.count() / items);
-    if (samples_.size() < kMost) samples_.push_back(spent.count() * 1e9 / items);
-  }
-
- private:
-  double quantile(std::size_t rank) {
-    const auto nth = samples_.begin() + static_cast<std::ptrdiff_t>(rank);
-    std::nth_element(samples_.begin(), nth, samples_.end());
-    return *nth;
-  }
-
-  static constexpr std::size_t kMost = 1'000'000;
-  benchmark::State& state_;
-  std::vector<double> samples_;
-  std::chrono::steady_clock::time_point start_;
-};
-
-/// Creates connections [0, n) with an answer each.
-void fill(Tracker& tracker, Traffic& traffic, std::uint32_t n, Instant now = kStart) {
-  const CtRequest commit{.commit = true, .zone = 7, .mark = 1, .mark_mask = 1};
-  PacketBatch dropped;
-  for (const bool reply : {false, true})
-    for (std::uint32_t first = 0; first < n; first += limits::kBatchSize) {
-      for (unsigned i = 0; i < limits::kBatchSize; ++i) traffic.aim(i, std::min(first + i, n - 1), reply);
-      PacketBatch batch = traffic.batch();
-      tracker.process(batch, commit, now, dropped);
-    }
-}
+using packet::PacketPool;
 
 void hits(benchmark::State& state, Traffic::Kind kind, bool trusted) {
   const auto n = static_cast<std::uint32_t>(state.range(0));
@@ -300,12 +181,36 @@ void BM_HitTranslated(benchmark::State& state) {
 }
 BENCHMARK(BM_HitTranslated)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 
-/// A lookup that finds nothing.
+/// A lookup that finds nothing, while nothing is expected or (1) one data connection of an FTP session is.
 void BM_Miss(benchmark::State& state) {
   constexpr std::uint32_t kHeld = 1'000'000;
-  Tracker tracker({.max_connections = kHeld, .hash_secret = 42});
+  Tracker tracker({.max_connections = kHeld + 1, .hash_secret = 42});
   Traffic traffic(Traffic::Kind::Tcp);
   fill(tracker, traffic, kHeld);
+  if (state.range(0) != 0) {
+    PacketPool pool(8);
+    const auto send = [&](const Layers& layers, bool reply) {
+      const Ip4 ip =
+          reply ? Ip4{.src = "10.8.0.2", .dst = "10.8.0.1"} : Ip4{.src = "10.8.0.1", .dst = "10.8.0.2"};
+      PacketBatch batch, none;
+      batch.push(make_packet(pool, ip / layers));
+      tracker.process(batch, {.commit = true, .helper = Helper::Ftp, .zone = 7}, kStart, none);
+      pool.give(batch);
+    };
+    const Tcp forth{.sport = 5000, .dport = 21, .seq = 101, .ack = 501, .window = 60'000};
+    Tcp syn = forth,
+        answer{.sport = 21, .dport = 5000, .flags = "SA", .seq = 500, .ack = 101, .window = 60'000};
+    syn.flags = "S";
+    syn.seq = 100;
+    syn.ack = 0;
+    send(syn, false);
+    send(answer, true);
+    send(forth, false);
+    Tcp port = forth;
+    port.flags = "PA";
+    send(port / Payload{"PORT 10,8,0,1,20,0\r\n"}, false);
+    if (tracker.helper_census().expectations != 1) state.SkipWithError("nothing is expected");
+  }
   Rng rng(1);
   const CtRequest look{.zone = 7};
   PacketBatch dropped;
@@ -319,7 +224,7 @@ void BM_Miss(benchmark::State& state) {
     watch.stop(limits::kBatchSize);
   }
 }
-BENCHMARK(BM_Miss)->UseManualTime();
+BENCHMARK(BM_Miss)->ArgName("expected")->Arg(0)->Arg(1)->UseManualTime();
 
 /// Time of one connection's end in the wheel, and of a visit to one that lives on.
 void BM_Expire(benchmark::State& state) {

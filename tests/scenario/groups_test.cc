@@ -61,6 +61,18 @@ TEST_F(Groups, SelectSpreadsConnectionsAndKeepsEachTogether) {
   EXPECT_THAT(stats(1), HasSubstr("packet_count=400,"));
 }
 
+TEST_F(Groups, BucketsTranslateToTheAddressesOfServers) {
+  start(2, "table=1,actions=output:2\n");
+  group("group_id=1,type=select,bucket=actions=ct(commit,nat(dst=10.0.0.9:8080),table=1)");
+  group("group_id=2,type=select,bucket=actions=ct(commit,nat(dst=fd00::9),table=1)");
+  add_flow("table=0,ip,in_port=1,actions=group:1");
+  add_flow("table=0,ipv6,in_port=1,actions=group:2");
+  send(1, Ip4{.dst = "10.0.0.100"} / Udp{.dport = 53});
+  expect(2, Ip4{.dst = "10.0.0.9"} / Udp{.dport = 8080});
+  send(1, Ip6{.dst = "fd00::100"} / Udp{.dport = 53});
+  expect(2, Ip6{.dst = "fd00::9"} / Udp{.dport = 53});
+}
+
 TEST_F(Groups, ALearnedFlowServesTheVeryNextPacket) {
   start(2, "");
   add_flow(
