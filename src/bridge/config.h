@@ -47,7 +47,8 @@ struct BridgeConfig {
   std::string flows;                                   ///< further flows, a line each
   std::map<std::uint8_t, std::uint32_t> table_limits;  ///< table -> most flows in it
   std::vector<ofproto::ControllerConfig> controllers;
-  std::uint32_t openflow_versions = 0x7e;  ///< bit n is wire version n
+  std::uint32_t openflow_versions = 0x7e;    ///< bit n is wire version n
+  std::optional<std::uint64_t> datapath_id;  ///< absent: the lowest address of its ports
 
   bool operator==(const BridgeConfig&) const = default;
 };

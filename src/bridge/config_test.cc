@@ -95,6 +95,45 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(*config, expected);
 }
 
+TEST(Config, OpenFlowConnections) {
+  const auto config = parse_config(R"(
+[ssl]
+private_key = "key.pem"
+certificate = "/abs/cert.pem"
+ca_cert = "ca.pem"
+bootstrap_ca_cert = true
+[[bridge]]
+name = "br0"
+protocols = ["OpenFlow10", "OpenFlow14"]
+datapath_id = "0x2a"
+[[bridge.controller]]
+target = "ssl:[::1]:6633"
+max_backoff = 2000
+inactivity_probe = 0
+controller_rate_limit = 1000
+controller_burst_limit = 50
+enable_async_messages = false
+[[bridge.controller]]
+target = "ptcp:6653"
+)",
+                                   "/etc/sluice/switch.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  SwitchConfig expected;
+  expected.ssl = {"/etc/sluice/key.pem", "/abs/cert.pem", "/etc/sluice/ca.pem", true};
+  auto& bridge = expected.bridges.emplace_back();
+  bridge.name = "br0";
+  bridge.openflow_versions = 1u << 1 | 1u << 5;
+  bridge.datapath_id = 42;
+  bridge.controllers = {{.target = "ssl:[::1]:6633",
+                         .max_backoff_ms = 2000,
+                         .inactivity_probe_ms = 0,
+                         .rate_limit = 1000,
+                         .burst_limit = 50,
+                         .async = false},
+                        {.target = "ptcp:6653"}};
+  EXPECT_EQ(*config, expected);
+}
+
 TEST(Config, EmptyDocumentIsTheDefault) {
   const auto config = parse_config("", "s.toml");
   ASSERT_TRUE(config);
@@ -137,6 +176,20 @@ INSTANTIATE_TEST_SUITE_P(
                   "[conntrack.timeouts.5]"},
         BadConfig{"[conntrack.timeouts.5]\nudp_first = 0",
                   "s.toml:2:13: conntrack.timeouts.5.udp_first: expected a number from 1 to 8640000"},
+        BadConfig{"[ssl]\nprivate_key = \"a\"\ncertificate = \"b\"",
+                  "s.toml:1:1: [ssl] needs private_key, certificate and ca_cert"},
+        BadConfig{"[[bridge]]\nname = \"b\"\nprotocols = \"OpenFlow16\"",
+                  "s.toml:3:13: unknown protocol \"OpenFlow16\": expected OpenFlow10 to OpenFlow15"},
+        BadConfig{"[[bridge]]\nname = \"b\"\ndatapath_id = \"1\"",
+                  "s.toml:3:15: datapath_id: expected 16 hexadecimal digits, or up to 16 behind 0x, not all "
+                  "zero"},
+        BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.controller]]\ntarget = \"tcp:\"",
+                  "s.toml:3:1: \"tcp:\": expected HOST[:PORT], IPv6 addresses in square brackets"},
+        BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.controller]]\ntarget = \"tcp:a\"\nmax_backoff = 999",
+                  "s.toml:3:1: controller tcp:a: max_backoff is 999: expected at least 1000"},
+        BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.controller]]\ntarget = \"tcp:a\"\n"
+                  "[[bridge.controller]]\ntarget = \"tcp:a\"",
+                  "s.toml: bridge b: controller tcp:a is configured twice"},
         BadConfig{"bridge = 3", "s.toml:1:10: bridge: expected tables, [[bridge]]"},
         BadConfig{"[[bridge]]\nlocal = \"none\"", "s.toml:1:1: [[bridge]] without a name"},
         BadConfig{"[[bridge]]\nname = \"b\"\nlocal = \"tap\"",

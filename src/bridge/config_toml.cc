@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include <toml++/toml.h>
+#include <charconv>
 #include <limits>
 #include <set>
 
@@ -206,6 +207,16 @@ Result<PortConfig> read_port(const toml::table& table, const std::string& path) 
   return port;
 }
 
+std::optional<std::uint64_t> parse_datapath_id(std::string_view text) {
+  const bool prefixed = text.starts_with("0x");
+  const auto digits = text.substr(prefixed ? 2 : 0);
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
+  const bool whole = error == std::errc{} && end == digits.data() + digits.size();
+  if (!whole || id == 0 || (!prefixed && digits.size() != 16)) return std::nullopt;
+  return id;
+}
+
 /// [[bridge.controller]]: keys as ovs-vswitchd.conf.db(5) names the columns.
 Result<ofproto::ControllerConfig> read_controller(const toml::table& table, const std::string& path) {
   Section section(table, path, "bridge.controller");
@@ -269,6 +280,13 @@ Result<BridgeConfig> read_bridge(const toml::table& table, const std::string& pa
     bridge.openflow_versions = *versions;
   else
     return fail(section.at(table.get("protocols")->source().begin) + versions.error().message);
+  SLUICE_ASSIGN(const auto id, section.text("datapath_id", ""));
+  if (!id.empty()) {
+    bridge.datapath_id = parse_datapath_id(id);
+    if (!bridge.datapath_id)
+      return fail(section.at(table.get("datapath_id")->source().begin) +
+                  "datapath_id: expected 16 hexadecimal digits, or up to 16 behind 0x, not all zero");
+  }
   SLUICE_ASSIGN(const auto controllers, section.subtables("controller"));
   for (const auto* controller_table : controllers) {
     SLUICE_ASSIGN(auto controller, read_controller(*controller_table, path));

@@ -9,6 +9,8 @@
 #include "base/rcu.h"
 #include "conntrack/tracker.h"
 #include "field/match_text.h"
+#include "ofproto/openflow_agent.h"
+#include "ofproto/packet_in_message.h"
 #include "port/factory.h"
 
 namespace sluice::bridge {
@@ -27,6 +29,10 @@ struct Switch::Bridge {
   std::map<std::string, Opened> ports;
   std::vector<PortConfig> wanted;  ///< in the order of the configuration, LOCAL first
   std::map<std::string, std::string> port_errors;
+
+  ofproto::Sessions sessions;
+  std::unique_ptr<ofproto::OpenFlowAgent> agent;
+  std::unique_ptr<ofproto::Connections> connections;  ///< null: there is no loop
 };
 
 namespace {
@@ -67,6 +73,14 @@ conntrack::TrackerOptions tracker_options(const SwitchOptions& options, const Co
 /// A flow table without any flow in the configuration, standalone: one flow that acts as a learning switch.
 constexpr std::string_view kStandaloneFlow = "priority=0,actions=NORMAL\n";
 
+/// Whether somebody else is to set up the flows. Listeners are for service controllers, which don't.
+bool has_controllers(const BridgeConfig& bridge) {
+  return std::any_of(bridge.controllers.begin(), bridge.controllers.end(), [](const auto& controller) {
+    const auto remote = io::parse_remote(controller.target);
+    return remote && !remote->passive;
+  });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Switch>> Switch::make(const Clock& clock, SwitchOptions options,
@@ -96,6 +110,8 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
   options_.datapath.hash_secret = options_.secret;
   datapath_ = std::make_unique<datapath::Datapath>(options_.datapath, clock_, *tracker_);
   datapath_->set_handler(upcalls_.get());
+  if (options_.loop)
+    upcalls_->packet_ins().set_notify([this] { options_.loop->post([this] { deliver_packet_ins(); }); });
 }
 
 Switch::~Switch() {
@@ -145,6 +161,7 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
     if (std::none_of(desired.bridges.begin(), desired.bridges.end(), is_wanted)) gone.push_back(name);
   }
   for (const auto& name : gone) remove_bridge(name);
+  const auto retired_tls = reconcile_ssl(desired.ssl, report);
   for (const auto& bridge : desired.bridges) reconcile_bridge(bridge, report);
 
   const unsigned workers = config_.workers;
@@ -203,12 +220,86 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
     auto made = std::make_unique<Bridge>(options_.secret, std::move(config));
     bridge = made.get();
     bridge->ofproto.set_meters(datapath_->meters());
+    if (options_.loop) {
+      bridge->agent =
+          std::make_unique<ofproto::OpenFlowAgent>(ofproto::AgentEnvironment{.bridge = bridge->ofproto,
+                                                                             .sessions = bridge->sessions,
+                                                                             .upcalls = *upcalls_,
+                                                                             .datapath = *datapath_,
+                                                                             .tracker = *tracker_,
+                                                                             .clock = clock_});
+      bridge->connections =
+          std::make_unique<ofproto::Connections>(ofproto::ConnectionsEnvironment{.loop = *options_.loop,
+                                                                                 .bridge = bridge->ofproto,
+                                                                                 .sessions = bridge->sessions,
+                                                                                 .handler = *bridge->agent,
+                                                                                 .run_dir = options_.run_dir,
+                                                                                 .logger = options_.logger});
+    }
     const auto place = std::find_if(bridges_.begin(), bridges_.end(),
                                     [&](const auto& b) { return b->ofproto.name() > desired.name; });
     bridges_.insert(place, std::move(made));
   }
   reconcile_ports(*bridge, desired, report);
   reconcile_flows(*bridge, desired, report);
+  if (!bridge->connections) return;
+  reconcile_datapath_id(*bridge, desired);
+  reconcile_connections(*bridge, desired, report);
+}
+
+/// Controllers know the switch by its datapath id: when it changes they are told by connecting anew.
+void Switch::reconcile_datapath_id(Bridge& bridge, const BridgeConfig& desired) {
+  net::Mac lowest, local;
+  for (const auto& [name, port] : bridge.ports) {
+    const auto info = datapath_->find_port(port.dp_port);
+    if (!info) continue;
+    if (port.number == kLocal)
+      local = info->mac;
+    else if (lowest.is_zero() || info->mac < lowest)
+      lowest = info->mac;
+  }
+  const std::uint64_t id = desired.datapath_id.value_or((lowest.is_zero() ? local : lowest).value());
+  if (id == bridge.agent->datapath_id()) return;
+  bridge.agent->set_datapath_id(id);
+  bridge.connections->reconnect();
+}
+
+/// The files are read again even if their names are the same: keys are renewed in place.
+/// @return what was there before, to be kept until all connections have its successor.
+std::unique_ptr<io::TlsContext> Switch::reconcile_ssl(const io::TlsFiles& desired, ReconcileReport& report) {
+  if (desired == io::TlsFiles{}) return std::move(tls_);
+  auto loaded = io::TlsContext::load(desired);
+  if (loaded) return std::exchange(tls_, std::move(*loaded));
+  report.errors.push_back("ssl: " + loaded.error().message);
+  return nullptr;
+}
+
+void Switch::reconcile_connections(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+  const ofproto::ConnectionsConfig config{.controllers = desired.controllers,
+                                          .versions = desired.openflow_versions,
+                                          .standalone = desired.fail_mode == FailMode::Standalone};
+  for (auto& error : bridge.connections->configure(config, tls_.get()))
+    report.errors.push_back(std::move(error));
+}
+
+ofproto::Connections* Switch::connections(const ofproto::Ofproto& bridge) const {
+  const Bridge* found = find(bridge.name());
+  return found ? found->connections.get() : nullptr;
+}
+
+void Switch::deliver_packet_ins() {
+  const Instant now = clock_.now();
+  for (const auto& packet : upcalls_->packet_ins().take()) {
+    Bridge& bridge = *find(packet.bridge->name());
+    const auto frozen = bridge.ofproto.pipeline().frozen_state(packet.action.recirc_id);
+    const auto* state = frozen ? &frozen->data : nullptr;
+    auto message = ofproto::packet_in_message(packet, state);
+    if (state && packet.action.continuation)
+      message.body.continuation = bridge.agent->continuation_of(*state, packet.meta);
+    bridge.sessions.deliver(message, now);
+  }
+  // What these packets may have learned is told as soon.
+  for (const auto& bridge : bridges_) bridge->agent->run();
 }
 
 void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
@@ -268,6 +359,7 @@ void Switch::remove_bridge(const std::string& name) {
   const auto it = std::find_if(bridges_.begin(), bridges_.end(),
                                [&](const auto& b) { return b->ofproto.name() == name; });
   Bridge& bridge = **it;
+  bridge.connections.reset();
   while (!bridge.ports.empty()) close_port(bridge, bridge.ports.begin()->first);
   upcalls_->remove(bridge.ofproto);
   datapath_->flush_flows();  // megaflows count into the bridge's rules
@@ -302,7 +394,8 @@ void Switch::reconcile_flows(Bridge& bridge, const BridgeConfig& desired, Reconc
       SLUICE_TRY(read(text, path));
     }
     SLUICE_TRY(read(desired.flows, fmt::format("flows of bridge {}", desired.name)));
-    if (flows.empty() && desired.fail_mode == FailMode::Standalone) return read(kStandaloneFlow, "fail_mode");
+    if (flows.empty() && desired.fail_mode == FailMode::Standalone && !has_controllers(desired))
+      return read(kStandaloneFlow, "fail_mode");
     return {};
   };
   auto status = read_all();
@@ -320,7 +413,10 @@ void Switch::run() {
     for (const auto& [name, port] : bridge->ports)
       if (const auto info = datapath_->find_port(port.dp_port))
         bridge->ofproto.set_port_live(port.number, info->link_up);
-    bridge->ofproto.expire(now);
+    if (bridge->agent)
+      bridge->agent->run();  // flows expire, and who wants to hear it is told
+    else
+      bridge->ofproto.expire(now);
     bridge->ofproto.pipeline().run(now);
   }
 }

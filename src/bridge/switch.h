@@ -17,9 +17,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/result.h"
 #include "bridge/config.h"
 #include "datapath/datapath.h"
+#include "ofproto/connections.h"
 #include "ofproto/ofproto.h"
 #include "ofproto/trace.h"
 #include "ofproto/upcalls.h"
@@ -43,6 +45,10 @@ struct SwitchOptions {
   /// What the machine has: a connection table that would not fit when full is made smaller, with a warning.
   /// 0 = not known.
   std::uint64_t memory_bytes = 0;
+  /// Runs OpenFlow connections, and outlives the switch; null: there are none.
+  io::EventLoop* loop = nullptr;
+  std::string run_dir;  ///< of the sockets BRIDGE.mgmt and BRIDGE.snoop
+  log::Logger logger;   ///< tells of connections
 };
 
 /// One configured port, opened or not.
@@ -76,6 +82,8 @@ class Switch {
 
   Status start() { return datapath_->start(); }
   void stop() { datapath_->stop(); }
+  /// Hands packets for controllers to those who want them; called by the loop when there are some.
+  void deliver_packet_ins();
   /// Time passes: flows time out, MAC entries age, statistics reach the rules. At least once a second.
   void run();
 
@@ -83,6 +91,8 @@ class Switch {
   std::vector<ofproto::Ofproto*> bridges() const;
   ofproto::Ofproto* find_bridge(std::string_view name) const;
   std::vector<PortStatus> ports() const;
+  /// Null if the bridge has no connections: there is no loop.
+  ofproto::Connections* connections(const ofproto::Ofproto& bridge) const;
   /// Statistics of all packets so far reach the rules now.
   void push_stats() { datapath_->push_stats(); }
   /// Flows of a bridge with counters that are exact at this moment.
@@ -108,6 +118,9 @@ class Switch {
   void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  std::unique_ptr<io::TlsContext> reconcile_ssl(const io::TlsFiles& desired, ReconcileReport& report);
+  void reconcile_datapath_id(Bridge& bridge, const BridgeConfig& desired);
+  void reconcile_connections(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   Status open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number);
   void close_port(Bridge& bridge, const std::string& name);
   void remove_bridge(const std::string& name);
@@ -119,6 +132,7 @@ class Switch {
   std::unique_ptr<conntrack::Tracker> tracker_;
   std::unique_ptr<ofproto::Upcalls> upcalls_;
   std::unique_ptr<datapath::Datapath> datapath_;
+  std::unique_ptr<io::TlsContext> tls_;           ///< null: ssl: and pssl: can't be used
   std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
 };
 

@@ -21,6 +21,8 @@ class SlicedWork;
 
 /// ofproto/list, ofproto/trace, bridge/dump-flows, fdb/…
 void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+/// bridge/reconnect, sluice/controllers
+void add_openflow_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// sluice/group-…, sluice/meter-…
 void add_group_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// dpif/…, dpctl/show, dpctl/dump-dps, dpctl/dump-flows, dpctl/del-flows, revalidator/…, upcall/show

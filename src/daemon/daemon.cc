@@ -104,6 +104,7 @@ struct Daemon::Impl {
 
   void add_commands() {
     add_ofproto_commands(commands, *device);
+    add_openflow_commands(commands, *device);
     add_group_commands(commands, *device);
     add_datapath_commands(commands, *device);
     add_conntrack_commands(commands, *device, work);
@@ -150,6 +151,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
 
   bridge::SwitchOptions switch_options;
   SLUICE_ASSIGN(switch_options.secret, random_secret());
+  switch_options.loop = &impl->loop;
+  switch_options.run_dir = impl->options.run_dir;
+  switch_options.logger = impl->log.logger("rconn");
   switch_options.memory_bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 0L)) *
                                 static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 0L));
   SLUICE_ASSIGN(impl->device,
@@ -168,10 +172,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   std::signal(SIGPIPE, SIG_IGN);
   SLUICE_TRY(impl->loop.on_signal({SIGTERM, SIGINT}, [i = impl.get()](int) { i->loop.stop(); }));
   SLUICE_TRY(impl->loop.on_signal({SIGHUP}, [i = impl.get()](int) { i->reload(); }));
-  impl->tick.start_periodic(kTick, [i = impl.get()] {
-    i->device->run();
-    i->device->upcalls().packet_ins().take();  // no controller is connected
-  });
+  impl->tick.start_periodic(kTick, [i = impl.get()] { i->device->run(); });
   impl->sampling.start_periodic(Duration::seconds(Coverage::kSampleSeconds),
                                 [i = impl.get()] { i->coverage->sample(); });
   SLUICE_TRY(impl->device->start());

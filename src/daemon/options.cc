@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "daemon/version.h"
+#include "io/remote.h"
 
 namespace sluice::daemon {
 
@@ -40,6 +41,23 @@ bridge::PortConfig parse_port(const std::string& text) {
   return port;
 }
 
+/// Those to connect to and those to listen for; each option takes its own kind only.
+Status add_controllers(const std::vector<std::string>& controllers, const std::vector<std::string>& listeners,
+                       bridge::BridgeConfig& bridge) {
+  const auto add = [&](const std::vector<std::string>& targets, bool passive, const char* option,
+                       const char* expected) -> Status {
+    for (const auto& target : targets) {
+      SLUICE_ASSIGN(const auto remote, io::parse_remote(target));
+      if (remote.passive != passive) return fail(fmt::format("{} {}: expected {}", option, target, expected));
+      bridge.controllers.push_back({.target = target});
+    }
+    return {};
+  };
+  SLUICE_TRY(
+      add(controllers, false, "--controller", "tcp:, ssl: or unix:; --listen takes ptcp:, pssl: and punix:"));
+  return add(listeners, true, "--listen", "ptcp:, pssl: or punix:; --controller takes tcp:, ssl: and unix:");
+}
+
 }  // namespace
 
 std::variant<Options, Finished> parse_options(int argc, const char* const* argv) {
@@ -50,7 +68,8 @@ std::variant<Options, Finished> parse_options(int argc, const char* const* argv)
 
   Options options;
   std::string bridge, run_dir, fail_mode, control;
-  std::vector<std::string> ports, flow_files;
+  std::vector<std::string> ports, flow_files, controllers, listeners, protocols;
+  io::TlsFiles ssl;
   bool no_local = false;
   unsigned workers = 0;
   app.add_option("--config", options.config_file, "Configuration file (TOML)")->type_name("FILE");
@@ -67,6 +86,25 @@ std::variant<Options, Finished> parse_options(int argc, const char* const* argv)
       ->take_all();
   app.add_option("--fail-mode", fail_mode, "Without any flow: drop (secure) or switch (standalone)")
       ->check(CLI::IsMember({"secure", "standalone"}));
+  app.add_option("--controller", controllers,
+                 "OpenFlow controller to connect to: tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH")
+      ->type_name("TARGET")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--listen", listeners,
+                 "Where to listen for OpenFlow clients beside BRIDGE.mgmt in the run directory: "
+                 "ptcp:[PORT][:HOST], pssl:[PORT][:HOST] or punix:PATH")
+      ->type_name("TARGET")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--protocols", protocols, "OpenFlow versions that are spoken, all without this option")
+      ->type_name("OpenFlow10,…")
+      ->delimiter(',');
+  app.add_option("--private-key", ssl.private_key, "For ssl: and pssl:, PEM")->type_name("FILE");
+  app.add_option("--certificate", ssl.certificate, "For ssl: and pssl:, PEM")->type_name("FILE");
+  app.add_option("--ca-cert", ssl.ca_cert, "Whose certificates are believed, PEM")->type_name("FILE");
+  app.add_flag("--bootstrap-ca-cert", ssl.bootstrap_ca_cert,
+               "If the file of --ca-cert is missing, keep there what the first controller shows");
   app.add_flag("--no-local", no_local, "No TAP device named like the bridge");
   app.add_option("--workers", workers, "Packet-processing threads")
       ->check(CLI::Range(1u, bridge::kMaxWorkers));
@@ -93,10 +131,11 @@ std::variant<Options, Finished> parse_options(int argc, const char* const* argv)
     return Finished{2, "", "sluiced: " + message + "; see sluiced --help\n"};
   };
   if (!options.config_file.empty()) {
-    if (!bridge.empty() || !ports.empty() || !flow_files.empty() || no_local || !fail_mode.empty())
+    if (!bridge.empty() || !ports.empty() || !flow_files.empty() || no_local || !fail_mode.empty() ||
+        !controllers.empty() || !listeners.empty() || !protocols.empty() || ssl != io::TlsFiles{})
       return wrong_usage(
-          "--config says everything about bridges: --bridge, --port, --flows, --fail-mode and --no-local do "
-          "not go with it");
+          "--config says everything about bridges: --bridge, --port, --flows, --fail-mode, --no-local, "
+          "--controller, --listen, --protocols and the files of TLS do not go with it");
     auto config = bridge::load_config(options.config_file);
     if (!config) return Finished{1, "", "sluiced: " + config.error().message + "\n"};
     options.config = std::move(*config);
@@ -108,6 +147,12 @@ std::variant<Options, Finished> parse_options(int argc, const char* const* argv)
     if (fail_mode == "standalone") one.fail_mode = bridge::FailMode::Standalone;
     for (const auto& port : ports) one.ports.push_back(parse_port(port));
     one.flow_files = std::move(flow_files);
+    if (auto targets = add_controllers(controllers, listeners, one); !targets)
+      return wrong_usage(targets.error().message);
+    const auto versions = ofproto::parse_protocols(protocols);
+    if (!versions) return wrong_usage("--protocols: " + versions.error().message);
+    one.openflow_versions = *versions;
+    options.config.ssl = ssl;
     if (auto status = bridge::check_config(options.config); !status)
       return Finished{1, "", "sluiced: " + status.error().message + "\n"};
   }

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "ofproto/ofproto.h"
-#include "ofproto/packet_in_message.h"
 
 namespace sluice::ofproto {
 
@@ -209,10 +208,6 @@ void Connections::stand_alone(bool alone) {
     env_.logger.info("{}: no longer in fail-open mode", env_.bridge.name());
 }
 
-void Connections::deliver(const PacketIn& packet) {
-  env_.sessions.deliver(packet_in_message(packet, env_.bridge), env_.loop.clock().now());
-}
-
 std::vector<ControllerStatus> Connections::status() const {
   std::vector<ControllerStatus> all;
   for (const auto& wanted : config_.controllers) {
@@ -226,15 +221,10 @@ std::vector<ControllerStatus> Connections::status() const {
                                         [](const Link& l) { return l.open(); });
       status.role = "other";
       status.state = status.is_connected ? "ACTIVE" : "IDLE";
+      status.listening_port = service->listener->port();
     }
   }
   return all;
-}
-
-std::uint16_t Connections::port(const std::string& target) const {
-  for (const auto& service : services_)
-    if (service->target == target) return service->listener->port();
-  return 0;
 }
 
 }  // namespace sluice::ofproto

@@ -26,7 +26,6 @@
 namespace sluice::ofproto {
 
 class Ofproto;
-struct PacketIn;
 
 /// All of it outlives the Connections.
 struct ConnectionsEnvironment {
@@ -57,12 +56,8 @@ class Connections final : LinkOwner {
   /// ovs-appctl bridge/reconnect: ends all connections; those of controllers are made anew.
   void reconnect();
 
-  void deliver(const PacketIn& packet);
-
   /// Those of the configuration, listeners as well, in its order.
   std::vector<ControllerStatus> status() const;
-  /// The port of a listener that is configured by this target; 0: it does not listen.
-  std::uint16_t port(const std::string& target) const;
   bool standing_alone() const { return standing_alone_; }
 
  private:

@@ -10,7 +10,8 @@
 #include "io/connector.h"
 #include "ofproto/fake_switch.h"
 #include "ofproto/ofproto.h"
-#include "ofproto/packet_in.h"
+#include "ofproto/packet_in_message.h"
+#include "pipeline/frozen_state.h"
 
 namespace sluice::ofproto {
 namespace {
@@ -331,15 +332,23 @@ TEST_F(ConnectionsTest, PacketsReachTheController) {
   packet.key.ct_zone = be16{9};
   packet.action.reason = 1;
   packet.action.max_len = 20;
-  packet.action.rule_cookie = 0x77;
   packet.total_length = 60;
   packet.bytes.assign(60, 1);
-  connections_->deliver(packet);
+  pipeline::FrozenData state;
+  state.in_port = 3;
+  state.regs[2] = be32{8};
+  state.from_rule = true;
+  state.rule_cookie = 0x77;
+  state.rule_table = 4;
+  state.userdata = {1, 2};
+  sessions_.deliver(packet_in_message(packet, &state), loop_.clock().now());
   EXPECT_TRUE(wait([&] { return controller_->count("OFPT_PACKET_IN") == 1; }));
   const auto* got = openflow::as<openflow::PacketIn>(*controller_->last);
   ASSERT_TRUE(got);
   EXPECT_EQ(got->in_port(), 3u);
   EXPECT_EQ(got->cookie, 0x77u);
+  EXPECT_EQ(got->table, 4);
+  EXPECT_EQ(got->metadata.value.regs[2], be32{8});
   EXPECT_EQ(got->packet.size(), 20u);
   EXPECT_EQ(got->total_length, 60u);
   EXPECT_EQ(got->metadata.value.ct_zone, be16{9});
@@ -364,14 +373,14 @@ TEST_F(ConnectionsTest, ThePipelineLearnsWhatSessionsWant) {
 
 TEST_F(ConnectionsTest, ListenersOfTheConfiguration) {
   configure({.controllers = {{.target = "ptcp:0:127.0.0.1"}, {.target = "punix:extra"}}});
-  EXPECT_NE(connections_->port("ptcp:0:127.0.0.1"), 0);
+  EXPECT_NE(connections_->status().at(0).listening_port, 0);
   EXPECT_EQ(connections_->status().at(1).is_connected, false);
   auto client = connect("extra");
   EXPECT_TRUE(wait([&] { return connections_->status().at(1).is_connected; }));
   // A listener that can't be is told, tried again, and harms no other.
   ConnectionsConfig config{.controllers = {{.target = "punix:no/such/folder"}, {.target = "punix:extra"}}};
   EXPECT_EQ(connections_->configure(config, nullptr).size(), 1u);
-  EXPECT_EQ(connections_->port("ptcp:0:127.0.0.1"), 0);
+  EXPECT_EQ(connections_->status().size(), 1u);
   std::filesystem::create_directories(folder_ + "/no/such");
   EXPECT_TRUE(connections_->configure(config, nullptr).empty());
   EXPECT_FALSE(client->closed);

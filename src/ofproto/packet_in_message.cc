@@ -2,10 +2,7 @@
 
 #include <cstring>
 
-#include "base/hash.h"
-#include "field/of_error.h"
 #include "net/protocol.h"
-#include "ofproto/ofproto.h"
 #include "pipeline/frozen_state.h"
 
 namespace sluice::ofproto {
@@ -71,19 +68,9 @@ Match metadata_of(const FlowKey& key) {
   return match;
 }
 
-/// Which bridge a continuation is of.
-std::array<std::uint8_t, 16> identity(const Ofproto& bridge) {
-  std::uint64_t halves[2] = {0x736c7569, 0x63652d62};
-  for (auto& half : halves)
-    for (const char c : bridge.name()) half = hash_mix(half, static_cast<unsigned char>(c));
-  std::array<std::uint8_t, 16> result;
-  std::memcpy(result.data(), halves, sizeof halves);
-  return result;
-}
-
 }  // namespace
 
-PacketInMessage packet_in_message(const PacketIn& packet, const Ofproto& bridge) {
+PacketInMessage packet_in_message(const PacketIn& packet, const pipeline::FrozenData* state) {
   PacketInMessage message;
   openflow::PacketIn& body = message.body;
   message.controller_id = packet.action.controller_id;
@@ -93,58 +80,19 @@ PacketInMessage packet_in_message(const PacketIn& packet, const Ofproto& bridge)
   body.packet = packet.bytes;
 
   FlowKey key = packet.key;
-  if (const auto state = bridge.pipeline().frozen_state(packet.action.recirc_id)) {
-    const auto& data = state->data;
-    key.in_port = be32{data.in_port};
-    key.metadata = data.metadata;
-    key.regs = data.regs;
-    body.table = data.rule_table;
-    if (data.from_rule) body.cookie = data.rule_cookie;
-    message.implicit_miss = !data.from_rule && body.reason == PacketInReason::NoMatch;
-    body.userdata = data.userdata;
-    if (packet.action.continuation) body.continuation = to_continuation(data, bridge);
+  if (state) {
+    key.in_port = be32{state->in_port};
+    key.metadata = state->metadata;
+    key.regs = state->regs;
+    body.table = state->rule_table;
+    if (state->from_rule) body.cookie = state->rule_cookie;
+    message.implicit_miss = !state->from_rule && body.reason == PacketInReason::NoMatch;
+    body.userdata = state->userdata;
   } else {
     body.cookie = packet.action.rule_cookie;
   }
   body.metadata = metadata_of(key);
   return message;
-}
-
-openflow::Continuation to_continuation(const pipeline::FrozenData& data, const Ofproto& bridge) {
-  openflow::Continuation continuation;
-  continuation.bridge = identity(bridge);
-  // On the wire the top comes first.
-  for (auto item = data.stack.rbegin(); item != data.stack.rend(); ++item) {
-    auto& bytes = continuation.stack.emplace_back(sizeof *item);
-    for (std::size_t i = 0; i < sizeof *item; ++i)
-      bytes[i] = static_cast<std::uint8_t>(*item >> (8 * (sizeof *item - 1 - i)));
-  }
-  continuation.conntracked = data.conntracked;
-  continuation.table = data.table;
-  if (data.from_rule) continuation.cookie = data.rule_cookie;
-  continuation.actions = data.remaining;
-  continuation.action_set = data.action_set;
-  continuation.datapath_port = bridge.pipeline().dp_port_of(data.in_port).value_or(0);
-  return continuation;
-}
-
-Result<pipeline::FrozenData> from_continuation(const openflow::Continuation& continuation,
-                                               const Ofproto& bridge) {
-  if (continuation.bridge != identity(bridge))
-    return fail("the continuation is not of this bridge (NXR_STALE)", field::OfError::NxrStale);
-  pipeline::FrozenData data;
-  for (auto bytes = continuation.stack.rbegin(); bytes != continuation.stack.rend(); ++bytes) {
-    pipeline::StackItem item = 0;
-    for (const std::uint8_t byte : *bytes) item = item << 8 | byte;
-    data.stack.push_back(item);
-  }
-  data.conntracked = continuation.conntracked;
-  data.table = continuation.table;
-  data.from_rule = continuation.cookie.has_value();
-  data.rule_cookie = continuation.cookie.value_or(0);
-  data.remaining = continuation.actions;
-  data.action_set = continuation.action_set;
-  return data;
 }
 
 }  // namespace sluice::ofproto

@@ -1,5 +1,5 @@
 // From what a worker queued for controllers to the message that they get: where the packet was, which flow
-// sent it, the fields that are not in its bytes, and, if it is paused, how it goes on.
+// sent it, and the fields that are not in its bytes.
 #pragma once
 
 #include "ofproto/packet_in.h"
@@ -11,15 +11,7 @@ struct FrozenData;
 
 namespace sluice::ofproto {
 
-class Ofproto;
-
-PacketInMessage packet_in_message(const PacketIn& packet, const Ofproto& bridge);
-
-/// The frozen state as a continuation carries it, and what of it a resumed packet goes on from: the fields of
-/// the packet (registers, metadata, in_port) travel beside it.
-openflow::Continuation to_continuation(const pipeline::FrozenData& data, const Ofproto& bridge);
-/// Continuations of another bridge are refused.
-Result<pipeline::FrozenData> from_continuation(const openflow::Continuation& continuation,
-                                               const Ofproto& bridge);
+/// @param state  the packet's frozen state; null if it is no more
+PacketInMessage packet_in_message(const PacketIn& packet, const pipeline::FrozenData* state);
 
 }  // namespace sluice::ofproto
