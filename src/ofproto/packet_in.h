@@ -24,7 +24,6 @@ struct PacketIn {
   flow::FlowKey key;  ///< in_port an OpenFlow port
   packet::Metadata meta;
   dp_action::Userspace action;
-  std::uint32_t total_length = 0;  ///< of the packet; bytes may be cut to the action's max_len
   std::vector<std::uint8_t> bytes;
 };
 

@@ -74,9 +74,8 @@ PacketInMessage packet_in_message(const PacketIn& packet, const pipeline::Frozen
   PacketInMessage message;
   openflow::PacketIn& body = message.body;
   message.controller_id = packet.action.controller_id;
-  message.max_len = packet.action.max_len;
   body.reason = static_cast<PacketInReason>(packet.action.reason);
-  body.total_length = packet.total_length;
+  body.total_length = static_cast<std::uint32_t>(packet.bytes.size());
   body.packet = packet.bytes;
 
   FlowKey key = packet.key;

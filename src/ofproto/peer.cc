@@ -92,7 +92,6 @@ void Peer::send_packet_in(const PacketInMessage& message, Instant now) {
       (message.implicit_miss && !wants_implicit_misses()))
     return;
   openflow::PacketIn packet = message.body;
-  if (packet.packet.size() > message.max_len) packet.packet.resize(message.max_len);
   const auto kind = reason == PacketInReason::NoMatch ? PacketInKind::Miss : PacketInKind::Action;
   if (auto now_due = pacers_[static_cast<std::size_t>(kind)].submit(std::move(packet), now))
     send_async(std::move(*now_due));

@@ -25,9 +25,10 @@ class Sessions;
 
 /// A packet for controllers, in no version's form yet.
 struct PacketInMessage {
-  openflow::PacketIn body;  ///< with the whole packet: each peer gets what it asked for of it
+  /// The whole packet, whatever the action's max_len and the session's miss_send_len say: they are about what
+  /// to send of packets that the switch keeps in a buffer, and it keeps none.
+  openflow::PacketIn body;
   std::uint16_t controller_id = 0;
-  std::uint16_t max_len = 0xffff;
   /// No flow matched, and none says so: as a table miss of OpenFlow 1.0 to 1.2. Later versions do not get it.
   bool implicit_miss = false;
 };

@@ -167,14 +167,14 @@ TEST_F(PeerTest, PortStatusGoesToThoseWhoWantIt) {
   EXPECT_EQ(handler_.forgotten, 1u);
 }
 
-TEST_F(PeerTest, PacketInsGoByControllerIdAndLength) {
+TEST_F(PeerTest, PacketInsGoWholeByControllerId) {
   auto& one = connect(openflow::k13);
   auto& two = connect(openflow::k13);
   say(two, openflow::SetControllerId{.id = 5});
-  deliver(PacketInReason::Action, {.controller_id = 5, .max_len = 60});
+  deliver(PacketInReason::Action, {.controller_id = 5});
   EXPECT_THAT(heard(one), ElementsAre());
   EXPECT_THAT(heard(two), ElementsAre("OFPT_PACKET_IN"));
-  EXPECT_EQ(last_packet_->packet.size(), 60u);
+  EXPECT_EQ(last_packet_->packet.size(), 100u);
   EXPECT_EQ(last_packet_->total_length, 100u);
   EXPECT_FALSE(last_packet_->buffer);
 }

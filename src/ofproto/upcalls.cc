@@ -165,9 +165,7 @@ void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
   message.key.in_port = be32{from.of_port};
   message.meta = packet.meta;
   message.action = action;
-  message.total_length = packet.size();
-  const auto bytes = packet.bytes().first(std::min<std::size_t>(packet.size(), action.max_len));
-  message.bytes.assign(bytes.begin(), bytes.end());
+  message.bytes.assign(packet.bytes().begin(), packet.bytes().end());
   packet_ins_.push(std::move(message));
 }
 

@@ -158,8 +158,7 @@ TEST_F(Forwarding, ControllerActionIsCountedAndTheRestGoesOn) {
   ASSERT_EQ(packet_ins.size(), 1u);
   EXPECT_EQ(packet_ins[0].bridge->name(), "br0");
   EXPECT_EQ(packet_ins[0].key.in_port.host(), 1u);
-  EXPECT_EQ(packet_ins[0].bytes.size(), 128u);
-  EXPECT_EQ(packet_ins[0].total_length, 14u + 20 + 8 + 300);
+  EXPECT_EQ(packet_ins[0].bytes.size(), 14u + 20 + 8 + 300) << "there are no buffers: packets go whole";
 }
 
 TEST_F(Forwarding, ADeletedFlowForwardsNothingMore) {
