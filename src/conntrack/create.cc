@@ -115,7 +115,7 @@ bool Tracker::Impl::Pass::finish_creation(Packet& packet, const Probe& probe, co
   Entry& entry = *found.entry;
   if (request_.helper != Helper::None || !t_.helpers.table.empty()) [[unlikely]]
     join_family(probe, found);
-  commit(found, true);
+  write(found);
   notes_.created(entry, found.name);
   unsigned state = ct_state::kNew | ct_state::kTracked;
   if (request_.nat && entry.translated()) state |= translate(packet, entry, Direction::Original, false);

@@ -115,9 +115,9 @@ inline bool Tracker::Impl::Pass::is_it(const Probe& probe, std::uint32_t name, F
   static_assert(Entry::kSeenReply == 1u << 3);
   if (static_cast<unsigned>(reply) > (entry.flags >> 3 & 1u)) [[unlikely]]
     entry.set_flag(Entry::kSeenReply, true);
-  if (notes_.has_listener() && notable(entry) != before) [[unlikely]]
+  const bool rewritten = request_.commit && write(found);
+  if (notes_.has_listener() && (rewritten || notable(entry) != before)) [[unlikely]]
     notes_.changed(entry, found.name);
-  if (request_.commit) commit(found);
   unsigned state = state_of(verdict.outcome, found.direction);
   if (request_.nat && entry.translated()) [[unlikely]]
     state |= translate(packet, entry, found.direction, false);
@@ -302,18 +302,23 @@ std::optional<bool> Tracker::Impl::Pass::revisit(Packet& packet) {
   return nat::state_bits(entry, direction);
 }
 
-[[gnu::noinline]] void Tracker::Impl::Pass::commit(const Found& found, bool is_new) {
+[[gnu::noinline]] void Tracker::Impl::Pass::commit(const Found& found) {
+  if (write(found) && notes_.has_listener()) notes_.changed(*found.entry, found.name);
+}
+
+bool Tracker::Impl::Pass::write(const Found& found) {
   Entry& entry = *found.entry;
   const std::uint32_t old_mark = entry.mark;
-  const bool told = notes_.has_listener() && !is_new;
-  const be128 old_label = told ? entry.label : be128{};
+  bool differs = false;
   entry.mark = (entry.mark & ~request_.mark_mask) | (request_.mark & request_.mark_mask);
   if (!request_.label_mask.is_zero()) {
+    const be128 old_label = entry.label;
     entry.label = (entry.label & ~request_.label_mask) | (request_.label & request_.label_mask);
     entry.set_flag(Entry::kHasLabel, !entry.label.is_zero());
+    differs = entry.label != old_label;
   }
   notes_.committed(entry, found.name);
-  if (told && (entry.mark != old_mark || entry.label != old_label)) notes_.changed(entry, found.name);
+  return differs || entry.mark != old_mark;
 }
 
 bool Tracker::Impl::Pass::describe_new(Packet& packet, const Probe& probe) const {

@@ -96,8 +96,10 @@ class Tracker::Impl::Pass {
   /// @return whether to keep the packet; nothing if it must be looked up anew: its connection is gone
   /// meanwhile, or to be forced.
   std::optional<bool> revisit(Packet& packet);
-  /// What a committing ct does to a locked connection, new or not.
-  void commit(const Found& found, bool is_new = false);
+  /// What a committing ct does to a locked connection that there was already.
+  void commit(const Found& found);
+  /// The same to one of which somebody else tells listeners. @return whether mark or label are others now
+  bool write(const Found& found);
   /// Tells the packet what it has met. @param plain  known to be TCP or UDP over IPv4
   void describe(CtMetadata& meta, const Found& found, std::uint8_t state, bool reply,
                 bool plain = false) const;

@@ -162,6 +162,25 @@ TEST_F(EventsTest, LifeOfAConnection) {
   EXPECT_EQ(tracker_.lost_events(), 0u);
 }
 
+TEST_F(EventsTest, APacketThatChangesMuchIsToldOnce) {
+  tracker_.listen_for_events(true);
+  const Ip4 there{.src = "10.0.0.1", .dst = "10.0.0.2"}, here{.src = "10.0.0.2", .dst = "10.0.0.1"};
+  const Udp query{.sport = 7, .dport = 53}, answer{.sport = 53, .dport = 7};
+  const auto marked = [](std::uint32_t mark) {
+    return CtRequest{.commit = true, .mark = mark, .mark_mask = ~0u};
+  };
+  track(there / query, marked(1));
+  EXPECT_EQ(events(), (Texts{"new zone 0 mark 1 1/0"}));
+  track(here / answer, marked(2));  // the first reply, another state and another mark
+  EXPECT_EQ(events(), (Texts{"update zone 0 mark 2 1/1"}));
+  track(here / answer, marked(2));
+  EXPECT_EQ(events(), Texts{});
+  track(here / answer, marked(3));
+  EXPECT_EQ(events(), (Texts{"update zone 0 mark 3 1/3"}));
+  track(here / answer, {.commit = true, .label = be128{{}, be64{5}}, .label_mask = be128{{}, be64{0xff}}});
+  EXPECT_EQ(events(), (Texts{"update zone 0 mark 3 1/4"}));
+}
+
 TEST_F(EventsTest, SayHowAConnectionEnded) {
   tracker_.listen_for_events(true);
   const auto syn = [](std::uint16_t port) {

@@ -109,19 +109,47 @@ class Consultant {
       : request_(request), environment_(environment) {}
 
   pipeline::CtOutcome operator()(const conntrack::CtRequest& ct, const FlowKey& key) {
-    if (asked_ < request_.ct_next.size()) return overridden(request_.ct_next[asked_++], key);
+    if (asked_ < request_.ct_next.size()) return overridden(request_.ct_next[asked_++], ct, key);
     ++asked_;
     return consult(ct, key);
   }
 
  private:
-  pipeline::CtOutcome overridden(std::uint32_t state, const FlowKey& key) {
+  /// With the user's word for the state, NAT is simulated as in Open vSwitch: the first of addresses and
+  /// ports.
+  pipeline::CtOutcome overridden(std::uint32_t state, const conntrack::CtRequest& ct, const FlowKey& key) {
     pipeline::CtOutcome outcome;
     outcome.state = state;
     outcome.mark = key.ct_mark.host();
     outcome.label = key.ct_label;
     outcome.sentence = "ct_state=" + format_ct_state(state);
+    if (!ct.nat) return outcome;
+    outcome.packet = first_of_range(ct.nat_range, key);
+    const bool moves = ct.nat_range.has_address || ct.nat_range.has_ports;
+    outcome.sentence +=
+        fmt::format("\nReplacing src/dst IP/ports to simulate NAT:\n Initial flow: {}\n Modified flow: {}",
+                    moves ? ends_of(key) : "", moves ? ends_of(*outcome.packet) : "");
     return outcome;
+  }
+
+  static FlowKey first_of_range(const conntrack::NatRange& range, const FlowKey& key) {
+    FlowKey changed = key;
+    const bool is_source = range.kind == conntrack::NatRange::Kind::Source;
+    if (range.has_address && range.is_ipv6)
+      (is_source ? changed.ipv6_src : changed.ipv6_dst) = range.min_address;
+    else if (range.has_address)
+      (is_source ? changed.nw_src : changed.nw_dst) = net::v4_of(range.min_address);
+    if (range.has_ports) (is_source ? changed.tp_src : changed.tp_dst) = be16{range.min_port};
+    return changed;
+  }
+
+  /// As ovs-appctl shows what its simulated NAT changes.
+  static std::string ends_of(const FlowKey& key) {
+    if (key.eth_type == be16{net::ethertype::kIpv6})
+      return fmt::format("ipv6_src=[{}],tp_src={},ipv6_dst=[{}],tp_dst={}", net::format_ipv6(key.ipv6_src),
+                         key.tp_src.host(), net::format_ipv6(key.ipv6_dst), key.tp_dst.host());
+    return fmt::format("nw_src={},tp_src={},nw_dst={},tp_dst={}", net::format_ipv4(key.nw_src),
+                       key.tp_src.host(), net::format_ipv4(key.nw_dst), key.tp_dst.host());
   }
 
   conntrack::PeekResult peek(const std::vector<std::uint8_t>& frame, const conntrack::CtRequest& ct) const {

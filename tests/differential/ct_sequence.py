@@ -114,9 +114,11 @@ class Writer:
         body = quoted[:self.r.choice([28, 48, 68, min(len(quoted), 1200)]) if not self.v6 else 1200]
         if len(body) < min(len(quoted), 40):
             note += " briefly"  # without the whole transport header
+        elif len(body) < len(quoted):
+            note += " in part"
         proto = ICMP6 if self.v6 else ICMP
         self.add(src, dst, proto, icmp(src.address, dst.address, kind, code, rest, body),
-                 f"icmp error {kind}/{code} {note}", fair=note == "known")
+                 f"icmp error {kind}/{code} {note}", fair=note.startswith("known") and "malformed" not in note)
 
     def error_about(self, quoted, note):
         """Some ICMP error about a packet that one of the hosts sent, from the other or from a router."""
@@ -600,8 +602,9 @@ class Datagrams(Writer):
         kind = self.r.choice(["udp", "udp", "ping", "other"])
         self.sequence.kind = kind
         self.ident_of_ping = self.r.choice([0, 1, 0xffff, self.r.randrange(1 << 16)])
-        self.other_proto = self.r.choice([4, 41, 50, 51, 89, 103, 112, 136, 200, 253] if self.nat is None else
-                                         [50, 89, 103, 112, 200, 253])
+        self.other_proto = self.r.choice([50, 89, 103, 112, 200, 253] + [4, 41, 51, 136] * (self.nat is None))
+        if self.other_proto == 51:  # in IPv6 a header among others, which a first fragment has to have whole
+            self.cutting = False
         self.astray = kind == "other" and self.other_proto in (51, 136)  # of which ours are none
 
         send = getattr(self, "send_" + kind)

@@ -227,7 +227,7 @@ def test_linux_nf_conntrack(sequences, ours, tmp_path):
     with contextlib.closing(ct_device.Kernel(ct_device.nat_rules(), str(tmp_path))) as kernel:
         theirs = Play(sequences, kernel)
     print("\n".join(theirs.problems()[:5]), len(theirs.problems()))
-    explain(ours.players, theirs.players, ct_difference.KERNEL)
+    explain(ours.players, theirs.players, ct_difference.KERNEL_NAT)
 
 
 def test_ovs_vswitchd(sequences, ours):
@@ -237,4 +237,4 @@ def test_ovs_vswitchd(sequences, ours):
     with Ovs() as ovs, contextlib.closing(ct_device.OpenVswitch(ct_device.nat_flows(), ovs)) as switch:
         theirs = Play(sequences, switch)
     print("\n".join(theirs.problems()[:5]), len(theirs.problems()))
-    explain([p for p in ours.players if p.sequence.number in numbers], theirs.players, ct_difference.OVS)
+    explain([p for p in ours.players if p.sequence.number in numbers], theirs.players, ct_difference.OVS_NAT)

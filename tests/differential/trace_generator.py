@@ -3,6 +3,7 @@
 What both switches refuse or what is a deliberate difference is not generated; docs/differences.md says why.
 """
 
+import ipaddress
 import os
 import random
 
@@ -200,7 +201,13 @@ class Generator:
             # With an action set, Open vSwitch 3.1 fails an assertion here (recirc_alloc_id__).
             if table + 1 < TABLES and not self.writes_action_sets:
                 choices += [lambda: f"ct(table={r.randint(table + 1, TABLES - 1)}"
-                            + r.choice(["", ",zone=5", ",zone=NXM_NX_REG0[0..15]"] + [",commit,zone=7"] * commits) + ")"] * 3
+                            + r.choice(["", ",zone=5", ",zone=NXM_NX_REG0[0..15]"] + [",commit,zone=7"] * commits) + ")"] * 2
+                choices += [lambda: f"ct(table={r.randint(table + 1, TABLES - 1)},"
+                            + (f"commit,{self.nat(proto)}" if commits and self.chance(80) else "nat") + ")"] * 2
+            if commits:
+                choices.append(lambda: f"ct(commit,{self.nat(proto)})")
+            if commits and proto in WITH_PORTS:
+                choices.append(lambda: f"ct(commit,alg={'ftp' if proto.startswith('tcp') else 'tftp'})")
         if proto in WITH_PORTS:
             choices += [lambda: f"mod_tp_src:{r.choice(L4_PORTS)}", lambda: f"mod_tp_dst:{r.choice(L4_PORTS)}"]
         if proto == "arp":
@@ -222,6 +229,17 @@ class Generator:
         if not nested and not self.writes_action_sets:
             choices += [lambda: f"clone({self.actions(table, proto, match, nested=True)[0]})"] * 2
         return r.choice(choices)()
+
+    def nat(self, proto):
+        """Source or destination, to one or more addresses, with or without ports."""
+        r = self.r
+        first, last = sorted(r.sample(ADDRESSES6 if proto in IPV6 else ADDRESSES, 2), key=ipaddress.ip_address)
+        ports = r.choice(["", "", ":80", ":443-500"]) if proto in WITH_PORTS else ""
+        addresses = [first] if self.chance(50) else [first, last]
+        if proto in IPV6 and ports:
+            addresses = [f"[{a}]" for a in addresses]
+        options = r.choice(["", "", ",persistent", ",hash", ",random", ",persistent,hash"])
+        return f"nat({r.choice(['src', 'dst'])}={'-'.join(addresses)}{ports}{options})"
 
     def instructions(self, table, proto):
         """OpenFlow 1.1's instructions, in the order in which they are executed, behind the actions."""

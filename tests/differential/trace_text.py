@@ -23,7 +23,7 @@ def passes(trace, ports=None):
     order of the recirculations, say what each leads to. ovs-appctl follows only recirculation by ct(); what an MPLS
     pop leads to is left out on either side.
     """
-    parts = re.split(r"^={20,}\nrecirc\((0x[0-9a-f]+)\)( - resume conntrack.*)?\n={20,}$", trace, flags=re.M)
+    parts = re.split(r"^={20,}\nrecirc\((0x[0-9a-f]+)\)( - resume conntrack.*)?(?:\nReplacing.*\n Initial.*\n Modified.*)?\n={20,}$", trace, flags=re.M)
     result = [Pass(parts[0], "0")]
     hidden = set()
     for recirc, ct, section in zip(parts[1::3], parts[2::3], parts[3::3]):

@@ -434,6 +434,27 @@ TEST_F(Conntrack, TraceByHand) {
   expect_delta({});
 }
 
+// Where the user says what the tracker says, NAT takes the first of its range.
+TEST_F(Conntrack, TraceByHandWithNat) {
+  start(2,
+        "table=0,tcp,actions=ct(commit,table=1,nat(src=10.9.0.1-10.9.0.3:5000-6000))\n"
+        "table=0,udp6,actions=ct(commit,table=1,nat(dst=fd00::9))\n"
+        "table=0,icmp,actions=ct(table=1,nat)\n"
+        "table=1,nw_src=10.9.0.1,tcp,tp_src=5000,actions=output:2\n");
+  const auto tcp = trace({"br0", "tcp,in_port=1,nw_src=10.0.0.1,nw_dst=10.0.0.2,tcp_src=7,tcp_dst=80",
+                          "--ct-next", "trk,est,rpl"});
+  EXPECT_THAT(tcp, HasSubstr(" - resume conntrack with ct_state=est|rpl|trk\n"
+                             "Replacing src/dst IP/ports to simulate NAT:\n"
+                             " Initial flow: nw_src=10.0.0.1,tp_src=7,nw_dst=10.0.0.2,tp_dst=80\n"
+                             " Modified flow: nw_src=10.9.0.1,tp_src=5000,nw_dst=10.0.0.2,tp_dst=80\n===="));
+  EXPECT_THAT(tcp, HasSubstr("Datapath actions: 2"));
+  EXPECT_THAT(trace({"br0", "udp6,in_port=1,ipv6_src=fd00::1,ipv6_dst=fd00::2", "--ct-next", "trk,new"}),
+              HasSubstr(" Modified flow: ipv6_src=[fd00::1],tp_src=0,ipv6_dst=[fd00::9],tp_dst=0\n===="));
+  EXPECT_THAT(trace({"br0", "icmp,in_port=1", "--ct-next", "trk,new"}),
+              HasSubstr(" Initial flow: \n Modified flow: \n===="));
+  expect_delta({});
+}
+
 TEST_F(Conntrack, TraceOfADatapathFlowAndOfBytes) {
   start(2, kFirewall);
   const auto odp =
