@@ -69,8 +69,10 @@ class Tracker::Impl::VictimSearch {
 std::uint32_t Tracker::Impl::drop_early(std::optional<std::uint16_t> zone, std::uint64_t hash, CoarseTime now,
                                         Notes& notes) {
   VictimSearch search(*this, zone, now);
-  for (unsigned i = 0; i < limits::kEarlyDropBuckets && !search.found(); ++i)
+  for (unsigned i = 0; i < limits::kEarlyDropBuckets && !search.found(); ++i) {
+    index.visit_bucket(hash, i, [&](std::uint32_t name) { __builtin_prefetch(&slab[name], 1); });
     index.visit_bucket(hash, i, [&](std::uint32_t name) { search.consider(name); });
+  }
   if (zone && !search.found())
     newcomers.for_each(*zone, hash, [&](std::uint32_t name) {
       search.consider(name);

@@ -108,23 +108,34 @@ void BM_TwoWorkers(benchmark::State& state) {
 }
 BENCHMARK(BM_TwoWorkers)->Arg(1000)->Arg(100'000)->Arg(1'000'000)->UseManualTime()->Iterations(1);
 
-/// Hits before, and while `work` goes on in another thread until it returns false.
+/// Hits while `work` goes on in another thread, until it returns false, and between: some milliseconds of
+/// work and as many of rest in turn, so that whatever else the machine does is in both alike.
 void disturb(benchmark::State& state, Tracker& tracker, std::uint32_t n, const std::function<bool()>& work) {
+  enum Phase { Working, Resting, Changing, Done };
   Hits hits(tracker, n, 1);
-  std::vector<double> before, during;
-  for (unsigned i = 0; i < 3000; ++i) before.push_back(hits.run());
-  std::atomic<bool> done = false;
+  std::vector<double> samples[2];
+  std::atomic<int> phase = Changing;
   std::thread other([&] {
-    while (work()) {
+    for (bool more = true; more;) {
+      phase = Working;
+      for (const double start = thread_seconds(); more && thread_seconds() - start < 0.005;) more = work();
+      phase = Resting;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      phase = Changing;
     }
-    done = true;
+    phase = Done;
   });
-  while (!done.load()) during.push_back(hits.run());
+  for (int before = phase; before != Done; before = phase) {
+    const double ns = hits.run();
+    if (before != Changing && phase == before) samples[before].push_back(ns);
+  }
   other.join();
-  state.counters["before_ns"] = median(before);
-  state.counters["during_ns"] = median(during);
-  state.counters["rate_%"] = 100 * median(before) / median(during);
-  state.counters["rate_quickest_%"] = 100 * quickest(before) / quickest(during);
+  if (samples[0].size() < 100 || samples[1].size() < 100)
+    return state.SkipWithError("too little was measured");
+  state.counters["alone_ns"] = median(samples[Resting]);
+  state.counters["beside_ns"] = median(samples[Working]);
+  state.counters["rate_%"] = 100 * median(samples[Resting]) / median(samples[Working]);
+  state.counters["rate_quickest_%"] = 100 * quickest(samples[Resting]) / quickest(samples[Working]);
 }
 
 /// A dump of three million connections as text on another thread, while hits on them go on.
