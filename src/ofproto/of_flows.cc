@@ -133,7 +133,7 @@ void OpenFlowAgent::tell(std::span<const FlowEvent> events, Session* source, std
 void OpenFlowAgent::tell_removed(std::span<const FlowEvent> events) {
   bool pushed = false;
   for (const FlowEvent& event : events) {
-    if (event.kind != FlowEvent::Kind::Removed || !event.rule->attributes().flags.send_flow_rem) continue;
+    if (event.kind != FlowEvent::Kind::Removed || !event.rule->flags().send_flow_rem) continue;
     const auto reason = static_cast<unsigned>(event.reason);
     if (!env_.sessions.wanted(openflow::AsyncKind::FlowRemoved, reason)) continue;
     // What workers have counted for the flow and not said yet belongs to it.

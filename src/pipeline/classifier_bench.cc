@@ -42,8 +42,8 @@ void lookup(benchmark::State& state) {
     const flow::Match match = rule_match(rng);
     const auto priority = static_cast<std::uint16_t>(rng.below(1000));
     if (classifier.find(match, priority)) continue;
-    const RuleRef rule = Rule::create(classifier.shape(match.mask), match.value, 0, priority, {}, {},
-                                      Ref<RuleStats>::adopt(new RuleStats));
+    const RuleRef rule = Rule::create(classifier.shape(match.mask), match.value, 0, priority, {},
+                                      SharedActions::create({}), Ref<RuleStats>::adopt(new RuleStats));
     classifier.insert(rule.get());
     ++i;
   }
@@ -64,12 +64,12 @@ void insert_and_remove(benchmark::State& state) {
   Rng rng(1);
   Classifier classifier(rng.next());
   const flow::Match match = rule_match(rng);
-  const RuleRef rule = Rule::create(classifier.shape(match.mask), match.value, 0, 1, {}, {},
-                                    Ref<RuleStats>::adopt(new RuleStats));
+  const RuleRef rule = Rule::create(classifier.shape(match.mask), match.value, 0, 1, {},
+                                    SharedActions::create({}), Ref<RuleStats>::adopt(new RuleStats));
   flow::Match keep = match;
   keep.value.nw_src = {};
-  const RuleRef kept = Rule::create(classifier.shape(match.mask), keep.value, 0, 1, {}, {},
-                                    Ref<RuleStats>::adopt(new RuleStats));
+  const RuleRef kept = Rule::create(classifier.shape(match.mask), keep.value, 0, 1, {},
+                                    SharedActions::create({}), Ref<RuleStats>::adopt(new RuleStats));
   classifier.insert(kept.get());
   for (auto _ : state) {
     classifier.insert(rule.get());

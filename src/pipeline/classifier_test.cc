@@ -68,7 +68,7 @@ Mask random_mask(Rng& rng) {
 }
 
 RuleRef make_rule(Classifier& classifier, const Match& match, std::uint16_t priority) {
-  return Rule::create(classifier.shape(match.mask), match.value, 0, priority, {}, {},
+  return Rule::create(classifier.shape(match.mask), match.value, 0, priority, {}, SharedActions::create({}),
                       Ref<RuleStats>::adopt(new RuleStats));
 }
 

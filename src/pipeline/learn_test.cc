@@ -381,7 +381,8 @@ TEST_F(PipelineFixture, RollBackIsExact) {
   EXPECT_EQ(pipeline.aggregate({}).packets, 2u);
   EXPECT_TRUE(pipeline.take_events().empty());
   EXPECT_TRUE(pipeline.expire(at(11)).removed.empty());
-  EXPECT_EQ(pipeline.expire(at(12)).removed.size(), 1u);  // idle since the packet at 2, not since the failed change
+  EXPECT_EQ(pipeline.expire(at(12)).removed.size(),
+            1u);  // idle since the packet at 2, not since the failed change
 }
 
 TEST_F(PipelineFixture, EventsTellWhatHappenedInOrder) {

@@ -3,9 +3,11 @@
 // to 10.1.2.3 need not be told apart from 10.1.2.4 if no rule does).
 //
 // Path-compressed binary trie. A node holds its whole prefix, so that inserting and removing are single
-// pointer stores: readers walk it under RCU while the one writer changes it. Replaced nodes are retired.
+// pointer stores: readers walk it under RCU while the one writer changes it. Replaced nodes are retired. A
+// whole value of at most 32 bits, which most flows match, needs no node: it is in the edge that leads to it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -37,26 +39,27 @@ class PrefixTrie {
 
   Answer lookup(V value) const {
     Answer answer;
-    const Node* node = root_.load(std::memory_order_acquire);
-    unsigned matched = 0;  // bits of the value known to lead to `node`
-    while (node) {
-      const unsigned common = common_bits(node->prefix, value);
-      if (common < node->length) {
+    std::uint64_t here = root_.load(std::memory_order_acquire);
+    unsigned matched = 0;  // bits of the value known to lead here
+    while (here != 0) {
+      const unsigned common = common_bits(prefix_of(here), value);
+      if (common < length_of(here)) {
         answer.bits = common + 1;
         return answer;
       }
-      matched = node->length;
-      if (node->count.load(std::memory_order_relaxed) != 0)
+      matched = length_of(here);
+      if (is_leaf(here) || node_of(here)->count.load(std::memory_order_relaxed) != 0)
         answer.lengths[matched / 64] |= 1ULL << (matched % 64);
       if (matched == Width) break;
-      const Node* next = node->child[bit(value, matched)].load(std::memory_order_acquire);
-      if (!next) {
+      const Node* node = node_of(here);
+      const std::uint64_t next = node->child[bit(value, matched)].load(std::memory_order_acquire);
+      if (next == 0) {
         // The bit decided only if the other way leads somewhere.
-        const bool leaf = !node->child[1 - bit(value, matched)].load(std::memory_order_acquire);
-        answer.bits = leaf ? matched : matched + 1;
+        const bool last = node->child[1 - bit(value, matched)].load(std::memory_order_acquire) == 0;
+        answer.bits = last ? matched : matched + 1;
         return answer;
       }
-      node = next;
+      here = next;
     }
     answer.bits = matched;
     return answer;
@@ -64,60 +67,60 @@ class PrefixTrie {
 
   /// Writer only. `length` >= 1.
   void insert(V prefix, unsigned length) {
-    std::atomic<Node*>* edge = &root_;
+    Edge* edge = &root_;
     for (;;) {
-      Node* node = edge->load(std::memory_order_relaxed);
-      if (!node) {
-        edge->store(new Node(prefix, length, 1), std::memory_order_release);
-        return;
-      }
-      unsigned common = common_bits(node->prefix, prefix);
-      if (common > node->length) common = node->length;
-      if (common > length) common = length;
-      if (common == node->length) {
-        if (length == node->length) {
-          node->count.fetch_add(1, std::memory_order_relaxed);
-          return;
-        }
-        edge = &node->child[bit(prefix, node->length)];
+      const std::uint64_t here = edge->load(std::memory_order_relaxed);
+      if (here == 0) return edge->store(make(prefix, length), std::memory_order_release);
+      const unsigned here_length = length_of(here);
+      const unsigned common = std::min({common_bits(prefix_of(here), prefix), here_length, length});
+      if (common == here_length) {
+        if (length == here_length) return count_one_more(*edge);
+        edge = &node_of(here)->child[bit(prefix, here_length)];
         continue;
       }
-      // `node` hangs below a new one: the prefix itself, or the fork of both.
+      // What is here hangs below a new node: the prefix itself, or the fork of both.
       Node* above = new Node(prefix, common, common == length ? 1 : 0);
-      above->child[bit(node->prefix, common)].store(node, std::memory_order_relaxed);
+      above->child[bit(prefix_of(here), common)].store(here, std::memory_order_relaxed);
       if (common < length)
-        above->child[bit(prefix, common)].store(new Node(prefix, length, 1), std::memory_order_relaxed);
-      edge->store(above, std::memory_order_release);
-      return;
+        above->child[bit(prefix, common)].store(make(prefix, length), std::memory_order_relaxed);
+      return edge->store(reinterpret_cast<std::uint64_t>(above), std::memory_order_release);
     }
   }
 
   /// Writer only; the prefix must be there.
   void remove(V prefix, unsigned length) {
-    std::atomic<Node*>* edge = &root_;
-    std::atomic<Node*>* parent_edge = nullptr;
+    Edge* edge = &root_;
+    Edge* parent_edge = nullptr;
     for (;;) {
-      Node* node = edge->load(std::memory_order_relaxed);
-      SLUICE_CHECK(node && node->length <= length);
-      if (node->length == length) {
-        node->count.fetch_sub(1, std::memory_order_relaxed);
+      const std::uint64_t here = edge->load(std::memory_order_relaxed);
+      SLUICE_CHECK(here != 0 && length_of(here) <= length);
+      if (length_of(here) == length) {
+        if (is_leaf(here))
+          edge->store(leaf_count(here) == 1 ? 0 : here - kOneInLeaf, std::memory_order_release);
+        else
+          node_of(here)->count.fetch_sub(1, std::memory_order_relaxed);
         collapse(edge);
         if (parent_edge) collapse(parent_edge);
         return;
       }
       parent_edge = edge;
-      edge = &node->child[bit(prefix, node->length)];
+      edge = &node_of(here)->child[bit(prefix, length_of(here))];
     }
   }
 
-  bool empty() const { return root_.load(std::memory_order_relaxed) == nullptr; }
+  bool empty() const { return root_.load(std::memory_order_relaxed) == 0; }
 
  private:
+  /// 0: nothing; odd: a whole value and how often it is there (a leaf); else a Node's address.
+  using Edge = std::atomic<std::uint64_t>;
+  static constexpr bool kHasLeaves = Width <= 32;
+  static constexpr std::uint64_t kOneInLeaf = 2;
+
   struct Node {
     Node(V p, unsigned l, std::uint32_t n)
         : prefix(truncate(p, l)), count(n), length(static_cast<std::uint8_t>(l)) {}
     const V prefix;
-    std::atomic<Node*> child[2] = {nullptr, nullptr};
+    Edge child[2] = {0, 0};
     std::atomic<std::uint32_t> count;
     const std::uint8_t length;
   };
@@ -140,24 +143,46 @@ class PrefixTrie {
     }
   }
 
-  /// Takes a node out that holds no prefix and forks nothing.
-  void collapse(std::atomic<Node*>* edge) {
-    Node* node = edge->load(std::memory_order_relaxed);
-    if (!node || node->count.load(std::memory_order_relaxed) != 0) return;
-    Node* left = node->child[0].load(std::memory_order_relaxed);
-    Node* right = node->child[1].load(std::memory_order_relaxed);
-    if (left && right) return;
-    edge->store(left ? left : right, std::memory_order_release);
-    rcu::retire([node] { delete node; });
+  static bool is_leaf(std::uint64_t edge) { return (edge & 1) != 0; }
+  static Node* node_of(std::uint64_t edge) { return reinterpret_cast<Node*>(edge); }
+  static std::uint32_t leaf_count(std::uint64_t edge) { return static_cast<std::uint32_t>(edge) >> 1; }
+  static V prefix_of(std::uint64_t edge) {
+    return is_leaf(edge) ? static_cast<V>(edge >> 32) : node_of(edge)->prefix;
   }
-  static void destroy(Node* node) {
-    if (!node) return;
-    destroy(node->child[0].load(std::memory_order_relaxed));
-    destroy(node->child[1].load(std::memory_order_relaxed));
-    delete node;
+  static unsigned length_of(std::uint64_t edge) { return is_leaf(edge) ? Width : node_of(edge)->length; }
+  static std::uint64_t make(V prefix, unsigned length) {
+    if constexpr (kHasLeaves)
+      if (length == Width) return std::uint64_t{prefix} << 32 | kOneInLeaf | 1;
+    return reinterpret_cast<std::uint64_t>(new Node(prefix, length, 1));
+  }
+  static void count_one_more(Edge& edge) {
+    const std::uint64_t here = edge.load(std::memory_order_relaxed);
+    if (is_leaf(here))
+      edge.store(here + kOneInLeaf, std::memory_order_release);
+    else
+      node_of(here)->count.fetch_add(1, std::memory_order_relaxed);
   }
 
-  std::atomic<Node*> root_{nullptr};
+  /// Takes a node out that holds no prefix and forks nothing.
+  void collapse(Edge* edge) {
+    const std::uint64_t here = edge->load(std::memory_order_relaxed);
+    if (here == 0 || is_leaf(here)) return;
+    Node* node = node_of(here);
+    if (node->count.load(std::memory_order_relaxed) != 0) return;
+    const std::uint64_t left = node->child[0].load(std::memory_order_relaxed);
+    const std::uint64_t right = node->child[1].load(std::memory_order_relaxed);
+    if (left != 0 && right != 0) return;
+    edge->store(left != 0 ? left : right, std::memory_order_release);
+    rcu::retire([node] { delete node; });
+  }
+  static void destroy(std::uint64_t edge) {
+    if (edge == 0 || is_leaf(edge)) return;
+    destroy(node_of(edge)->child[0].load(std::memory_order_relaxed));
+    destroy(node_of(edge)->child[1].load(std::memory_order_relaxed));
+    delete node_of(edge);
+  }
+
+  Edge root_{0};
 };
 
 }  // namespace sluice::pipeline

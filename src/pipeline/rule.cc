@@ -1,5 +1,6 @@
 #include "pipeline/rule.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 
@@ -27,20 +28,27 @@ MaskShape::MaskShape(const flow::Mask& mask) : mask_(mask) {
 }
 
 Rule::Rule(Ref<MaskShape> shape, std::uint8_t table, std::uint16_t priority, const RuleAttributes& attributes,
-           action::ActionList actions, Ref<RuleStats> stats)
+           Ref<SharedActions> actions, Ref<RuleStats> stats)
     : shape_(std::move(shape)),
       stats_(std::move(stats)),
       actions_(std::move(actions)),
-      attributes_(attributes),
+      cookie_(attributes.cookie),
+      created_(attributes.created),
       modified_ns_(attributes.modified.ns),
       idle_timeout_(attributes.idle_timeout),
       hard_timeout_(attributes.hard_timeout),
+      given_idle_(attributes.idle_timeout),
+      given_hard_(attributes.hard_timeout),
+      importance_(attributes.importance),
       priority_(priority),
-      table_(table) {
-  // A list with a conjunction has nothing else but notes.
-  for (const action::Action& action : actions_)
-    if (action::as<action::Conjunction>(action)) conjunctive_ = true;
-}
+      table_(table),
+      flags_(attributes.flags) {}
+
+SharedActions::SharedActions(action::ActionList actions)
+    : list(std::move(actions)),
+      conjunctive(std::any_of(list.begin(), list.end(), [](const action::Action& action) {
+        return action::as<action::Conjunction>(action) != nullptr;
+      })) {}
 
 bool Rule::shorten(std::uint16_t idle, std::uint16_t hard) {
   const auto reduce = [](std::atomic<std::uint16_t>& timeout, std::uint16_t most) {
@@ -54,7 +62,7 @@ bool Rule::shorten(std::uint16_t idle, std::uint16_t hard) {
 }
 
 Ref<Rule> Rule::create(Ref<MaskShape> shape, const flow::FlowKey& value, std::uint8_t table,
-                       std::uint16_t priority, const RuleAttributes& attributes, action::ActionList actions,
+                       std::uint16_t priority, const RuleAttributes& attributes, Ref<SharedActions> actions,
                        Ref<RuleStats> stats) {
   static_assert(alignof(Rule) >= alignof(std::uint64_t) && sizeof(Rule) % alignof(std::uint64_t) == 0);
   const unsigned words = shape->words();
@@ -81,16 +89,16 @@ flow::Match Rule::match() const {
 FlowInfo Rule::info() const {
   return {.table = table_,
           .priority = priority_,
-          .cookie = attributes_.cookie,
+          .cookie = cookie_,
           .idle_timeout = idle_timeout(),
           .hard_timeout = hard_timeout(),
-          .importance = attributes_.importance,
-          .flags = attributes_.flags,
+          .importance = importance_,
+          .flags = flags_,
           .match = match(),
-          .actions = actions_,
+          .actions = actions(),
           .packets = stats_->packets(),
           .bytes = stats_->bytes(),
-          .created = attributes_.created,
+          .created = created_,
           .modified = modified(),
           .last_used = stats_->last_used()};
 }

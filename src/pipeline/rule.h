@@ -115,6 +115,25 @@ class MaskShape {
   std::atomic<std::uint32_t> references_{1};
 };
 
+/// Actions of a flow, or of several that have the same. Immutable.
+class SharedActions {
+ public:
+  static Ref<SharedActions> create(action::ActionList list) {
+    return Ref<SharedActions>::adopt(new SharedActions(std::move(list)));
+  }
+  const action::ActionList list;
+  const bool conjunctive;  ///< with a conjunction in it, which stands alone but for notes
+
+  void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
+  void unref() {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ private:
+  explicit SharedActions(action::ActionList actions);
+  std::atomic<std::uint32_t> references_{1};
+};
+
 /// What a flow is apart from its match, priority and counters.
 struct RuleAttributes {
   std::uint64_t cookie = 0;
@@ -132,13 +151,23 @@ class Rule {
   /// A rule with one reference, not yet in a classifier. `value` is under `shape`'s mask already.
   static Ref<Rule> create(Ref<MaskShape> shape, const flow::FlowKey& value, std::uint8_t table,
                           std::uint16_t priority, const RuleAttributes& attributes,
-                          action::ActionList actions, Ref<RuleStats> stats);
+                          Ref<SharedActions> actions, Ref<RuleStats> stats);
 
   std::uint8_t table() const { return table_; }
   std::uint16_t priority() const { return priority_; }
-  const RuleAttributes& attributes() const { return attributes_; }
-  std::uint64_t cookie() const { return attributes_.cookie; }
-  const action::ActionList& actions() const { return actions_; }
+  /// As the flow-mod gave them; `modified` is the moment now in force.
+  RuleAttributes attributes() const {
+    return {.cookie = cookie_,
+            .created = created_,
+            .modified = modified(),
+            .idle_timeout = given_idle_,
+            .hard_timeout = given_hard_,
+            .importance = importance_,
+            .flags = flags_};
+  }
+  std::uint64_t cookie() const { return cookie_; }
+  const action::FlowFlags& flags() const { return flags_; }
+  const action::ActionList& actions() const { return actions_->list; }
   RuleStats& stats() const { return *stats_; }
   const Ref<RuleStats>& stats_ref() const { return stats_; }
   const MaskShape& shape() const { return *shape_; }
@@ -159,7 +188,7 @@ class Rule {
   }
 
   /// A conjunction's flow: it matches only together with others (Classifier::lookup).
-  bool is_conjunctive() const { return conjunctive_; }
+  bool is_conjunctive() const { return actions_->conjunctive; }
 
   /// The timeouts in seconds, 0 = never: those of the flow-mod, or shorter ones after shorten().
   std::uint16_t idle_timeout() const { return idle_timeout_.load(std::memory_order_relaxed); }
@@ -197,7 +226,7 @@ class Rule {
   friend class Classifier;
   friend class Subtable;
   Rule(Ref<MaskShape> shape, std::uint8_t table, std::uint16_t priority, const RuleAttributes& attributes,
-       action::ActionList actions, Ref<RuleStats> stats);
+       Ref<SharedActions> actions, Ref<RuleStats> stats);
   ~Rule() = default;
   void destroy();
   const std::uint64_t* values() const { return reinterpret_cast<const std::uint64_t*>(this + 1); }
@@ -206,16 +235,18 @@ class Rule {
   std::atomic<Rule*> lower_{nullptr};  ///< same value and mask, lower priority (or removed)
   Ref<MaskShape> shape_;
   Ref<RuleStats> stats_;
-  action::ActionList actions_;
-  RuleAttributes attributes_;
+  Ref<SharedActions> actions_;
+  std::uint64_t cookie_;
+  Instant created_;
   std::atomic<std::uint64_t> added_{0}, removed_{kForever};
   std::atomic<std::int64_t> modified_ns_;
   std::atomic<std::uint32_t> references_{1};
   std::uint32_t sequence_ = 0;
   std::atomic<std::uint16_t> idle_timeout_, hard_timeout_;
+  std::uint16_t given_idle_, given_hard_, importance_;
   std::uint16_t priority_;
   std::uint8_t table_;
-  bool conjunctive_ = false;
+  action::FlowFlags flags_;
 };
 using RuleRef = Ref<Rule>;
 

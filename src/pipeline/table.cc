@@ -192,7 +192,7 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
     stats->mark_used(now);
   }
   RuleRef rule = Rule::create(table.classifier.shape(flow.match.mask), flow.match.value, number,
-                              flow.priority, attributes, flow.actions, std::move(stats));
+                              flow.priority, attributes, shared(flow.actions), std::move(stats));
   rule->set_sequence(sequence);
   change.tell(FlowEvent{.kind = old ? FlowEvent::Kind::Modified : FlowEvent::Kind::Added,
                         .rule = rule,
@@ -200,6 +200,19 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
   insert(std::move(rule), change);
   ++change.result.added;
   return {};
+}
+
+/// The actions as another flow has them already, if one of the last that were added does: most flows of a
+/// table do the same as many others.
+Ref<SharedActions> FlowTables::shared(const action::ActionList& actions) {
+  std::size_t hash = actions.size();
+  for (const action::Action& action : actions) {
+    hash = hash * 31 + action.variant().index();
+    if (const auto* output = action::as<action::Output>(action)) hash = hash * 31 + output->port;
+  }
+  Ref<SharedActions>& recent = recent_actions_[hash % recent_actions_.size()];
+  if (!recent || !(recent->list == actions)) recent = SharedActions::create(actions);
+  return recent;
 }
 
 Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& change) {
@@ -222,7 +235,7 @@ Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& cha
     if (flow.new_cookie) attributes.cookie = *flow.new_cookie;
     if (flow.flags.reset_counts) change.reset.push_back(old->stats_ref());
     RuleRef rule = Rule::create(old->shape_ref(), old->match().value, old->table(), old->priority(),
-                                attributes, flow.actions, old->stats_ref());
+                                attributes, shared(flow.actions), old->stats_ref());
     rule->set_sequence(old->sequence());
     change.tell(FlowEvent{.kind = FlowEvent::Kind::Modified, .rule = rule, .old = RuleRef::share(old)});
     take_out(*old, change);

@@ -264,6 +264,7 @@ class FlowTables final : public FlowRequests {
   Status apply_one(const Step& step, Instant now, Change& change);
   Status add(const action::FlowSpec& flow, std::uint8_t table, Instant now, Change& change);
   Status modify(const action::FlowSpec& flow, Instant now, Change& change);
+  Ref<SharedActions> shared(const action::ActionList& actions);
   void remove(const action::FlowSpec& flow, Change& change);
   void remove(Rule& rule, RemovedReason reason, Change& change);
   bool evict_one(Table& table, Change& change);
@@ -307,6 +308,7 @@ class FlowTables final : public FlowRequests {
   std::map<Learned, std::uint32_t> learners_;
   std::map<Learned, Limited> cookies_;
   std::vector<FlowEvent> events_;
+  std::array<Ref<SharedActions>, 256> recent_actions_;
   std::atomic<std::size_t> size_{0};
   std::size_t group_count_ = 0;
   std::uint32_t next_sequence_ = 0;
