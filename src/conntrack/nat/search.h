@@ -49,8 +49,6 @@ class Search {
   Search(const TupleKey& original, const NatRange& range, const Secret& secret, std::uint64_t random,
          PortLanes& lanes);
 
-  /// Calls attempt(offer) until it says true (the offer was taken, or the search is moot).
-  /// @return false if the pool is exhausted.
   /// What run() offers first.
   const TupleKey& first() {
     select_address(0);
@@ -61,6 +59,8 @@ class Search {
   /// Names the tuples that run() offers, whichever comes first: two searches of one name offer the same.
   std::uint64_t pool_name() const;
 
+  /// Calls attempt(offer) until it says true (the offer was taken, or the search is moot).
+  /// @return false if the pool is exhausted.
   template <typename Attempt>
   bool run(Attempt&& attempt) {
     if (!possible_) return false;
@@ -126,7 +126,7 @@ class Search {
     }
     return false;
   }
-  /// @param taken  how many tuples of the lane were
+  /// @param taken  how many tuples of the lane were found taken so far
   template <typename Attempt>
   bool try_clear(Side varied, std::uint32_t from, std::uint32_t to, std::uint32_t& taken, Attempt& attempt) {
     while (const auto port = lanes_.next_clear(offer_.lane, from, to)) {
