@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "conntrack/bench_traffic.h"
 #include "conntrack/tracker.h"
 #include "packet/packet_pool.h"
 #include "tests/support/packet_dsl.h"
+#include "tests/support/tracker_traffic.h"
 #include "wire/checksum_verify.h"
 #include "wire/walk.h"
 

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "conntrack/bench_traffic.h"
 #include "conntrack/dump.h"
 #include "conntrack/tracker.h"
+#include "tests/support/tracker_traffic.h"
 
 namespace sluice::conntrack {
 namespace {

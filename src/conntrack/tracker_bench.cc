@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "conntrack/bench_traffic.h"
 #include "conntrack/tracker.h"
 #include "net/address.h"
+#include "tests/support/tracker_traffic.h"
 
 namespace {
 std::uint64_t allocations = 0;
