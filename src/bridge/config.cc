@@ -20,19 +20,6 @@ constexpr std::size_t kMaxFileBytes = std::size_t{512} << 20;
 /// Linux's limit for interface names (IFNAMSIZ less the terminator).
 constexpr std::size_t kMaxInterfaceName = 15;
 
-std::string name_fault(std::string_view name, bool interface) {
-  if (name.empty()) return "is empty";
-  if (interface && name.size() > kMaxInterfaceName)
-    return fmt::format("is longer than {} characters", kMaxInterfaceName);
-  for (const char c : name) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u <= ' ' || u == 0x7f || c == '/' || c == '"')
-      return "holds a blank, a slash, a quote or a control character";
-  }
-  if (name == "." || name == "..") return "is not a name";
-  return {};
-}
-
 Status check_bridge(const BridgeConfig& bridge, std::set<std::string>& used_names) {
   if (const auto fault = name_fault(bridge.name, bridge.local == LocalPort::Internal); !fault.empty())
     return fail(fmt::format("bridge name \"{}\" {}", bridge.name, fault));
@@ -66,6 +53,19 @@ Status check_bridge(const BridgeConfig& bridge, std::set<std::string>& used_name
 }
 
 }  // namespace
+
+std::string name_fault(std::string_view name, bool interface) {
+  if (name.empty()) return "is empty";
+  if (interface && name.size() > kMaxInterfaceName)
+    return fmt::format("is longer than {} characters", kMaxInterfaceName);
+  for (const char c : name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u <= ' ' || u == 0x7f || c == '/' || c == '"')
+      return "holds a blank, a slash, a quote or a control character";
+  }
+  if (name == "." || name == "..") return "is not a name";
+  return {};
+}
 
 std::string port_type_fault(std::string_view type) {
   if (type == "system" || type == "internal" || type == "tap" || type == "pcap" || type == "dummy") return {};

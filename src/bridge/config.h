@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
 #include "io/tls.h"
+#include "l2/vlan.h"
+#include "net/address.h"
 #include "ofproto/connections_config.h"
 
 namespace sluice::bridge {
@@ -25,6 +28,13 @@ struct PortConfig {
   std::optional<std::uint32_t>
       number;  ///< OpenFlow port; absent: the lowest free one, in the order of the file
   std::map<std::string, std::string> options;
+  /// Wishes, when `number` is absent: a number that is moved to as soon as it is free, and one that is taken
+  /// if it is free when the port is opened.
+  std::optional<std::uint32_t> number_wish, number_before;
+  // Of a kernel interface, changed while it is open; absent: left as they are.
+  std::optional<net::Mac> mac;
+  std::optional<std::uint32_t> mtu;
+  l2::VlanConfig vlan;  ///< for NORMAL
 
   bool operator==(const PortConfig&) const = default;
 };
@@ -38,17 +48,32 @@ enum class FailMode : std::uint8_t {
 /// The OpenFlow port LOCAL, named like the bridge.
 enum class LocalPort : std::uint8_t { None, Internal, Dummy };
 
+/// Which number a port gets that asks for none.
+enum class Numbering : std::uint8_t {
+  LowestFree,  ///< in the order of the configuration, those that can't be opened yet as well
+  CountUp,     ///< the next one after the last that was given, so that a number is not soon another port's
+};
+
 struct BridgeConfig {
   std::string name;
   LocalPort local = LocalPort::Internal;
+  bool local_up = true;  ///< bring the device up that is made for LOCAL
+  std::optional<std::uint32_t> local_mtu;
+  l2::VlanConfig local_vlan;
+  /// Address of LOCAL, from which the datapath id is made. Absent: the lowest of the ports of type system,
+  /// else `fallback_mac`; if that is absent, too, LOCAL keeps what the kernel gave it.
+  std::optional<net::Mac> mac, fallback_mac;
+  std::optional<std::uint64_t> datapath_id;  ///< absent: from this address, else from the lowest of all ports
+  Numbering numbering = Numbering::LowestFree;
   FailMode fail_mode = FailMode::Secure;
   std::vector<PortConfig> ports;
   std::vector<std::string> flow_files;                 ///< paths, read at every reload
   std::string flows;                                   ///< further flows, a line each
   std::map<std::uint8_t, std::uint32_t> table_limits;  ///< table -> most flows in it
   std::vector<ofproto::ControllerConfig> controllers;
-  std::uint32_t openflow_versions = 0x7e;    ///< bit n is wire version n
-  std::optional<std::uint64_t> datapath_id;  ///< absent: the lowest address of its ports
+  std::uint32_t openflow_versions = 0x7e;  ///< bit n is wire version n
+  std::set<std::uint8_t> evicting_tables;  ///< that make room instead of refusing a flow
+  std::map<std::uint8_t, std::string> table_names;
 
   bool operator==(const BridgeConfig&) const = default;
 };
@@ -94,6 +119,10 @@ inline constexpr std::string_view kPortTypes = "system, internal, tap, pcap or d
 
 /// What is wrong with a type of port, empty if nothing is.
 std::string port_type_fault(std::string_view type);
+
+/// What is wrong with the name of a bridge or a port ("is empty"), empty if nothing is.
+/// @param interface  whether it names a network interface, too
+std::string name_fault(std::string_view name, bool interface);
 
 /// Finds what no single value shows: names used twice, numbers taken twice, names that can't be an
 /// interface's.

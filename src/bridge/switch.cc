@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/rcu.h"
 #include "conntrack/tracker.h"
@@ -12,6 +13,7 @@
 #include "ofproto/openflow_agent.h"
 #include "ofproto/packet_in_message.h"
 #include "port/factory.h"
+#include "port/interface.h"
 
 namespace sluice::bridge {
 
@@ -33,6 +35,9 @@ struct Switch::Bridge {
   ofproto::Sessions sessions;
   std::unique_ptr<ofproto::OpenFlowAgent> agent;
   std::unique_ptr<ofproto::Connections> connections;  ///< null: there is no loop
+  std::uint32_t last_number = 0;     ///< that counting up gave
+  std::optional<bool> default_flow;  ///< whether reconcile_flows() wanted it
+  std::uint64_t datapath_id = 0;
 };
 
 namespace {
@@ -49,6 +54,9 @@ std::vector<PortConfig> wanted_ports(const BridgeConfig& bridge) {
     local.name = bridge.name;
     local.type = bridge.local == LocalPort::Internal ? "internal" : "dummy";
     local.number = kLocal;
+    if (bridge.local == LocalPort::Internal && !bridge.local_up) local.options["up"] = "false";
+    local.mtu = bridge.local_mtu;
+    local.vlan = bridge.local_vlan;
   }
   ports.insert(ports.end(), bridge.ports.begin(), bridge.ports.end());
   return ports;
@@ -241,27 +249,16 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
     bridges_.insert(place, std::move(made));
   }
   reconcile_ports(*bridge, desired, report);
+  reconcile_address(*bridge, desired, report);
+  reconcile_tables(*bridge, desired, report);
   reconcile_flows(*bridge, desired, report);
   if (!bridge->connections) return;
-  reconcile_datapath_id(*bridge, desired);
-  reconcile_connections(*bridge, desired, report);
-}
-
-/// Controllers know the switch by its datapath id: when it changes they are told by connecting anew.
-void Switch::reconcile_datapath_id(Bridge& bridge, const BridgeConfig& desired) {
-  net::Mac lowest, local;
-  for (const auto& [name, port] : bridge.ports) {
-    const auto info = datapath_->find_port(port.dp_port);
-    if (!info) continue;
-    if (port.number == kLocal)
-      local = info->mac;
-    else if (lowest.is_zero() || info->mac < lowest)
-      lowest = info->mac;
+  // Controllers know the switch by its datapath id: when it changes they are told by connecting anew.
+  if (bridge->datapath_id != bridge->agent->datapath_id()) {
+    bridge->agent->set_datapath_id(bridge->datapath_id);
+    bridge->connections->reconnect();
   }
-  const std::uint64_t id = desired.datapath_id.value_or((lowest.is_zero() ? local : lowest).value());
-  if (id == bridge.agent->datapath_id()) return;
-  bridge.agent->set_datapath_id(id);
-  bridge.connections->reconnect();
+  reconcile_connections(*bridge, desired, report);
 }
 
 /// The files are read again even if their names are the same: keys are renewed in place.
@@ -323,25 +320,111 @@ void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, Reconc
     if (port.number) taken.insert(*port.number);
   for (const auto& [name, opened] : bridge.ports) taken.insert(opened.number);
 
+  // The next number that counting up gives, from 1 again after the last one that OpenFlow 1.0 can name.
+  constexpr std::uint32_t kMaxNumber = 0xfeff;
+  const auto count_up = [&] {
+    std::uint32_t number = bridge.last_number;
+    do number = number >= kMaxNumber ? 1 : number + 1;
+    while (taken.contains(number) && taken.size() < kMaxNumber);
+    return number;
+  };
+  const auto choose = [&](const PortConfig& port) {
+    if (port.number) return *port.number;
+    for (const auto& wish : {port.number_wish, port.number_before})
+      if (wish && !taken.contains(*wish)) return *wish;
+    if (desired.numbering == Numbering::CountUp) return count_up();
+    std::uint32_t number = 1;
+    while (taken.contains(number)) ++number;
+    return number;
+  };
+
   for (const auto& port : bridge.wanted) {
-    if (bridge.ports.contains(port.name)) continue;
-    std::uint32_t number = port.number.value_or(1);
-    if (!port.number)
-      while (taken.contains(number)) ++number;
-    taken.insert(number);  // a port that fails keeps its number free for when it comes
-    if (auto status = open_port(bridge, port, number); !status) {
-      bridge.port_errors[port.name] = status.error().message;
-      report.errors.push_back(
-          fmt::format("bridge {}: port {}: {}", desired.name, port.name, status.error().message));
+    const auto opened = bridge.ports.find(port.name);
+    if (opened == bridge.ports.end()) {
+      const std::uint32_t number = choose(port);
+      const auto status = open_port(bridge, port, number);
+      // In the order of the configuration a port that fails keeps its number free for when it comes.
+      if (status || desired.numbering == Numbering::LowestFree) taken.insert(number);
+      if (!status) {
+        bridge.port_errors[port.name] = status.error().message;
+        report.errors.push_back(
+            fmt::format("bridge {}: port {}: {}", desired.name, port.name, status.error().message));
+        continue;
+      }
+      if (!port.number && number != port.number_wish && number != port.number_before)
+        bridge.last_number = number;
+    } else if (port.number_wish && *port.number_wish != opened->second.number &&
+               !taken.contains(*port.number_wish)) {
+      taken.erase(opened->second.number);
+      taken.insert(*port.number_wish);
+      renumber_port(bridge, port.name, *port.number_wish);
     }
+    reconcile_open_port(bridge, port, report);
   }
+}
+
+void Switch::renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number) {
+  auto& opened = bridge.ports.find(name)->second;
+  bridge.ofproto.remove_port(opened.number);
+  upcalls_->disconnect(opened.dp_port);
+  opened.number = number;
+  bridge.ofproto.add_port({number, opened.dp_port, name, opened.config.vlan});
+  upcalls_->connect(opened.dp_port, bridge.ofproto, number);
+}
+
+/// What can change while a port is open.
+void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report) {
+  auto& opened = bridge.ports.find(desired.name)->second;
+  bridge.ofproto.set_port_vlan(opened.number, desired.vlan);
+  const auto info = datapath_->find_port(opened.dp_port);
+  const auto change = [&](Status status) {
+    if (!status)
+      report.warnings.push_back(
+          fmt::format("bridge {}: port {}: {}", bridge.ofproto.name(), desired.name, status.error().message));
+  };
+  if (info && desired.mac && *desired.mac != info->mac)
+    change(port::set_interface_mac(desired.name, *desired.mac));
+  if (info && desired.mtu && *desired.mtu != info->mtu)
+    change(port::set_interface_mtu(desired.name, *desired.mtu));
+  opened.config = desired;
+}
+
+void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+  net::Mac lowest, lowest_system, local;
+  const auto take_lower = [](net::Mac& so_far, const net::Mac& mac) {
+    if (!mac.is_zero() && (so_far.is_zero() || mac < so_far)) so_far = mac;
+  };
+  for (const auto& [name, opened] : bridge.ports) {
+    const auto info = datapath_->find_port(opened.dp_port);
+    if (!info) continue;
+    if (opened.number == kLocal) {
+      local = info->mac;
+      continue;
+    }
+    take_lower(lowest, info->mac);
+    if (opened.config.type == "system") take_lower(lowest_system, info->mac);
+  }
+
+  std::optional<net::Mac> mac = desired.mac;
+  if (!mac && desired.fallback_mac) mac = lowest_system.is_zero() ? *desired.fallback_mac : lowest_system;
+  if (mac && !local.is_zero() && local != *mac && desired.local == LocalPort::Internal) {
+    if (const auto status = port::set_interface_mac(desired.name, *mac); !status)
+      report.warnings.push_back(fmt::format("bridge {}: {}", desired.name, status.error().message));
+  }
+  if (!mac) mac = lowest.is_zero() ? local : lowest;
+  bridge.datapath_id = desired.datapath_id.value_or(mac->value());
+}
+
+std::uint64_t Switch::datapath_id(std::string_view bridge) const {
+  const Bridge* found = find(bridge);
+  return found ? found->datapath_id : 0;
 }
 
 Status Switch::open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number) {
   SLUICE_ASSIGN(auto opened, options_.make_port(port));
   SLUICE_ASSIGN(const std::uint32_t dp_port, datapath_->add_port(std::move(opened)));
   bridge.ports[port.name] = {port, number, dp_port};
-  bridge.ofproto.add_port({number, dp_port, port.name});
+  bridge.ofproto.add_port({number, dp_port, port.name, port.vlan});
   upcalls_->connect(dp_port, bridge.ofproto, number);
   return {};
 }
@@ -366,20 +449,34 @@ void Switch::remove_bridge(const std::string& name) {
   bridges_.erase(it);
 }
 
-void Switch::reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+void Switch::reconcile_tables(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
   auto& pipeline = bridge.ofproto.pipeline();
   for (unsigned table = 0; table < pipeline::kTables; ++table) {
     const auto id = static_cast<std::uint8_t>(table);
-    auto config = pipeline.table_config(id);
-    const auto it = desired.table_limits.find(id);
-    const std::uint32_t limit =
-        it == desired.table_limits.end() ? pipeline::TableConfig{}.max_flows : it->second;
-    if (config.max_flows == limit) continue;
-    config.max_flows = limit;
+    const auto before = pipeline.table_config(id);
+    auto config = before;
+    const auto limit = desired.table_limits.find(id);
+    config.max_flows =
+        limit == desired.table_limits.end() ? pipeline::TableConfig{}.max_flows : limit->second;
+    config.evict = desired.evicting_tables.contains(id);
+    const auto name = desired.table_names.find(id);
+    config.name = name == desired.table_names.end() ? std::string() : name->second;
+    if (config.max_flows == before.max_flows && config.evict == before.evict && config.name == before.name)
+      continue;
     if (auto status = pipeline.configure_table(id, std::move(config)); !status)
       report.errors.push_back(
           fmt::format("bridge {}: table {}: {}", desired.name, table, status.error().message));
   }
+}
+
+void Switch::reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+  // Without flows in the configuration there is at most the default one. It is put there or taken away when
+  // that changes: who deleted it meanwhile wants it gone.
+  const bool no_flows = desired.flow_files.empty() && desired.flows.empty();
+  const bool default_flow =
+      no_flows && desired.fail_mode == FailMode::Standalone && !has_controllers(desired);
+  if (no_flows && std::exchange(bridge.default_flow, default_flow) == default_flow) return;
+  if (!no_flows) bridge.default_flow.reset();
 
   // All flows are read before any is changed: a bad line leaves what runs as it is.
   std::vector<ofproto::FileFlow> flows;

@@ -93,6 +93,8 @@ class Switch {
   std::vector<PortStatus> ports() const;
   /// Null if the bridge has no connections: there is no loop.
   ofproto::Connections* connections(const ofproto::Ofproto& bridge) const;
+  /// Configured or made from the bridge's address; 0 if it has none.
+  std::uint64_t datapath_id(std::string_view bridge) const;
   /// Statistics of all packets so far reach the rules now.
   void push_stats() { datapath_->push_stats(); }
   /// Flows of a bridge with counters that are exact at this moment.
@@ -117,12 +119,16 @@ class Switch {
   void reconcile_fragments(const FragmentConfig& desired);
   void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report);
+  void reconcile_address(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_tables(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   std::unique_ptr<io::TlsContext> reconcile_ssl(const io::TlsFiles& desired, ReconcileReport& report);
-  void reconcile_datapath_id(Bridge& bridge, const BridgeConfig& desired);
   void reconcile_connections(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   Status open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number);
   void close_port(Bridge& bridge, const std::string& name);
+  /// Gives an open port another number, without touching its device.
+  void renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number);
   void remove_bridge(const std::string& name);
   Bridge* find(std::string_view name) const;
 

@@ -84,6 +84,94 @@ TEST_F(SwitchTest, NumbersFollowTheConfiguration) {
   EXPECT_THAT(port_lines(), ElementsAre("br0 p2 2", "br0 p9 9", "br0 p3 3", "br0 p4 1"));
 }
 
+TEST_F(SwitchTest, NumbersCountUpAndWishesAreGrantedWhenFree) {
+  auto config = two_ports("");
+  auto& br0 = config.bridges[0];
+  br0.numbering = Numbering::CountUp;
+  br0.ports = {{"broken", "dummy", {}, {}, {}, {}},
+               {"p1", "dummy", {}, {}, {}, 5u},
+               {"p2", "dummy", {}, {}, 7u, {}},
+               {"p3", "dummy", {}, {}, 7u, {}},
+               {"p4", "dummy", {}, {}, {}, {}}};
+  make(config);
+  device_->reconcile(config);
+  EXPECT_THAT(port_lines(), ElementsAre("br0 broken error: broken is not there", "br0 p1 5", "br0 p2 7",
+                                        "br0 p3 1", "br0 p4 2"))
+      << "a port that fails takes no number";
+
+  // What p2 held is free: p3 moves there, with the device that it has. Another port does not get what p4 had.
+  auto* const p3 = ports_.open["p3"];
+  br0.ports.erase(br0.ports.begin() + 2);
+  br0.ports.pop_back();
+  br0.ports.push_back({"p5", "dummy", {}, {}, {}, {}});
+  device_->reconcile(config);
+  EXPECT_THAT(port_lines(),
+              ElementsAre("br0 broken error: broken is not there", "br0 p1 5", "br0 p3 7", "br0 p5 3"));
+  EXPECT_EQ(ports_.open["p3"], p3);
+  ASSERT_TRUE(device_->find_bridge("br0")->change_flow("in_port=7,actions=output:5", action::FlowCommand::Add,
+                                                       clock_.now()));
+  p3->inject(testing::build(testing::Ip4{} / testing::Udp{}));
+  while (device_->datapath().poll() != 0) {
+  }
+  EXPECT_EQ(ports_.open["p1"]->sent_waiting(), 1u);
+}
+
+TEST_F(SwitchTest, VlansOfPortsChangeWhileTheyAreOpen) {
+  auto config = two_ports("actions=NORMAL\n");
+  make(config);
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  const auto passes = [&] {
+    const auto before = ports_.open["p2"]->sent_waiting();
+    ports_.open["p1"]->inject(testing::build(testing::Ip4{} / testing::Udp{}));
+    while (device_->datapath().poll() != 0) {
+    }
+    return ports_.open["p2"]->sent_waiting() > before;
+  };
+  EXPECT_TRUE(passes());
+  auto* const p1 = ports_.open["p1"];
+  config.bridges[0].ports[0].vlan = {.mode = l2::VlanMode::Access, .tag = 3};
+  config.bridges[0].ports[1].vlan = {.mode = l2::VlanMode::Access, .tag = 4};
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  EXPECT_FALSE(passes());
+  config.bridges[0].ports[1].vlan.tag = 3;
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  EXPECT_TRUE(passes());
+  EXPECT_EQ(ports_.open["p1"], p1);
+}
+
+TEST_F(SwitchTest, ADefaultFlowThatSomebodyDeletedStaysDeleted) {
+  auto config = two_ports("");
+  config.bridges[0].fail_mode = FailMode::Standalone;
+  make(config);
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  EXPECT_THAT(dump(), HasSubstr("priority=0,actions=NORMAL\n"));
+  ASSERT_TRUE(device_->find_bridge("br0")->change_flow("", action::FlowCommand::Delete, clock_.now()));
+  config.bridges[0].ports.pop_back();
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  EXPECT_EQ(dump(), "");
+  config.bridges[0].fail_mode = FailMode::Secure;
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  config.bridges[0].fail_mode = FailMode::Standalone;
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  EXPECT_THAT(dump(), HasSubstr("priority=0,actions=NORMAL\n"));
+}
+
+TEST_F(SwitchTest, TheDatapathIdIsConfiguredOrTheBridgesAddress) {
+  auto config = two_ports("");
+  auto& br0 = config.bridges[0];
+  br0.fallback_mac = *net::parse_mac("02:00:00:00:00:09");
+  make(config);
+  device_->reconcile(config);
+  EXPECT_EQ(device_->datapath_id("br0"), 0x020000000009u) << "dummy ports do not count";
+  br0.mac = *net::parse_mac("02:00:00:00:00:0a");
+  device_->reconcile(config);
+  EXPECT_EQ(device_->datapath_id("br0"), 0x02000000000au);
+  br0.datapath_id = 0xabc;
+  device_->reconcile(config);
+  EXPECT_EQ(device_->datapath_id("br0"), 0xabcu);
+  EXPECT_EQ(device_->datapath_id("no such bridge"), 0u);
+}
+
 TEST_F(SwitchTest, ABrokenPortHarmsNoOther) {
   auto config = two_ports("actions=output:p2\n");
   config.bridges[0].ports.insert(config.bridges[0].ports.begin(), {"broken", "dummy", {}, {}});

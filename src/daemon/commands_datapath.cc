@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "bridge/capabilities.h"
 #include "daemon/commands.h"
 #include "daemon/dpctl_arguments.h"
 #include "field/match_text.h"
@@ -173,34 +174,14 @@ Result<std::string> dpctl_del_flows(bridge::Switch& device, Args args) {
   return "";
 }
 
-/// What dpif/show-dp-features lists, true only where it works.
-constexpr std::string_view kFeatures =
-    "Masked set action: Yes\n"
-    "Tunnel push pop: No\n"
-    "Ufid: Yes\n"
-    "Truncate action: Yes\n"
-    "Clone action: Yes\n"
-    "Sample nesting: 10\n"
-    "Conntrack eventmask: No\n"
-    "Conntrack clear: Yes\n"
-    "Max dp_hash algorithm: 0\n"
-    "Check pkt length action: Yes\n"
-    "Conntrack timeout policy: No\n"
-    "Explicit Drop action: Yes\n"
-    "Optimized Balance TCP mode: No\n"
-    "Conntrack all-zero IP SNAT: Yes\n"
-    "MPLS Label add: No\n"
-    "Max VLAN headers: 2\n"
-    "Max MPLS depth: 3\n"
-    "Recirc: Yes\n"
-    "CT state: Yes\n"
-    "CT zone: Yes\n"
-    "CT mark: Yes\n"
-    "CT label: Yes\n"
-    "CT state NAT: Yes\n"
-    "CT orig tuple: Yes\n"
-    "CT orig tuple for IPv6: Yes\n"
-    "IPv6 ND Extension: No\n";
+std::string show_features() {
+  std::string text;
+  for (const auto& capability : bridge::kCapabilities)
+    text += capability.is_number
+                ? fmt::format("{}: {}\n", capability.label, capability.value)
+                : fmt::format("{}: {}\n", capability.label, capability.value != 0 ? "Yes" : "No");
+  return text;
+}
 
 }  // namespace
 
@@ -216,7 +197,7 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
                [&device](Args args) { return dpif_dump_flows(device, args); });
   commands.add("dpif/show-dp-features", "bridge", 1, 1, [&device](Args args) -> Result<std::string> {
     if (!device.find_bridge(args[0])) return fail("no such bridge");
-    return std::string(kFeatures);
+    return show_features();
   });
   commands.add("dpctl/show", "[-s] [dp...]", 0, unixctl::CommandRegistry::kAnyArgs,
                [&device](Args args) { return dpctl_show(device, args); });

@@ -110,7 +110,16 @@ void Ofproto::add_port(const Port& port) {
   pipeline::PortInfo info;
   info.dp_port = port.dp_port;
   info.name = port.name;
+  info.vlan = port.vlan;
   pipeline_.set_port(port.number, std::move(info));
+}
+
+void Ofproto::set_port_vlan(std::uint32_t number, const l2::VlanConfig& vlan) {
+  auto info = pipeline_.port(number);
+  if (!info || info->vlan == vlan) return;
+  info->vlan = vlan;
+  ports_[number].vlan = vlan;
+  pipeline_.set_port(number, std::move(*info));
 }
 
 void Ofproto::remove_port(std::uint32_t number) {

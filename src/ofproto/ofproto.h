@@ -48,6 +48,7 @@ class Ofproto final : public field::NameResolver {
     std::uint32_t number = 0;  ///< OpenFlow
     std::uint32_t dp_port = 0;
     std::string name;
+    l2::VlanConfig vlan;  ///< for NORMAL
   };
 
   /// `secret` keys the pipeline's hashes.
@@ -63,6 +64,7 @@ class Ofproto final : public field::NameResolver {
   // --- Ports ---
   void add_port(const Port& port);
   void remove_port(std::uint32_t number);
+  void set_port_vlan(std::uint32_t number, const l2::VlanConfig& vlan);
   /// Groups and bundles choose among live ports.
   void set_port_live(std::uint32_t number, bool live);
   /// By number, LOCAL last.

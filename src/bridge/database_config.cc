@@ -1,0 +1,357 @@
+#include "bridge/database_config.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <set>
+
+namespace sluice::bridge {
+
+namespace {
+
+using ovsdb::Replica;
+using ovsdb::Row;
+using ovsdb::Uuid;
+
+constexpr std::string_view kNoDevice = "No such device";
+/// What the installed ovs-vswitchd says of a type that it does not know.
+constexpr std::string_view kNoType = "Address family not supported by protocol";
+
+const ovsdb::Wanted& read_columns() {
+  static const ovsdb::Wanted kColumns = {
+      {"Open_vSwitch", {"bridges", "datapaths", "next_cfg", "other_config", "ssl"}},
+      {"Bridge",
+       {"controller", "datapath_type", "fail_mode", "flow_tables", "ipfix", "mcast_snooping_enable",
+        "mirrors", "name", "netflow", "other_config", "ports", "protocols", "rstp_enable", "sflow",
+        "stp_enable"}},
+      {"Port",
+       {"cvlans", "interfaces", "name", "other_config", "protected", "qos", "tag", "trunks", "vlan_mode"}},
+      {"Interface",
+       {"ingress_policing_kpkts_rate", "ingress_policing_rate", "mac", "mtu_request", "name",
+        "ofport_request", "options", "type"}},
+      {"Controller",
+       {"controller_burst_limit", "controller_rate_limit", "enable_async_messages", "inactivity_probe",
+        "max_backoff", "target"}},
+      {"Flow_Table", {"flow_limit", "name", "overflow_policy"}},
+      {"Datapath", {"ct_zone_default_limit", "ct_zones"}},
+      {"CT_Zone", {"limit", "timeout_policy"}},
+      {"CT_Timeout_Policy", {"timeouts"}},
+      {"SSL", {"bootstrap_ca_cert", "ca_cert", "certificate", "private_key"}},
+  };
+  return kColumns;
+}
+
+const ovsdb::Wanted& written_columns() {
+  static const ovsdb::Wanted kColumns = {
+      {"Open_vSwitch",
+       {"cur_cfg", "datapath_types", "db_version", "dpdk_initialized", "dpdk_version", "iface_types",
+        "ovs_version", "system_type", "system_version"}},
+      {"Bridge", {"datapath_id", "datapath_version"}},
+      {"Interface",
+       {"admin_state", "duplex", "error", "ifindex", "link_resets", "link_speed", "link_state", "mac_in_use",
+        "mtu", "ofport", "statistics", "status"}},
+      {"Controller", {"is_connected", "role", "status"}},
+      {"Datapath", {"capabilities", "datapath_version"}},
+  };
+  return kColumns;
+}
+
+std::optional<std::string> option(const std::map<std::string, std::string, std::less<>>& options,
+                                  std::string_view key) {
+  const auto found = options.find(key);
+  return found == options.end() ? std::nullopt : std::optional(found->second);
+}
+
+/// "16 hex digits, or 0x and up to 16": a datapath id that is not 0.
+std::optional<std::uint64_t> parse_datapath_id(std::string_view text) {
+  const bool prefixed = text.starts_with("0x");
+  if (prefixed) text.remove_prefix(2);
+  if (prefixed ? text.empty() || text.size() > 16 : text.size() != 16) return std::nullopt;
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
+  if (error != std::errc{} || end != text.data() + text.size() || id == 0) return std::nullopt;
+  return id;
+}
+
+std::optional<net::Mac> unicast_mac(const std::optional<std::string>& text) {
+  const auto mac = text ? net::parse_mac(*text) : std::nullopt;
+  return mac && !mac->is_multicast() && !mac->is_zero() ? mac : std::nullopt;
+}
+
+/// The address of a bridge without ports, from its row's id as ovs-vswitchd makes it: the same after every
+/// restart.
+net::Mac mac_of_row(const Uuid& id) {
+  const auto& b = id.bytes;
+  constexpr std::uint8_t kMulticast = 1, kLocal = 2;
+  net::Mac mac;
+  mac.bytes = {static_cast<std::uint8_t>((b[3] & ~kMulticast) | kLocal), b[2], b[1], b[0], b[7], b[6]};
+  return mac;
+}
+
+std::uint32_t clamp_u32(std::int64_t value) {
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(value, 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
+/// Tunnels, and the option without which one makes no sense.
+constexpr std::array<std::string_view, 9> kTunnelTypes = {"bareudp",   "erspan", "geneve", "gre",  "gtpu",
+                                                          "ip6erspan", "ip6gre", "stt",    "vxlan"};
+
+class Reader {
+ public:
+  Reader(const Replica& replica, const DatabaseEnvironment& environment)
+      : replica_(replica), environment_(environment) {
+    result_.config = environment.base;
+  }
+
+  DatabaseConfig read() {
+    const Row* root = replica_.only("Open_vSwitch");
+    if (root == nullptr) return std::move(result_);
+    for (const Uuid& id : root->references("bridges"))
+      if (const Row* row = replica_.find("Bridge", id)) bridges_.emplace(row->text("name").value_or(""), row);
+    for (const auto& [name, row] : bridges_) read_bridge(name, *row);
+    for (const auto& [type, id] : root->named_references("datapaths"))
+      if (const Row* row = replica_.find("Datapath", id)) read_datapath(*row);
+    return std::move(result_);
+  }
+
+ private:
+  template <typename... Args>
+  void warn(fmt::format_string<Args...> format, Args&&... args) {
+    result_.warnings.push_back(fmt::format(format, std::forward<Args>(args)...));
+  }
+  void refuse(const Row& interface, std::string why) {
+    result_.refused.emplace(interface.id(), std::move(why));
+  }
+
+  /// The ports of a bridge by name: what is opened first gets the lower number.
+  std::map<std::string, const Row*> ports_of(const Row& bridge) const {
+    std::map<std::string, const Row*> ports;
+    for (const Uuid& id : bridge.references("ports"))
+      if (const Row* row = replica_.find("Port", id)) ports.emplace(row->text("name").value_or(""), row);
+    return ports;
+  }
+  std::vector<const Row*> interfaces_of(const Row& port) const {
+    std::vector<const Row*> interfaces;
+    for (const Uuid& id : port.references("interfaces"))
+      if (const Row* row = replica_.find("Interface", id)) interfaces.push_back(row);
+    return interfaces;
+  }
+
+  std::string bridge_fault(const std::string& name, const Row& row) const {
+    if (const auto fault = name_fault(name, true); !fault.empty())
+      return fmt::format("bridge name \"{}\" {}", name, fault);
+    const auto type = row.text("datapath_type").value_or("");
+    if (type.empty() || type == "system" || type == "netdev" || (type == "dummy" && environment_.dummy))
+      return {};
+    return fmt::format("bridge {}: datapath_type {} is unknown: expected netdev or system", name, type);
+  }
+
+  void read_bridge(const std::string& name, const Row& row) {
+    if (const auto fault = bridge_fault(name, row); !fault.empty()) {
+      warn("{}", fault);
+      for (const auto& [port_name, port] : ports_of(row))
+        for (const Row* interface : interfaces_of(*port)) refuse(*interface, fault);
+      return;
+    }
+    BridgeConfig& bridge = result_.config.bridges.emplace_back();
+    bridge.name = name;
+    bridge.local = row.text("datapath_type") == "dummy" ? LocalPort::Dummy : LocalPort::Internal;
+    bridge.local_up = false;  // as ovs-vswitchd: whoever gives it an address brings it up
+    bridge.numbering = Numbering::CountUp;
+    bridge.fail_mode = row.text("fail_mode") == "secure" ? FailMode::Secure : FailMode::Standalone;
+    bridge.fallback_mac = mac_of_row(row.id());
+    const auto other = row.text_map("other_config");
+    bridge.mac = unicast_mac(option(other, "hwaddr"));
+    if (const auto text = option(other, "datapath-id")) {
+      bridge.datapath_id = parse_datapath_id(*text);
+      if (!bridge.datapath_id)
+        warn("bridge {}: other_config:datapath-id={}: expected 16 hexadecimal digits that are not all 0",
+             name, *text);
+    }
+    read_tables(row, bridge);
+    for (const auto& [port_name, port] : ports_of(row)) read_port(*port, bridge);
+    warn_of_missing(name, row);
+  }
+
+  void warn_of_missing(const std::string& name, const Row& row) {
+    const auto missing = [&](bool asked, std::string_view what) {
+      if (asked) warn("bridge {}: {} not supported yet, and left out", name, what);
+    };
+    missing(!row.references("mirrors").empty(), "mirrors are");
+    missing(row.reference("netflow").has_value(), "NetFlow is");
+    missing(row.reference("sflow").has_value(), "sFlow is");
+    missing(row.reference("ipfix").has_value(), "IPFIX is");
+    missing(row.boolean("stp_enable").value_or(false), "STP is");
+    missing(row.boolean("rstp_enable").value_or(false), "RSTP is");
+    missing(row.boolean("mcast_snooping_enable").value_or(false), "multicast snooping is");
+  }
+
+  void read_tables(const Row& row, BridgeConfig& bridge) {
+    for (const auto& [number, id] : row.numbered_references("flow_tables")) {
+      const Row* table = replica_.find("Flow_Table", id);
+      if (table == nullptr || number < 0 || number > 254) continue;
+      const auto key = static_cast<std::uint8_t>(number);
+      if (const auto limit = table->integer("flow_limit")) bridge.table_limits[key] = clamp_u32(*limit);
+      if (const auto text = table->text("name")) bridge.table_names[key] = *text;
+      if (table->text("overflow_policy") == "evict") bridge.evicting_tables.insert(key);
+    }
+  }
+
+  void read_port(const Row& row, BridgeConfig& bridge) {
+    const std::string port = row.text("name").value_or("");
+    const auto interfaces = interfaces_of(row);
+    const auto vlan = read_vlan(row);
+    for (const Row* interface : interfaces) {
+      if (interfaces.size() > 1)
+        refuse(*interface, fmt::format("port {}: bonds are not supported yet, and it has {} interfaces", port,
+                                       interfaces.size()));
+      else if (!vlan)
+        refuse(*interface, fmt::format("port {}: vlan_mode dot1q-tunnel is not supported yet", port));
+      else
+        read_interface(*interface, *vlan, bridge);
+    }
+    if (row.reference("qos")) warn("port {}: QoS is not supported yet, and left out", port);
+    if (row.boolean("protected").value_or(false))
+      warn("port {}: protected is not supported yet, and left out", port);
+  }
+
+  /// Nothing for a mode that NORMAL does not know.
+  static std::optional<l2::VlanConfig> read_vlan(const Row& row) {
+    l2::VlanConfig vlan;
+    const auto tag = row.integer("tag");
+    const auto mode = row.text("vlan_mode").value_or(tag ? "access" : "trunk");
+    if (mode == "dot1q-tunnel") return std::nullopt;
+    if (mode == "access") vlan.mode = l2::VlanMode::Access;
+    if (mode == "native-tagged") vlan.mode = l2::VlanMode::NativeTagged;
+    if (mode == "native-untagged") vlan.mode = l2::VlanMode::NativeUntagged;
+    if (vlan.mode != l2::VlanMode::Trunk) vlan.tag = static_cast<std::uint16_t>(tag.value_or(0) & 0xfff);
+    for (const auto trunk : row.integers("trunks"))
+      if (trunk >= 0 && trunk < l2::kVlanCount) vlan.trunks.set(static_cast<std::size_t>(trunk));
+    // A native VLAN is carried even if the list of trunks forgot it.
+    if (vlan.mode >= l2::VlanMode::NativeTagged && vlan.trunks.any()) vlan.trunks.set(vlan.tag);
+    vlan.priority_tags = option(row.text_map("other_config"), "priority-tags").value_or("") == "true";
+    return vlan;
+  }
+
+  void read_interface(const Row& row, const l2::VlanConfig& vlan, BridgeConfig& bridge) {
+    const std::string name = row.text("name").value_or("");
+    const auto mtu = row.integer("mtu_request");
+    if (row.integer("ingress_policing_rate").value_or(0) != 0 ||
+        row.integer("ingress_policing_kpkts_rate").value_or(0) != 0)
+      warn("interface {}: ingress policing is not supported yet, and left out", name);
+    if (name == bridge.name) {
+      bridge.local_vlan = vlan;
+      if (mtu) bridge.local_mtu = clamp_u32(*mtu);
+      if (!bridge.mac) bridge.mac = unicast_mac(row.text("mac"));
+      return;
+    }
+    PortConfig port;
+    port.name = name;
+    port.vlan = vlan;
+    if (auto fault = interface_fault(row, port); !fault.empty()) return refuse(row, std::move(fault));
+    names_.insert(name);
+    if (const auto wish = row.integer("ofport_request")) port.number_wish = clamp_u32(*wish);
+    if (const auto before = row.integer("ofport"); before && *before >= 1 && *before <= 0xfeff)
+      port.number_before = clamp_u32(*before);
+    if (mtu) port.mtu = clamp_u32(*mtu);
+    bridge.ports.push_back(std::move(port));
+  }
+
+  /// Sets what goes with the type; a sentence if the interface can't be had.
+  std::string interface_fault(const Row& row, PortConfig& port) {
+    const std::string type = row.text("type").value_or("");
+    const auto options = row.text_map("options");
+    if (bridges_.contains(port.name)) return open_fault(port.name, "the name is that of a bridge");
+    if (names_.contains(port.name)) return open_fault(port.name, "another port has it already");
+
+    if (type == "patch")
+      return options.contains("peer")
+                 ? open_fault(port.name,
+                              "type patch is not supported yet: join the two bridges with a "
+                              "veth pair, a port of type system on each")
+                 : fmt::format("{}: patch type requires valid 'peer' argument", port.name);
+    if (std::find(kTunnelTypes.begin(), kTunnelTypes.end(), type) != kTunnelTypes.end())
+      return options.contains("remote_ip")
+                 ? open_fault(port.name, fmt::format("tunnels, here of type {}, are not supported yet", type))
+                 : fmt::format("{}: {} type requires valid 'remote_ip' argument", port.name, type);
+    if (type.starts_with("dpdk") || type.starts_with("afxdp"))
+      return open_fault(port.name, fmt::format("type {} is not supported yet", type));
+
+    if (type.empty() || type == "system") {
+      port.type = "system";
+      const bool exists = name_fault(port.name, true).empty() && environment_.interface_exists(port.name);
+      result_.system_interfaces[port.name] = exists;
+      return exists ? std::string() : open_fault(port.name, kNoDevice);
+    }
+    if (type == "internal" || type == "tap") {
+      if (const auto fault = name_fault(port.name, true); !fault.empty())
+        return open_fault(port.name, "the name " + fault);
+      port.type = type;
+      port.options["up"] = "false";
+      if (type == "internal") port.mac = unicast_mac(row.text("mac"));
+      return {};
+    }
+    const bool dummy = type == "dummy" || type == "dummy-internal" || type == "dummy-pmd";
+    if (!dummy || !environment_.dummy) return open_fault(port.name, kNoType);
+    if (const auto fault = name_fault(port.name, false); !fault.empty())
+      return open_fault(port.name, "the name " + fault);
+    port.type = "dummy";
+    return {};
+  }
+
+  void read_datapath(const Row& row) {
+    auto& conntrack = result_.config.conntrack;
+    if (const auto limit = row.integer("ct_zone_default_limit"))
+      conntrack.default_zone_limit = clamp_u32(*limit);
+    for (const auto& [number, id] : row.numbered_references("ct_zones")) {
+      const Row* zone = replica_.find("CT_Zone", id);
+      if (zone == nullptr || number < 0 || number > 0xffff) continue;
+      const auto key = static_cast<std::uint16_t>(number);
+      if (const auto limit = zone->integer("limit")) conntrack.zone_limits[key] = clamp_u32(*limit);
+      const auto policy_id = zone->reference("timeout_policy");
+      const Row* policy = policy_id ? replica_.find("CT_Timeout_Policy", *policy_id) : nullptr;
+      if (policy == nullptr) continue;
+      conntrack::TimeoutPolicy timeouts;
+      for (const auto& [name, seconds] : policy->integer_map("timeouts"))
+        if (const auto timeout = conntrack::find_timeout(name)) timeouts[*timeout] = clamp_u32(seconds);
+      conntrack.timeouts[key] = timeouts;
+    }
+  }
+
+  const Replica& replica_;
+  const DatabaseEnvironment& environment_;
+  DatabaseConfig result_;
+  std::map<std::string, const Row*> bridges_;
+  std::set<std::string> names_;  ///< of ports so far
+};
+
+}  // namespace
+
+std::string open_fault(const std::string& name, std::string_view why) {
+  return fmt::format("could not open network device {} ({})", name, why);
+}
+
+ovsdb::Wanted database_columns() {
+  ovsdb::Wanted all = read_columns();
+  for (const auto& [table, columns] : written_columns()) all[table].insert(columns.begin(), columns.end());
+  return all;
+}
+
+bool concerns_configuration(const ovsdb::Changes& changes) {
+  return std::any_of(changes.begin(), changes.end(), [](const ovsdb::Change& change) {
+    if (change.kind != ovsdb::Change::Kind::Modify) return true;
+    const auto table = read_columns().find(change.table);
+    return table != read_columns().end() &&
+           std::any_of(change.columns.begin(), change.columns.end(),
+                       [&](const std::string& column) { return table->second.contains(column); });
+  });
+}
+
+DatabaseConfig read_database(const ovsdb::Replica& replica, const DatabaseEnvironment& environment) {
+  return Reader(replica, environment).read();
+}
+
+}  // namespace sluice::bridge
