@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -73,6 +74,16 @@ std::string port_type_fault(std::string_view type) {
     return "type patch is not supported yet: join the two bridges with a veth pair, a port of type system on "
            "each";
   return fmt::format("unknown type \"{}\": expected {}", type, kPortTypes);
+}
+
+std::optional<std::uint64_t> parse_datapath_id(std::string_view text) {
+  const bool prefixed = text.starts_with("0x");
+  const auto digits = text.substr(prefixed ? 2 : 0);
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
+  const bool whole = error == std::errc{} && end == digits.data() + digits.size();
+  if (!whole || id == 0 || (!prefixed && digits.size() != 16)) return std::nullopt;
+  return id;
 }
 
 Status check_config(const SwitchConfig& config) {

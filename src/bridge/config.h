@@ -124,6 +124,9 @@ std::string port_type_fault(std::string_view type);
 /// @param interface  whether it names a network interface, too
 std::string name_fault(std::string_view name, bool interface);
 
+/// 16 hexadecimal digits, or up to 16 behind "0x", not all 0; else nothing.
+std::optional<std::uint64_t> parse_datapath_id(std::string_view text);
+
 /// Finds what no single value shows: names used twice, numbers taken twice, names that can't be an
 /// interface's.
 Status check_config(const SwitchConfig& config);

@@ -207,16 +207,6 @@ Result<PortConfig> read_port(const toml::table& table, const std::string& path) 
   return port;
 }
 
-std::optional<std::uint64_t> parse_datapath_id(std::string_view text) {
-  const bool prefixed = text.starts_with("0x");
-  const auto digits = text.substr(prefixed ? 2 : 0);
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
-  const bool whole = error == std::errc{} && end == digits.data() + digits.size();
-  if (!whole || id == 0 || (!prefixed && digits.size() != 16)) return std::nullopt;
-  return id;
-}
-
 /// [[bridge.controller]]: keys as ovs-vswitchd.conf.db(5) names the columns.
 Result<ofproto::ControllerConfig> read_controller(const toml::table& table, const std::string& path) {
   Section section(table, path, "bridge.controller");

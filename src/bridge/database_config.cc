@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <limits>
 #include <set>
 
@@ -64,17 +64,6 @@ std::optional<std::string> option(const std::map<std::string, std::string, std::
   return found == options.end() ? std::nullopt : std::optional(found->second);
 }
 
-/// "16 hex digits, or 0x and up to 16": a datapath id that is not 0.
-std::optional<std::uint64_t> parse_datapath_id(std::string_view text) {
-  const bool prefixed = text.starts_with("0x");
-  if (prefixed) text.remove_prefix(2);
-  if (prefixed ? text.empty() || text.size() > 16 : text.size() != 16) return std::nullopt;
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
-  if (error != std::errc{} || end != text.data() + text.size() || id == 0) return std::nullopt;
-  return id;
-}
-
 std::optional<net::Mac> unicast_mac(const std::optional<std::string>& text) {
   const auto mac = text ? net::parse_mac(*text) : std::nullopt;
   return mac && !mac->is_multicast() && !mac->is_zero() ? mac : std::nullopt;
@@ -95,7 +84,7 @@ std::uint32_t clamp_u32(std::int64_t value) {
       std::clamp<std::int64_t>(value, 0, std::numeric_limits<std::uint32_t>::max()));
 }
 
-/// Tunnels, and the option without which one makes no sense.
+/// Types of tunnels. None makes sense without the option remote_ip.
 constexpr std::array<std::string_view, 9> kTunnelTypes = {"bareudp",   "erspan", "geneve", "gre",  "gtpu",
                                                           "ip6erspan", "ip6gre", "stt",    "vxlan"};
 
@@ -112,6 +101,8 @@ class Reader {
     for (const Uuid& id : root->references("bridges"))
       if (const Row* row = replica_.find("Bridge", id)) bridges_.emplace(row->text("name").value_or(""), row);
     for (const auto& [name, row] : bridges_) read_bridge(name, *row);
+    if (const auto ssl = root->reference("ssl"))
+      if (const Row* row = replica_.find("SSL", *ssl)) read_ssl(*row);
     for (const auto& [type, id] : root->named_references("datapaths"))
       if (const Row* row = replica_.find("Datapath", id)) read_datapath(*row);
     return std::move(result_);
@@ -172,6 +163,7 @@ class Reader {
              name, *text);
     }
     read_tables(row, bridge);
+    read_controllers(row, bridge);
     for (const auto& [port_name, port] : ports_of(row)) read_port(*port, bridge);
     warn_of_missing(name, row);
   }
@@ -198,6 +190,44 @@ class Reader {
       if (const auto text = table->text("name")) bridge.table_names[key] = *text;
       if (table->text("overflow_policy") == "evict") bridge.evicting_tables.insert(key);
     }
+  }
+
+  void read_controllers(const Row& row, BridgeConfig& bridge) {
+    if (const auto versions = ofproto::parse_protocols(row.texts("protocols")))
+      bridge.openflow_versions = *versions;
+    else
+      warn("bridge {}: protocols: {}", bridge.name, versions.error().message);
+    std::map<std::string, ofproto::ControllerConfig> controllers;  // one of each target
+    for (const Uuid& id : row.references("controller")) {
+      const Row* found = replica_.find("Controller", id);
+      if (found == nullptr) continue;
+      ofproto::ControllerConfig controller;
+      controller.target = found->text("target").value_or("");
+      const auto number = [&](const char* column, std::uint32_t& value) {
+        if (const auto given = found->integer(column)) value = clamp_u32(*given);
+      };
+      number("max_backoff", controller.max_backoff_ms);
+      number("inactivity_probe", controller.inactivity_probe_ms);
+      number("controller_rate_limit", controller.rate_limit);
+      number("controller_burst_limit", controller.burst_limit);
+      controller.async = found->boolean("enable_async_messages").value_or(true);
+      if (auto status = ofproto::check_controller(controller); !status)
+        warn("bridge {}: {}", bridge.name, status.error().message);
+      else
+        controllers.emplace(controller.target, controller);
+    }
+    for (auto& [target, controller] : controllers) bridge.controllers.push_back(std::move(controller));
+  }
+
+  void read_ssl(const Row& row) {
+    auto& ssl = result_.config.ssl;
+    ssl.private_key = row.text("private_key").value_or("");
+    ssl.certificate = row.text("certificate").value_or("");
+    ssl.ca_cert = row.text("ca_cert").value_or("");
+    ssl.bootstrap_ca_cert = row.boolean("bootstrap_ca_cert").value_or(false);
+    if (!ssl.private_key.empty() && !ssl.certificate.empty() && !ssl.ca_cert.empty()) return;
+    warn("SSL: expected private_key, certificate and ca_cert, all three");
+    ssl = {};
   }
 
   void read_port(const Row& row, BridgeConfig& bridge) {

@@ -35,8 +35,8 @@ struct Switch::Bridge {
   ofproto::Sessions sessions;
   std::unique_ptr<ofproto::OpenFlowAgent> agent;
   std::unique_ptr<ofproto::Connections> connections;  ///< null: there is no loop
-  std::uint32_t last_number = 0;     ///< that counting up gave
-  std::optional<bool> default_flow;  ///< whether reconcile_flows() wanted it
+  std::uint32_t last_number = 0;                      ///< that counting up gave
+  std::optional<bool> default_flow;                   ///< whether reconcile_flows() wanted it
   std::uint64_t datapath_id = 0;
 };
 

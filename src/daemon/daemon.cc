@@ -9,17 +9,21 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <tuple>
 
 #include "base/log.h"
 #include "bridge/switch.h"
 #include "daemon/commands.h"
 #include "daemon/coverage.h"
+#include "daemon/database.h"
 #include "daemon/event_stream.h"
 #include "daemon/sliced_work.h"
 #include "daemon/version.h"
 #include "io/clock.h"
 #include "io/event_loop.h"
 #include "io/pidfile.h"
+#include "io/tls.h"
+#include "port/factory.h"
 #include "unixctl/server.h"
 
 namespace sluice::daemon {
@@ -41,11 +45,19 @@ Result<std::uint64_t> random_secret() {
   return secret;
 }
 
+/// Errors as ovs-vsctl shows them to its user.
+Result<std::unique_ptr<port::Port>> make_database_port(const bridge::PortConfig& config) {
+  auto port = port::make_port(config.type, config.name, {config.options.begin(), config.options.end()});
+  if (port) return port;
+  return fail(bridge::open_fault(config.name, port.error().message));
+}
+
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Options o, const std::string& program)
+  Impl(Options o, const std::string& program, Process p)
       : options(std::move(o)),
+        process(std::move(p)),
         log(program, io::wall_clock_ns),
         logger(log.logger("sluiced")),
         work(loop),
@@ -55,6 +67,7 @@ struct Daemon::Impl {
         commands(program, kVersion) {}
 
   Options options;
+  Process process;
   io::MonotonicClock clock;
   log::Log log;
   log::Logger logger;
@@ -68,12 +81,43 @@ struct Daemon::Impl {
   std::string socket;  ///< of the control server
   std::unique_ptr<unixctl::Server> server;
   std::unique_ptr<EventStream> events;
+  std::unique_ptr<io::TlsContext> database_tls;
+  std::unique_ptr<Database> database;
 
   Status open_log(const std::string& program) {
     if (options.verbose) SLUICE_TRY(log.set("console:info"));
     for (const auto& spec : options.verbosity) SLUICE_TRY(log.set(spec, true));
+    log.enable_syslog(options.syslog);
+    if (options.database && options.log_file.empty()) return {};
     return log.open_file(options.log_file.empty() ? fmt::format("{}/{}.log", options.run_dir, program)
                                                   : options.log_file);
+  }
+
+  Status create_pidfile(const std::string& program) {
+    const std::string path =
+        options.database ? options.pidfile : fmt::format("{}/{}.pid", options.run_dir, program);
+    if (path.empty()) return {};
+    SLUICE_ASSIGN(pidfile, io::PidFile::create(path, options.overwrite_pidfile));
+    return {};
+  }
+
+  /// Begins to be what the database says.
+  Status follow_database() {
+    const auto& from = *options.database;
+    if (from.tls != io::TlsFiles{}) {
+      SLUICE_ASSIGN(database_tls, io::TlsContext::load(from.tls));
+    }
+    Database::Settings settings;
+    settings.remote = from.remote;
+    settings.environment = {
+        .base = options.config, .dummy = from.dummy, .interface_exists = port::interface_exists};
+    settings.report.dummy = from.dummy;
+    settings.report.version = kVersion;
+    std::tie(settings.report.system_type, settings.report.system_version) = read_os_release();
+    database = std::make_unique<Database>(loop, *device, log, std::move(settings), database_tls.get(),
+                                          [this] { process.ready(); });
+    database->start();
+    return {};
   }
 
   /// Makes the switch what the options say; the sentences of what failed, one a line.
@@ -88,6 +132,11 @@ struct Daemon::Impl {
 
   /// Reads the configuration again. What is wrong is logged, and leaves as much as possible running.
   void reload() {
+    if (options.database) {  // it is followed all the time; who rotates logs sends the signal
+      if (options.log_file.empty()) return;
+      if (auto status = log.reopen_file(); !status) logger.err("{}", status.error().message);
+      return;
+    }
     if (!options.config_file.empty()) {
       auto config = bridge::load_config(options.config_file);
       if (!config) {
@@ -138,28 +187,31 @@ Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Daemon::~Daemon() {
   impl_->logger.info("exiting");
+  impl_->database.reset();
   impl_->events.reset();
   impl_->server.reset();
   impl_->device->stop();
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string& program) {
-  auto impl = std::make_unique<Impl>(std::move(options), program);
+Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string& program, Process process) {
+  auto impl = std::make_unique<Impl>(std::move(options), program, std::move(process));
   SLUICE_TRY(make_directory(impl->options.run_dir));
-  SLUICE_ASSIGN(impl->pidfile, io::PidFile::create(fmt::format("{}/{}.pid", impl->options.run_dir, program)));
+  SLUICE_TRY(impl->create_pidfile(program));
   SLUICE_TRY(impl->open_log(program));
+  if (!impl->process.predecessor().empty()) impl->logger.warn("{}, restarted", impl->process.predecessor());
 
   bridge::SwitchOptions switch_options;
   SLUICE_ASSIGN(switch_options.secret, random_secret());
   switch_options.loop = &impl->loop;
   switch_options.run_dir = impl->options.run_dir;
   switch_options.logger = impl->log.logger("rconn");
+  if (impl->options.database) switch_options.make_port = make_database_port;
   switch_options.memory_bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 0L)) *
                                 static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 0L));
   SLUICE_ASSIGN(impl->device,
                 bridge::Switch::make(impl->clock, std::move(switch_options), impl->options.config));
   impl->coverage = std::make_unique<Coverage>([device = impl->device.get()] { return read_events(*device); });
-  SLUICE_TRY(impl->configure());
+  if (!impl->options.database) SLUICE_TRY(impl->configure());
 
   const auto& control = impl->options.config.control;
   impl->socket = control.empty() ? unixctl::default_socket_path(impl->options.run_dir, program,
@@ -178,6 +230,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   SLUICE_TRY(impl->device->start());
   impl->logger.info("{} {} is forwarding, {} workers, control socket {}", program, kVersion,
                     impl->device->datapath().workers(), impl->socket);
+  if (impl->options.database)
+    SLUICE_TRY(impl->follow_database());
+  else
+    impl->process.ready();
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
 }
 

@@ -13,8 +13,8 @@ namespace sluice::daemon {
 class Daemon {
  public:
   /// Everything up and forwarding, or one sentence on what is wrong. `program` names pidfile, log and control
-  /// socket.
-  static Result<std::unique_ptr<Daemon>> start(Options options, const std::string& program);
+  /// socket. `process` is told when the switch is configured, which with a database is later.
+  static Result<std::unique_ptr<Daemon>> start(Options options, const std::string& program, Process process);
   ~Daemon();
 
   /// Until SIGTERM, SIGINT or the command `exit`.

@@ -21,6 +21,8 @@ constexpr const char* kExamples =
     "      a learning switch between an interface and a TAP device made for it\n"
     "  sluiced --config /etc/sluice/switch.toml\n"
     "      everything from a file; SIGHUP reads it again\n"
+    "  sluiced --detach --pidfile unix:/var/run/openvswitch/db.sock\n"
+    "      configured by ovsdb-server, with ovs-vswitchd's options, as under the name ovs-vswitchd\n"
     "\n"
     "The control socket is in the run directory (SLUICE_RUNDIR, OVS_RUNDIR, /var/run/sluice);\n"
     "`sluice` and `ovs-appctl -t SOCKET` talk to it.\n";

@@ -1,0 +1,240 @@
+#include "bridge/database_status.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "bridge/capabilities.h"
+#include "port/interface.h"
+
+namespace sluice::bridge {
+
+namespace {
+
+using ovsdb::Atom;
+using ovsdb::Datum;
+using ovsdb::Row;
+
+constexpr const char* kVersionText = "<built-in>";
+
+Datum optional_text(const std::string& text) {
+  return text.empty() ? Datum() : Datum(text);
+}
+
+Datum text_set(const std::vector<std::string>& texts) {
+  return ovsdb::make_set({texts.begin(), texts.end()});
+}
+
+Datum text_map(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::vector<std::pair<Atom, Atom>> atoms;
+  for (const auto& [key, value] : pairs) atoms.emplace_back(key, value);
+  return ovsdb::make_map(std::move(atoms));
+}
+
+Datum statistics_of(const datapath::PortInfo& port) {
+  const auto counter = [](const char* name, std::uint64_t value) {
+    return std::pair<Atom, Atom>(std::string(name), static_cast<std::int64_t>(value));
+  };
+  return ovsdb::make_map({counter("rx_packets", port.rx_packets), counter("rx_bytes", port.rx_bytes),
+                          counter("rx_dropped", port.rx_dropped), counter("rx_errors", port.rx_errors),
+                          counter("tx_packets", port.tx_packets), counter("tx_bytes", port.tx_bytes),
+                          counter("tx_dropped", port.tx_dropped), counter("tx_errors", port.tx_errors)});
+}
+
+Datum capabilities() {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const auto& capability : kCapabilities)
+    pairs.emplace_back(capability.key, capability.is_number ? std::to_string(capability.value)
+                                                            : (capability.value != 0 ? "true" : "false"));
+  return text_map(pairs);
+}
+
+/// What the device of a port looks like from outside; of one without a kernel interface what the datapath
+/// knows.
+port::InterfaceFacts facts_of(const PortStatus& port) {
+  const bool kernel = port.type == "system" || port.type == "internal" || port.type == "tap";
+  if (kernel)
+    if (auto facts = port::interface_facts(port.name)) return *facts;
+  port::InterfaceFacts facts;
+  facts.mac = port.datapath->mac;
+  facts.mtu = port.datapath->mtu;
+  facts.link_up = port.datapath->link_up;
+  facts.admin_up = !kernel;
+  return facts;
+}
+
+}  // namespace
+
+/// Collects what differs.
+class DatabaseStatus::Writer {
+ public:
+  explicit Writer(const ovsdb::Replica& replica) : replica_(replica) {}
+
+  void set(std::string_view table, const Row& row, const char* column, Datum value) {
+    const Datum* now = row.find(column);
+    if (now == nullptr || *now == value) return;  // an older database has no such column
+    const auto& schema = replica_.schema().tables.find(table)->second;
+    const bool is_map = schema.columns[*schema.find(column)].type.value.has_value();
+    transaction.update(table, row.id(), column, {std::move(value), is_map});
+  }
+
+  ovsdb::Transaction transaction;
+
+ private:
+  const ovsdb::Replica& replica_;
+};
+
+ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const Switch& device,
+                                          const DatabaseConfig& config, const DatabaseReport& report) {
+  Writer writer(replica);
+  const Row* root = replica.only("Open_vSwitch");
+  if (root == nullptr) return {};
+
+  std::map<std::pair<std::string, std::string>, PortStatus> ports;
+  for (auto& port : device.ports()) ports.emplace(std::pair(port.bridge, port.name), std::move(port));
+  for (const auto& bridge_id : root->references("bridges")) {
+    const Row* bridge = replica.find("Bridge", bridge_id);
+    if (bridge == nullptr) continue;
+    const std::string name = bridge->text("name").value_or("");
+    if (device.find_bridge(name) != nullptr) {
+      writer.set("Bridge", *bridge, "datapath_id", fmt::format("{:016x}", device.datapath_id(name)));
+      writer.set("Bridge", *bridge, "datapath_version", kVersionText);
+    }
+    if (const auto* ofproto = device.find_bridge(name))
+      if (const auto* connections = device.connections(*ofproto))
+        for (const auto& controller : connections->status())
+          for (const auto& id : bridge->references("controller"))
+            if (const Row* row = replica.find("Controller", id);
+                row != nullptr && row->text("target") == controller.target)
+              write_controller(writer, *row, controller, report);
+    for (const auto& port_id : bridge->references("ports")) {
+      const Row* port = replica.find("Port", port_id);
+      if (port == nullptr) continue;
+      for (const auto& interface_id : port->references("interfaces")) {
+        const Row* interface = replica.find("Interface", interface_id);
+        if (interface == nullptr) continue;
+        const auto found = ports.find({name, interface->text("name").value_or("")});
+        const PortStatus* status = found == ports.end() ? nullptr : &found->second;
+        const auto refused = config.refused.find(interface_id);
+        write_interface(writer, *interface, refused == config.refused.end() ? status : nullptr,
+                        refused != config.refused.end() ? refused->second
+                        : status != nullptr             ? status->error
+                                                        : "",
+                        report);
+      }
+    }
+  }
+  for (const auto& [type, id] : root->named_references("datapaths"))
+    if (const Row* row = replica.find("Datapath", id)) write_datapath(writer, *row);
+  write_switch(writer, *root, replica.schema().version, report);
+  return std::move(writer.transaction);
+}
+
+void DatabaseStatus::write_switch(Writer& writer, const Row& row, const std::string& schema_version,
+                                  const DatabaseReport& report) {
+  const auto set = [&](const char* column, Datum value) {
+    writer.set("Open_vSwitch", row, column, std::move(value));
+  };
+  std::vector<std::string> datapath_types = {"netdev", "system"};
+  std::vector<std::string> interface_types = {"internal", "system", "tap"};
+  if (report.dummy) {
+    datapath_types.push_back("dummy");
+    interface_types.insert(interface_types.end(), {"dummy", "dummy-internal", "dummy-pmd"});
+  }
+  set("datapath_types", text_set(datapath_types));
+  set("iface_types", text_set(interface_types));
+  set("dpdk_initialized", false);
+  set("dpdk_version", "none");
+  // Of these a starting script knows better (ovs-ctl): they are filled in only where nobody did.
+  const auto set_if_empty = [&](const char* column, const std::string& value) {
+    if (const Datum* now = row.find(column); now != nullptr && now->keys.empty())
+      set(column, optional_text(value));
+  };
+  set_if_empty("ovs_version", report.version);
+  set_if_empty("db_version", schema_version);
+  set_if_empty("system_type", report.system_type);
+  set_if_empty("system_version", report.system_version);
+  if (report.applied_cfg) set("cur_cfg", *report.applied_cfg);
+}
+
+void DatabaseStatus::write_datapath(Writer& writer, const Row& row) {
+  writer.set("Datapath", row, "capabilities", capabilities());
+  writer.set("Datapath", row, "datapath_version", kVersionText);
+}
+
+void DatabaseStatus::write_controller(Writer& writer, const Row& row,
+                                      const ofproto::ControllerStatus& controller,
+                                      const DatabaseReport& report) {
+  const auto set = [&](const char* column, Datum value) {
+    writer.set("Controller", row, column, std::move(value));
+  };
+  // Seconds go on all the time: they are written with the counters, or when something happened.
+  const auto before = row.text_map("status");
+  const auto state = before.find("state");
+  const bool news = state == before.end() || state->second != controller.state ||
+                    row.boolean("is_connected") != controller.is_connected;
+  set("is_connected", controller.is_connected);
+  set("role", optional_text(controller.role));
+  if (!news && !report.statistics) return;
+  std::vector<std::pair<std::string, std::string>> status = {{"state", controller.state}};
+  if (!controller.last_error.empty()) status.emplace_back("last_error", controller.last_error);
+  if (controller.seconds_since_connect)
+    status.emplace_back("sec_since_connect", std::to_string(*controller.seconds_since_connect));
+  if (controller.seconds_since_disconnect)
+    status.emplace_back("sec_since_disconnect", std::to_string(*controller.seconds_since_disconnect));
+  set("status", text_map(status));
+}
+
+void DatabaseStatus::write_interface(Writer& writer, const Row& row, const PortStatus* port,
+                                     const std::string& error, const DatabaseReport& report) {
+  const auto set = [&](const char* column, Datum value) {
+    writer.set("Interface", row, column, std::move(value));
+  };
+  set("error", optional_text(error));
+  const std::string name = row.text("name").value_or("");
+  if (port == nullptr || !port->number || !port->datapath) {
+    constexpr std::int64_t kFailed = -1;
+    set("ofport", error.empty() ? Datum() : Datum(kFailed));
+    for (const char* column : {"mac_in_use", "ifindex", "mtu", "admin_state", "link_state", "link_speed",
+                               "duplex", "link_resets", "status", "statistics"})
+      set(column, {});
+    links_.erase(name);
+    return;
+  }
+  const auto facts = facts_of(*port);
+  const auto up_down = [](bool up) { return up ? "up" : "down"; };
+  set("ofport", static_cast<std::int64_t>(port->number == action::of_port::kLocal ? 65534 : *port->number));
+  set("mac_in_use", net::format_mac(facts.mac));
+  set("ifindex", static_cast<std::int64_t>(facts.index));
+  set("mtu", static_cast<std::int64_t>(facts.mtu));
+  set("admin_state", up_down(facts.admin_up));
+  set("link_state", up_down(facts.link_up));
+  set("link_speed",
+      facts.bits_per_second ? Datum(static_cast<std::int64_t>(*facts.bits_per_second)) : Datum());
+  set("duplex", facts.full_duplex ? Datum(*facts.full_duplex ? "full" : "half") : Datum());
+  const auto [link, is_new] = links_.try_emplace(name, Link{facts.link_up, 0});
+  if (!is_new && link->second.up != facts.link_up) link->second = {facts.link_up, link->second.resets + 1};
+  set("link_resets", link->second.resets);
+  set("status", facts.driver_name.empty() ? Datum()
+                                          : text_map({{"driver_name", facts.driver_name},
+                                                      {"driver_version", facts.driver_version},
+                                                      {"firmware_version", facts.firmware_version}}));
+  const Datum* counters = row.find("statistics");
+  if (report.statistics || (counters != nullptr && counters->keys.empty()))
+    set("statistics", statistics_of(*port->datapath));
+}
+
+std::int64_t statistics_interval_ms(const ovsdb::Replica& replica) {
+  constexpr std::int64_t kLeast = 5000;
+  const Row* root = replica.only("Open_vSwitch");
+  if (root == nullptr) return kLeast;
+  const auto options = root->text_map("other_config");
+  const auto found = options.find("stats-update-interval");
+  if (found == options.end()) return kLeast;
+  std::int64_t interval = 0;
+  std::from_chars(found->second.data(), found->second.data() + found->second.size(), interval);
+  return std::max(interval, kLeast);
+}
+
+}  // namespace sluice::bridge

@@ -1,0 +1,224 @@
+// Rows of a database to a configuration, and what is written back, with the installed schema.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bridge/database_config.h"
+#include "bridge/database_status.h"
+#include "ovsdb/replica_fixture.h"
+#include "port/dummy/dummy_port.h"
+
+namespace sluice::bridge {
+namespace {
+
+using ovsdb::Json;
+using ovsdb::test_row_id;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class DatabaseTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto schema = ovsdb::installed_schema(database_columns());
+    if (!schema) GTEST_SKIP() << ovsdb::kInstalledSchema << " is not installed";
+    schema_ = std::move(*schema);
+    environment_.dummy = true;
+    environment_.interface_exists = [this](const std::string& name) { return existing_.contains(name); };
+  }
+  void load(const std::string& rows) { ASSERT_EQ(ovsdb::load_rows(replica_, schema_, rows), ""); }
+  DatabaseConfig read() { return read_database(replica_, environment_); }
+  /// A bridge br0 with one port per entry: the columns of its Port and of its Interface, beside names.
+  void load_ports(const std::vector<std::array<std::string, 3>>& ports,
+                  const std::string& bridge_columns = "", const std::string& more = "") {
+    std::string references, port_rows, interface_rows;
+    for (unsigned i = 0; i < ports.size(); ++i) {
+      const auto comma = i == 0 ? "" : ",";
+      const auto& [name, port, interface] = ports[i];
+      references += fmt::format("{}\"@{}\"", comma, 10 + i);
+      port_rows += fmt::format(R"({}"#{}": {{"name": "{}", "interfaces": "@{}"{}{}}})", comma, 10 + i, name,
+                               100 + i, port.empty() ? "" : ",", port);
+      interface_rows += fmt::format(R"({}"#{}": {{"name": "{}"{}{}}})", comma, 100 + i, name,
+                                    interface.empty() ? "" : ",", interface);
+    }
+    load(fmt::format(R"("Open_vSwitch": {{"#1": {{"bridges": "@2", "next_cfg": 7 {}}}}},
+                        "Bridge": {{"#2": {{"name": "br0", "ports": ["set", [{}]]{}{}}}}},
+                        "Port": {{{}}}, "Interface": {{{}}})",
+                     more, references, bridge_columns.empty() ? "" : ",", bridge_columns, port_rows,
+                     interface_rows));
+  }
+  std::string refusal(unsigned interface) {
+    const auto config = read();
+    const auto found = config.refused.find(test_row_id(interface));
+    return found == config.refused.end() ? "" : found->second;
+  }
+
+  ovsdb::Schema schema_;
+  ovsdb::Replica replica_;
+  std::set<std::string> existing_;
+  DatabaseEnvironment environment_;
+};
+
+TEST_F(DatabaseTest, AnEmptyDatabaseIsASwitchWithoutBridges) {
+  environment_.base.workers = 3;
+  EXPECT_EQ(read().config, environment_.base);
+  load(R"("Open_vSwitch": {"#1": {}})");
+  EXPECT_EQ(read().config, environment_.base);
+}
+
+TEST_F(DatabaseTest, RowsAreBridgesAndPorts) {
+  existing_ = {"eth1"};
+  load_ports({{"br0", R"("tag": 5)", R"("type": "internal", "mtu_request": 1400)"},
+              {"eth1", R"("vlan_mode": "native-tagged", "tag": 3, "trunks": ["set", [10, 11]])",
+               R"("ofport_request": 4, "mtu_request": 9000, "ofport": 6)"},
+              {"in1", "", R"("type": "internal", "mac": "02:00:00:00:00:01")"},
+              {"d1", "", R"("type": "dummy")"}},
+             R"("fail_mode": "secure", "other_config": ["map", [["datapath-id", "00000000000000ff"]]])");
+  const auto result = read();
+  EXPECT_THAT(result.refused, IsEmpty());
+  EXPECT_THAT(result.warnings, IsEmpty());
+  ASSERT_EQ(result.config.bridges.size(), 1u);
+  const auto& br0 = result.config.bridges[0];
+  EXPECT_EQ(br0.name, "br0");
+  EXPECT_EQ(br0.fail_mode, FailMode::Secure);
+  EXPECT_EQ(br0.datapath_id, 0xffu);
+  EXPECT_FALSE(br0.local_up);
+  EXPECT_EQ(br0.local_mtu, 1400u);
+  EXPECT_EQ(br0.local_vlan, (l2::VlanConfig{.mode = l2::VlanMode::Access, .tag = 5}));
+  EXPECT_EQ(br0.fallback_mac, *net::parse_mac("02:84:0e:55:d4:41")) << "of the row's id";
+  ASSERT_EQ(br0.ports.size(), 3u) << "by name, without LOCAL";
+  EXPECT_EQ(br0.ports[0].name, "d1");
+  EXPECT_EQ(br0.ports[0].type, "dummy");
+  const auto& eth1 = br0.ports[1];
+  EXPECT_EQ(eth1.type, "system");
+  EXPECT_EQ(eth1.number_wish, 4u);
+  EXPECT_EQ(eth1.number_before, 6u);
+  EXPECT_EQ(eth1.mtu, 9000u);
+  EXPECT_EQ(eth1.vlan.mode, l2::VlanMode::NativeTagged);
+  EXPECT_EQ(eth1.vlan.tag, 3);
+  EXPECT_EQ(eth1.vlan.trunks.count(), 3u) << "10, 11 and the native one";
+  EXPECT_EQ(br0.ports[2].mac, *net::parse_mac("02:00:00:00:00:01"));
+  EXPECT_TRUE(check_config(result.config));
+}
+
+TEST_F(DatabaseTest, WhatCannotBeHadIsRefusedWithAReason) {
+  load_ports({{"a", "", R"("type": "")"},
+              {"b", "", R"("type": "strange")"},
+              {"c", "", R"("type": "patch")"},
+              {"d", "", R"("type": "patch", "options": ["map", [["peer", "x"]]])"},
+              {"e", "", R"("type": "vxlan")"},
+              {"f", "", R"("type": "geneve", "options": ["map", [["remote_ip", "flow"]]])"},
+              {"g", R"("vlan_mode": "dot1q-tunnel")", R"("type": "internal")"},
+              {"a/b", "", R"("type": "internal")"},
+              {"name-much-too-long", "", R"("type": "tap")"},
+              {"fine", "", R"("type": "internal")"}});
+  EXPECT_EQ(refusal(100), "could not open network device a (No such device)");
+  EXPECT_EQ(refusal(101), "could not open network device b (Address family not supported by protocol)");
+  EXPECT_EQ(refusal(102), "c: patch type requires valid 'peer' argument");
+  EXPECT_THAT(refusal(103), HasSubstr("type patch is not supported yet"));
+  EXPECT_EQ(refusal(104), "e: vxlan type requires valid 'remote_ip' argument");
+  EXPECT_THAT(refusal(105), HasSubstr("tunnels, here of type geneve, are not supported yet"));
+  EXPECT_EQ(refusal(106), "port g: vlan_mode dot1q-tunnel is not supported yet");
+  EXPECT_THAT(refusal(107), HasSubstr("the name holds a blank, a slash"));
+  EXPECT_THAT(refusal(108), HasSubstr("the name is longer than 15 characters"));
+  EXPECT_EQ(refusal(109), "");
+  EXPECT_TRUE(check_config(read().config));
+  EXPECT_EQ(read().config.bridges[0].ports.size(), 1u);
+}
+
+TEST_F(DatabaseTest, NamesAreUsedOnce) {
+  load(R"("Open_vSwitch": {"#1": {"bridges": ["set", ["@2", "@3"]]}},
+          "Bridge": {"#2": {"name": "br0", "ports": ["set", ["@4", "@5"]]}, "#3": {"name": "br1", "ports": "@5"}},
+          "Port": {"#4": {"name": "p", "interfaces": "@6"}, "#5": {"name": "q", "interfaces": "@7"}},
+          "Interface": {"#6": {"name": "br1", "type": "internal"}, "#7": {"name": "q", "type": "internal"}})");
+  EXPECT_EQ(refusal(6), "could not open network device br1 (the name is that of a bridge)");
+  EXPECT_TRUE(check_config(read().config));
+}
+
+TEST_F(DatabaseTest, ABridgeWithABadNameOrTypeIsLeftOut) {
+  load_ports({{"p", "", R"("type": "internal")"}}, R"("datapath_type": "quantum")");
+  EXPECT_THAT(read().config.bridges, IsEmpty());
+  EXPECT_THAT(refusal(100), HasSubstr("datapath_type quantum is unknown"));
+}
+
+TEST_F(DatabaseTest, TablesControllersAndMissingFeatures) {
+  load(R"("Open_vSwitch": {"#1": {"bridges": "@2"}},
+          "Bridge": {"#2": {"name": "br0", "flow_tables": ["map", [[3, "@3"]]], "controller": ["set", ["@4", "@5"]],
+                            "protocols": ["set", ["OpenFlow10", "OpenFlow13"]], "stp_enable": true}},
+          "Flow_Table": {"#3": {"flow_limit": 10, "overflow_policy": "evict", "name": "acl"}},
+          "Controller": {"#4": {"target": "tcp:127.0.0.1:6653", "max_backoff": 2000, "inactivity_probe": 0,
+                                "enable_async_messages": false},
+                         "#5": {"target": "carrier pigeon"}})");
+  const auto result = read();
+  const auto& br0 = result.config.bridges[0];
+  EXPECT_THAT(br0.table_limits, ElementsAre(std::pair(3, 10u)));
+  EXPECT_THAT(br0.evicting_tables, ElementsAre(3));
+  EXPECT_THAT(br0.table_names, ElementsAre(std::pair(3, "acl")));
+  EXPECT_EQ(br0.openflow_versions, 1u << 1 | 1u << 4);
+  EXPECT_THAT(
+      br0.controllers,
+      ElementsAre(ofproto::ControllerConfig{
+          .target = "tcp:127.0.0.1:6653", .max_backoff_ms = 2000, .inactivity_probe_ms = 0, .async = false}));
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("carrier pigeon")));
+  EXPECT_THAT(result.warnings, Contains("bridge br0: STP is not supported yet, and left out"));
+}
+
+TEST_F(DatabaseTest, ZonesHaveTimeouts) {
+  load(R"("Open_vSwitch": {"#1": {"datapaths": ["map", [["netdev", "@2"]]]}},
+          "Datapath": {"#2": {"ct_zones": ["map", [[5, "@3"], [6, "@4"]]]}},
+          "CT_Zone": {"#3": {"timeout_policy": "@5"}, "#4": {}},
+          "CT_Timeout_Policy": {"#5": {"timeouts": ["map", [["udp_first", 1], ["tcp_unack", 9]]]}})");
+  const auto conntrack = read().config.conntrack;
+  ASSERT_EQ(conntrack.timeouts.size(), 1u);
+  conntrack::TimeoutPolicy expected;
+  expected[conntrack::Timeout::UdpFirst] = 1;
+  EXPECT_EQ(conntrack.timeouts.at(5), expected);
+}
+
+TEST_F(DatabaseTest, StatusIsNoConfiguration) {
+  const auto modify = [](const char* table, std::vector<std::string> columns) {
+    return ovsdb::Changes{{ovsdb::Change::Kind::Modify, table, test_row_id(1), std::move(columns)}};
+  };
+  EXPECT_FALSE(concerns_configuration({}));
+  EXPECT_FALSE(concerns_configuration(modify("Interface", {"ofport", "statistics"})));
+  EXPECT_TRUE(concerns_configuration(modify("Interface", {"ofport", "type"})));
+  EXPECT_TRUE(concerns_configuration(modify("Open_vSwitch", {"next_cfg"})));
+  EXPECT_TRUE(concerns_configuration({{ovsdb::Change::Kind::Delete, "Port", test_row_id(1), {}}}));
+}
+
+TEST_F(DatabaseTest, StatusIsWrittenOnceAndWholly) {
+  load_ports({{"br0", "", R"("type": "internal")"}, {"d1", "", R"("type": "dummy")"}, {"gone", "", ""}},
+             R"("datapath_type": "dummy", "other_config": ["map", [["datapath-id", "00000000000000ff"]]])");
+  const ManualClock clock;
+  SwitchOptions options;
+  options.make_port = [](const PortConfig& config) -> Result<std::unique_ptr<port::Port>> {
+    return std::make_unique<port::DummyPort>(config.name);
+  };
+  auto config = read();
+  config.config.conntrack.max_connections = 1000;
+  Switch device(clock, std::move(options), config.config);
+  ASSERT_TRUE(device.reconcile(config.config).ok());
+
+  DatabaseStatus status;
+  DatabaseReport report{.applied_cfg = 7, .version = "0.1"};
+  const Json params = status.update(replica_, device, config, report).format("Open_vSwitch");
+  std::map<std::string, Json> rows;  // by table and name in the text above
+  for (std::size_t i = 1; i < params.size(); ++i) {
+    EXPECT_EQ(params[i]["op"], "update");
+    rows[params[i]["table"].get<std::string>() + " " +
+         params[i]["where"][0][2][1].get<std::string>().substr(34)] = params[i]["row"];
+  }
+  const auto row = [&](const char* name) { return rows.contains(name) ? rows[name] : Json("none"); };
+  EXPECT_EQ(row("Open_vSwitch 01")["cur_cfg"], 7);
+  EXPECT_EQ(row("Open_vSwitch 01")["ovs_version"], "0.1");
+  EXPECT_EQ(row("Bridge 02")["datapath_id"], "00000000000000ff");
+  EXPECT_EQ(row("Interface 64")["ofport"], 65534);
+  EXPECT_EQ(row("Interface 65")["ofport"], 1);
+  EXPECT_EQ(row("Interface 65")["link_state"], "up");
+  EXPECT_EQ(row("Interface 65")["statistics"][0], "map");
+  EXPECT_EQ(row("Interface 66"),
+            Json({{"ofport", -1}, {"error", "could not open network device gone (No such device)"}}));
+}
+
+}  // namespace
+}  // namespace sluice::bridge

@@ -1,0 +1,71 @@
+// The switch and its database: configuration from there, status to there, over a connection that may end and
+// come back at any time. While it is away the switch goes on as it is.
+//
+// Main thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/log.h"
+#include "bridge/database_config.h"
+#include "bridge/database_status.h"
+#include "bridge/switch.h"
+#include "io/event_loop.h"
+#include "io/tls.h"
+#include "ovsdb/client.h"
+
+namespace sluice::daemon {
+
+class Database {
+ public:
+  struct Settings {
+    io::Remote remote;
+    bridge::DatabaseEnvironment environment;
+    bridge::DatabaseReport report;  ///< versions and types; the rest is filled in
+  };
+
+  /// @param tls  null: ssl: can't be used. Outlives the database, as do the others.
+  /// @param on_configured  called once: the switch is for the first time what the database says.
+  Database(io::EventLoop& loop, bridge::Switch& device, log::Log& log, Settings settings, io::TlsContext* tls,
+           std::function<void()> on_configured);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  void start();
+
+ private:
+  void look();
+  bool may_act();
+  void reconcile();
+  void tell(const bridge::DatabaseConfig& config, const bridge::ReconcileReport& report);
+  void report(bool statistics);
+  /// Once a second: links, counters, interfaces that came or went.
+  void refresh();
+  bool interfaces_came_or_went() const;
+
+  io::EventLoop& loop_;
+  bridge::Switch& device_;
+  log::Logger logger_;
+  Settings settings_;
+  std::function<void()> on_configured_;
+  ovsdb::Client client_;
+  io::Timer refresh_;
+  bridge::DatabaseConfig config_;
+  bridge::DatabaseStatus status_;
+  bool stale_ = true;                 ///< the switch is not what the database says
+  bool reporting_ = false;            ///< a transaction with status is on its way
+  std::optional<bool> report_again_;  ///< what changed meanwhile; whether with statistics
+  bool told_of_lock_ = false;
+  Instant statistics_due_;
+  std::set<std::string> told_;  ///< sentences that were logged and still hold
+  log::RateLimit refusals_{6, 6};
+};
+
+/// ID and VERSION_ID of /etc/os-release: what system_type and system_version of the database are.
+std::pair<std::string, std::string> read_os_release();
+
+}  // namespace sluice::daemon
