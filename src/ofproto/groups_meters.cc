@@ -138,7 +138,7 @@ std::vector<action::MeterCounters> Ofproto::meter_counters(Instant now) const {
     counters.flows = pipeline_.meter_flows(id);
     counters.packets_in = stats->in.packets;
     counters.bytes_in = stats->in.bytes;
-    counters.duration_ns = (now - stats->created).ns;
+    counters.duration_ns = (now - stats->created).ns / 1'000'000 * 1'000'000;  // to the millisecond
     for (const datapath::Meter::Traffic& band : stats->bands)
       counters.bands.push_back({band.packets, band.bytes});
   }

@@ -136,7 +136,7 @@ openflow::TableDescReply OpenFlowAgent::describe_tables() const {
 }
 
 openflow::TableFeatures OpenFlowAgent::table_features(std::uint8_t table, openflow::OfVersion version) const {
-  constexpr std::uint32_t kGoto = 1 << 1, kOthers = 0x3c;  // write_metadata to clear_actions
+  constexpr std::uint32_t kGoto = 1 << 1, kMeter = 1 << 6, kOthers = 0x3c;  // write_metadata to clear_actions
   const pipeline::TableConfig& config = pipeline().table_config(table);
   openflow::TableFeatures features;
   features.table = table;
@@ -148,6 +148,8 @@ openflow::TableFeatures OpenFlowAgent::table_features(std::uint8_t table, openfl
   openflow::TableAbilities& hit = features.hit;
   for (unsigned next = table + 1u; next < kVisibleTables; ++next) hit.next.set(next);
   hit.instructions = kOthers | (hit.next.any() ? kGoto : 0);
+  // 1.5 made meters an action.
+  if (version == openflow::k13 || version == openflow::k14) hit.instructions |= kMeter;
   hit.apply.actions = action_bits(version);
   hit.apply.set_fields = fields().writable;
   hit.write = hit.apply;

@@ -107,7 +107,7 @@ class OpenFlowAgentTest : public Scenario {
   void deliver_packet_ins() {
     for (const auto& packet : device().device->upcalls().packet_ins().take()) {
       const auto frozen = device().bridge().pipeline().frozen_state(packet.action.recirc_id);
-      auto message = ofproto::packet_in_message(packet, device().bridge());
+      auto message = ofproto::packet_in_message(packet, frozen ? &frozen->data : nullptr);
       if (frozen && packet.action.continuation)
         message.body.continuation = agent->continuation_of(frozen->data, packet.meta);
       sessions->deliver(message, device().clock.now());
@@ -621,6 +621,56 @@ TEST_F(OpenFlowAgentTest, PartsOfARequestBecomeOne) {
     refused = client->output();
   }
   EXPECT_EQ(Client::error_of(refused), "OFPBRC_MULTIPART_BUFFER_OVERFLOW");
+}
+
+/// A flow-mod of OpenFlow 1.3 for table 0 with these actions, already encoded.
+std::vector<std::uint8_t> flow_mod_with(const std::vector<std::uint8_t>& actions) {
+  auto bytes = encode(make_message(FlowMod{}, {.version = k13}, 9));
+  const auto put16 = [](std::vector<std::uint8_t>& out, std::size_t value) {
+    out.push_back(static_cast<std::uint8_t>(value >> 8));
+    out.push_back(static_cast<std::uint8_t>(value));
+  };
+  put16(bytes, 4);  // apply_actions
+  put16(bytes, actions.size() + 8);
+  bytes.insert(bytes.end(), 4, 0);
+  bytes.insert(bytes.end(), actions.begin(), actions.end());
+  bytes[2] = static_cast<std::uint8_t>(bytes.size() >> 8);
+  bytes[3] = static_cast<std::uint8_t>(bytes.size());
+  return bytes;
+}
+
+TEST_F(OpenFlowAgentTest, TheWorstMessagesAreAnswered) {
+  begin();
+  const auto client = connect(k13);
+  constexpr unsigned kActions = 4000;
+  // clone() inside clone(), as deep as a message can say it.
+  std::vector<std::uint8_t> nested;
+  for (unsigned left = kActions; left > 0; --left) {
+    const std::size_t length = std::size_t{left} * 16;
+    const std::uint8_t head[16] = {0xff,
+                                   0xff,
+                                   static_cast<std::uint8_t>(length >> 8),
+                                   static_cast<std::uint8_t>(length),
+                                   0,
+                                   0,
+                                   0x23,
+                                   0x20,
+                                   0,
+                                   42};
+    nested.insert(nested.end(), std::begin(head), std::end(head));
+  }
+  client->send_bytes(flow_mod_with(nested));
+  EXPECT_THAT(client->output(), StartsWith("OFPT_ERROR (OF1.3) (xid=0x9): OFPBAC_"));
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 0u);
+
+  std::vector<std::uint8_t> flat;
+  for (unsigned i = 0; i < kActions; ++i) {
+    const std::uint8_t output[16] = {0, 0, 0, 16, 0, 0, 0, 2, 0xff, 0xff};
+    flat.insert(flat.end(), std::begin(output), std::end(output));
+  }
+  client->send_bytes(flow_mod_with(flat));
+  EXPECT_EQ(client->output(), "");
+  EXPECT_EQ(device().bridge().pipeline().flow_count(), 1u);
 }
 
 }  // namespace
