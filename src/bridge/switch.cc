@@ -253,6 +253,7 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
   reconcile_tables(*bridge, desired, report);
   reconcile_flows(*bridge, desired, report);
   if (!bridge->connections) return;
+  bridge->agent->run();  // who is connected hears what has changed, who connects now does not
   // Controllers know the switch by its datapath id: when it changes they are told by connecting anew.
   if (bridge->datapath_id != bridge->agent->datapath_id()) {
     bridge->agent->set_datapath_id(bridge->datapath_id);

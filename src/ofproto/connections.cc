@@ -20,12 +20,7 @@ struct Connections::Service {
   std::string target;  ///< of the configuration; empty: BRIDGE.mgmt
   ControllerConfig config;
   std::unique_ptr<io::Listener> listener;
-  std::string error;  ///< why there is none
   std::list<Link> clients;
-};
-
-struct Connections::Snooper {
-  std::unique_ptr<io::Stream> stream;
 };
 
 Connections::Connections(const ConnectionsEnvironment& environment)
@@ -57,7 +52,7 @@ std::vector<std::string> Connections::configure(const ConnectionsConfig& config,
   std::erase_if(services_, [&](const auto& service) {
     if (service->target.empty()) return false;
     const ControllerConfig* wanted = find_config(service->target);
-    return !wanted || *wanted != service->config || !service->listener;
+    return !wanted || *wanted != service->config;
   });
   for (auto& service : services_) {
     if (versions_changed) service->clients.clear();
@@ -120,8 +115,8 @@ Status Connections::open_service(const std::string& target) {
 
 void Connections::accept(Service& service, std::unique_ptr<io::Stream> stream) {
   if (service.clients.size() >= kMaxClients) {
-    env_.logger.warn("{}: a client of {} was turned away: {} are connected", env_.bridge.name(),
-                     service.listener->remote().text, service.clients.size());
+    env_.logger.limited(client_log_, log::Level::Info, "{}: a client of {} was turned away: {} are connected",
+                        env_.bridge.name(), service.listener->remote().text, service.clients.size());
     return;
   }
   const std::string name = stream->name();
@@ -137,7 +132,9 @@ void Connections::served(Link&) {
 }
 
 void Connections::ended(Link& link, std::string why) {
-  if (!why.empty()) env_.logger.info("{}<->{}: {}", env_.bridge.name(), link.peer().name(), why);
+  if (!why.empty())
+    env_.logger.limited(client_log_, log::Level::Info, "{}<->{}: {}", env_.bridge.name(), link.peer().name(),
+                        why);
   for (auto& service : services_)
     service->clients.remove_if([&](const Link& client) { return &client == &link; });
   look();
@@ -151,18 +148,18 @@ void Connections::reconnect() {
 
 void Connections::accept_snooper(std::unique_ptr<io::Stream> stream) {
   if (snoopers_.size() >= kMaxClients) return;
-  const auto place = snoopers_.insert(snoopers_.end(), Snooper{std::move(stream)});
-  place->stream->set_max_queued(kSnoopBytes);
-  place->stream->start([](Bytes) {}, [this, place](const Status&) { snoopers_.erase(place); });
+  const auto place = snoopers_.insert(snoopers_.end(), std::move(stream));
+  (*place)->set_max_queued(kSnoopBytes);
+  (*place)->start([](Bytes) {}, [this, place](const Status&) { snoopers_.erase(place); });
   // It takes whatever version it sees; a hello opens the connection.
   const auto hello =
       openflow::encode(openflow::make_message(openflow::Hello{.versions = config_.versions},
                                               {.version = *openflow::highest_version(config_.versions)}, 1));
-  place->stream->send(std::string(hello.begin(), hello.end()));
+  (*place)->send(std::string(hello.begin(), hello.end()));
 }
 
 void Connections::snoop(Bytes messages) {
-  for (auto& snooper : snoopers_) snooper.stream->send(std::string(messages.begin(), messages.end()));
+  for (auto& snooper : snoopers_) snooper->send(std::string(messages.begin(), messages.end()));
 }
 
 void Connections::look() {

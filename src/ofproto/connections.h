@@ -62,7 +62,6 @@ class Connections final : LinkOwner {
 
  private:
   struct Service;
-  struct Snooper;
 
   void opened(Link& link) override;
   void served(Link& link) override;
@@ -83,10 +82,11 @@ class Connections final : LinkOwner {
   std::vector<std::unique_ptr<Controller>> controllers_;
   std::vector<std::unique_ptr<Service>> services_;
   std::unique_ptr<io::Listener> snoop_listener_;
-  std::list<Snooper> snoopers_;
+  std::list<std::unique_ptr<io::Stream>> snoopers_;
   FailOpen fail_open_;
   bool standing_alone_ = false;
   io::Timer timer_;
+  log::RateLimit client_log_{30, 10};  ///< of what clients can provoke
 };
 
 }  // namespace sluice::ofproto

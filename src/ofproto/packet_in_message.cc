@@ -74,7 +74,9 @@ PacketInMessage packet_in_message(const PacketIn& packet, const pipeline::Frozen
   PacketInMessage message;
   openflow::PacketIn& body = message.body;
   message.controller_id = packet.action.controller_id;
-  body.reason = static_cast<PacketInReason>(packet.action.reason);
+  message.explicit_miss = packet.action.reason == pipeline::kReasonExplicitMiss;
+  body.reason =
+      message.explicit_miss ? PacketInReason::NoMatch : static_cast<PacketInReason>(packet.action.reason);
   body.total_length = static_cast<std::uint32_t>(packet.bytes.size());
   body.packet = packet.bytes;
 

@@ -86,12 +86,14 @@ bool Peer::wants_implicit_misses() const {
 }
 
 void Peer::send_packet_in(const PacketInMessage& message, Instant now) {
-  const PacketInReason reason = message.body.reason;
+  PacketInReason reason = message.body.reason;
+  if (message.explicit_miss && session_.version() < openflow::k13) reason = PacketInReason::Action;
   if (message.controller_id != session_.controller_id() ||
       !session_.wants(AsyncKind::PacketIn, static_cast<unsigned>(reason)) ||
       (message.implicit_miss && !wants_implicit_misses()))
     return;
   openflow::PacketIn packet = message.body;
+  packet.reason = reason;
   const auto kind = reason == PacketInReason::NoMatch ? PacketInKind::Miss : PacketInKind::Action;
   if (auto now_due = pacers_[static_cast<std::size_t>(kind)].submit(std::move(packet), now))
     send_async(std::move(*now_due));

@@ -31,6 +31,8 @@ struct PacketInMessage {
   std::uint16_t controller_id = 0;
   /// No flow matched, and none says so: as a table miss of OpenFlow 1.0 to 1.2. Later versions do not get it.
   bool implicit_miss = false;
+  /// The flow of priority 0 that matches all sent it: to versions that have no such notion, an action.
+  bool explicit_miss = false;
 };
 
 /// Limits of a peer's queues.

@@ -189,6 +189,12 @@ TEST_F(PeerTest, ImplicitMissesAreForOldVersions) {
   EXPECT_THAT(heard(older), ElementsAre("OFPT_PACKET_IN"));
   deliver(PacketInReason::NoMatch);
   EXPECT_THAT(heard(newer), ElementsAre("OFPT_PACKET_IN"));
+  heard(older);
+  deliver(PacketInReason::NoMatch, {.explicit_miss = true});
+  EXPECT_THAT(heard(newer), ElementsAre("OFPT_PACKET_IN"));
+  EXPECT_EQ(last_packet_->reason, PacketInReason::NoMatch);
+  EXPECT_THAT(heard(older), ElementsAre("OFPT_PACKET_IN"));
+  EXPECT_EQ(last_packet_->reason, PacketInReason::Action);
 }
 
 TEST_F(PeerTest, KindsOfPacketInsHaveRatesOfTheirOwn) {

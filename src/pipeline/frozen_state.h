@@ -27,6 +27,10 @@ namespace sluice::pipeline {
 /// What is pushed: a value of up to 128 bits.
 using StackItem = field::FieldValue;
 
+/// Beside OpenFlow's reasons of packet-ins, inside the switch only: the table-miss flow of OpenFlow 1.3 sent
+/// it, priority 0 and matching all. The number is what ovs-vswitchd shows in datapath actions.
+inline constexpr std::uint8_t kReasonExplicitMiss = 6;
+
 struct FrozenData {
   std::uint32_t in_port = 0;  ///< OpenFlow port
   be64 metadata;

@@ -308,6 +308,11 @@ TEST_F(GroupTest, PacketsToTheControllerSayWhereFrom) {
   EXPECT_THAT(actions("in_port=1"), HasSubstr("controller(reason=4,"));
   EXPECT_THAT(actions("in_port=2"), HasSubstr("controller(reason=3,"));
   EXPECT_THAT(actions("in_port=3"), HasSubstr("controller(reason=1,"));
+  mod("priority=0,actions=controller");
+  mod("table=1,priority=0,in_port=5,actions=controller");
+  mod("in_port=5,actions=resubmit(,1)");
+  EXPECT_THAT(actions("in_port=4"), HasSubstr("controller(reason=6,")) << "the table-miss flow";
+  EXPECT_THAT(actions("in_port=5"), HasSubstr("controller(reason=1,")) << "it does not match all";
 }
 
 /// Groups against a map: any sequence of additions and deletions, some in bundles that fail.

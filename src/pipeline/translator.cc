@@ -806,7 +806,10 @@ void Translator::to_controller(std::uint16_t max_len, std::uint16_t controller_i
   controller(action);
 }
 
-void Translator::controller(const action::Controller& action) {
+void Translator::controller(const action::Controller& asked) {
+  action::Controller action = asked;
+  if (action.reason == kReasonAction && rule_ && rule_->priority() == 0 && rule_->match() == flow::Match{})
+    action.reason = kReasonExplicitMiss;
   // The action stands there even where nobody wants the packet, as Open vSwitch has it.
   const bool wanted = action.reason != kReasonInvalidTtl || input_.ports.config.invalid_ttl_to_controller;
   commit();

@@ -1,0 +1,64 @@
+// Any bytes, in any pieces, to a session after its hello and before: nothing may crash it, and what it keeps
+// and says stays bounded by what it was sent. The first byte of the input chooses version and pieces.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+#include "openflow/session.h"
+
+using namespace sluice;
+using namespace sluice::openflow;
+
+namespace {
+
+/// Takes everything, and answers what has an answer of fixed size.
+struct AnySwitch final : SessionHandler {
+  Status handle(Session& session, const Message& request) override {
+    if (as<DescRequest>(request)) session.reply(request, DescReply{});
+    if (as<GetConfigRequest>(request)) session.reply(request, GetConfigReply{});
+    if (as<PacketOut>(request)) return fail("no such port", OfError::BrcBadPort);
+    return {};
+  }
+  Status commit(Session&, const std::vector<Message>& messages, const BundleFlags& flags,
+                std::size_t& failed) override {
+    if (flags.atomic || messages.empty()) return {};
+    failed = messages.size() - 1;
+    return fail("table full", OfError::FmfcTableFull);
+  }
+  Result<std::optional<std::uint64_t>> claim_role(Session&, Role,
+                                                  std::optional<std::uint64_t> generation) override {
+    return generation;
+  }
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const unsigned choice = data[0];
+  Bytes rest(data + 1, size - 1);
+  AnySwitch handler;
+  Instant now{1};
+  Session session({.service = (choice & 8) != 0, .probe_after = Duration::seconds(5)}, handler, now);
+  if ((choice & 7) < 6) {
+    const auto version = static_cast<OfVersion>(static_cast<unsigned>(k10) + (choice & 7));
+    session.receive(encode(make_message(Hello{.versions = 1u << static_cast<unsigned>(version)},
+                                        {.version = version}, 1)),
+                    now);
+    if (session.state() != Session::State::Open) std::abort();
+  }
+  const std::size_t piece = 1 + (choice >> 4) * 37;
+  std::size_t said = 0;
+  while (!rest.empty() && session.state() != Session::State::Closed) {
+    const auto next = rest.first(std::min(piece, rest.size()));
+    rest = rest.subspan(next.size());
+    session.receive(next, now);
+    said += session.take_output().size();
+    now += Duration::seconds(1);
+    session.tick(now);
+  }
+  // The largest answer to the smallest request is the description of the switch.
+  constexpr std::size_t kLargestAnswer = 1100, kHellos = 4096;
+  if (said > kHellos + size * kLargestAnswer) std::abort();
+  return 0;
+}
