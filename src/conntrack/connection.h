@@ -62,6 +62,7 @@ struct ConnectionSnapshot {
   std::uint8_t helper = 0;
   std::optional<Tuple> parent;  ///< of a connection that a helper had expected
   bool seen_reply = false;
+  bool assured = false;  ///< not to be dropped early
 };
 
 }  // namespace sluice::conntrack

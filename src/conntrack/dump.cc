@@ -84,10 +84,22 @@ std::string format_label(const be128& label) {
   return text;
 }
 
-/// The flags of the kernel's conntrack status, of which a committed connection of ours has these.
+/// The flags of the kernel's conntrack status that apply, in the order of its bits.
 std::string status_of(const ConnectionSnapshot& c) {
+  // An echo's id, which both ports hold, is its source's.
+  const bool is_icmp = c.original.proto == ip_proto::kIcmp || c.original.proto == ip_proto::kIcmpv6;
+  const bool source_nat = c.reply.dst != c.original.src || c.reply.dst_port != c.original.src_port;
+  const bool destination_nat =
+      c.reply.src != c.original.dst || (!is_icmp && c.reply.src_port != c.original.dst_port);
   std::string status = c.parent ? "EXPECTED|" : "";
-  return status + (c.seen_reply ? "SEEN_REPLY|CONFIRMED" : "CONFIRMED");
+  if (c.seen_reply) status += "SEEN_REPLY|";
+  if (c.assured) status += "ASSURED|";
+  status += "CONFIRMED";
+  if (source_nat) status += "|SRC_NAT";
+  if (destination_nat) status += "|DST_NAT";
+  if (source_nat) status += "|SRC_NAT_DONE";
+  if (destination_nat) status += "|DST_NAT_DONE";
+  return status;
 }
 
 std::string tcp_flags(std::uint8_t flags) {

@@ -104,6 +104,33 @@ TEST_F(DumpTest, StartIsShownByTheWallClock) {
       << text;
 }
 
+TEST_F(DumpTest, StatusSaysWhatIsAssuredAndTranslated) {
+  const auto status = [&] {
+    const std::string text = line({.verbose = true});
+    const auto from = text.find("status=") + 7;
+    return text.substr(from, text.find_first_of(",", from) - from);
+  };
+  const Ip4 there{.src = "10.0.0.1", .dst = "10.0.0.2"};
+  NatRange range{.kind = NatRange::Kind::Source, .has_address = true};
+  range.min_address = range.max_address = net::v4_mapped(*Ip4Arg("10.9.0.1"));
+  track(there / Udp{.sport = 1, .dport = 2}, {.commit = true, .nat = true, .nat_range = range});
+  EXPECT_EQ(status(), "CONFIRMED|SRC_NAT|SRC_NAT_DONE");
+  const Layers answer = Ip4{.src = "10.0.0.2", .dst = "10.9.0.1"} / Udp{.sport = 2, .dport = 1};
+  track(answer, {.nat = true});
+  EXPECT_EQ(status(), "SEEN_REPLY|ASSURED|CONFIRMED|SRC_NAT|SRC_NAT_DONE");
+  tracker_.flush(std::nullopt);
+  range.kind = NatRange::Kind::Destination;
+  range.has_address = false;
+  range.has_ports = true;
+  range.min_port = range.max_port = 99;
+  track(there / Udp{.sport = 1, .dport = 2}, {.commit = true, .nat = true, .nat_range = range});
+  EXPECT_EQ(status(), "CONFIRMED|DST_NAT|DST_NAT_DONE");
+  tracker_.flush(std::nullopt);
+  track(there / Icmp4{.type = 8, .code = 0, .id = 7}, {.commit = true});
+  track(Ip4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Icmp4{.type = 0, .code = 0, .id = 7});
+  EXPECT_EQ(status(), "SEEN_REPLY|CONFIRMED");
+}
+
 TEST_F(DumpTest, FilterByCookie) {
   track(Ip4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.sport = 1, .dport = 2},
         {.commit = true, .cookie = 0x1234});

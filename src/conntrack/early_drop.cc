@@ -17,24 +17,6 @@
 #include "conntrack/tracker_impl.h"
 
 namespace sluice::conntrack {
-namespace {
-
-/// Both ends have spoken as only they can: a spoofed flood never gets there. ICMP proves nothing, and what is
-/// closed needs no entry.
-bool is_assured(const Entry& entry) {
-  switch (timeout_class(entry)) {
-    case Timeout::TcpEstablished:
-    case Timeout::TcpFinWait:
-    case Timeout::UdpMultiple:
-    case Timeout::SctpEstablished:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
-
 /// The best victim so far, locked.
 class Tracker::Impl::VictimSearch {
  public:

@@ -40,4 +40,16 @@ Timeout timeout_class_of_other(const Entry& entry) {
   return other::timeout_of(entry.simple_state());
 }
 
+bool is_assured(const Entry& entry) {
+  switch (timeout_class(entry)) {
+    case Timeout::TcpEstablished:
+    case Timeout::TcpFinWait:
+    case Timeout::UdpMultiple:
+    case Timeout::SctpEstablished:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace sluice::conntrack

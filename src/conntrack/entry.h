@@ -201,4 +201,8 @@ inline Timeout timeout_class(const Entry& entry) {
   return entry.proto == net::ip_proto::kTcp ? kTcpTimeouts[entry.states] : timeout_class_of_other(entry);
 }
 
+/// Both ends have spoken as only they can: a spoofed flood never gets there. ICMP proves nothing, and what is
+/// closed needs no entry.
+bool is_assured(const Entry& entry);
+
 }  // namespace sluice::conntrack

@@ -28,6 +28,7 @@ ConnectionSnapshot snapshot_of(const Entry& entry, std::uint32_t name, const Tim
   c.index = name;
   c.generation = entry.generation();
   c.seen_reply = entry.has(Entry::kSeenReply);
+  c.assured = is_assured(entry);
   for (const Direction d : {Direction::Original, Direction::Reply}) {
     const auto i = static_cast<unsigned>(d);
     c.state[i] = entry.state(d);
