@@ -193,6 +193,7 @@ KERNEL_NAT = KERNEL + [
     Row("quoted-crc", "rel wrong", "rel translated", r"icmp error .*(in part|briefly)", r"sctp", ends=False, what="fate"),
     Row("replaced", "est wrong", "est translated", r"tcp .*(late|after reset)", r"tcp R", what="fate"),
     Row("nat-exhausted", "nothing", "new", r"^> protocol"),
+    Row("replaced", "nothing", "est|new", r"^> tcp", r"tcp R"),
 ]
 OVS_NAT = OVS + [
     Row("invalid-translated", "inv wrong", "inv untouched", r"", ends=False, what="fate"),
@@ -203,7 +204,7 @@ OVS_NAT = OVS + [
     Row("duplicate-fragment", "new (wrong|untouched)", "new translated", r"cut duplicate", what="fate"),
     Row("duplicate-fragment", "new|inv", "est|rel", r"", r"cut duplicate"),
     Row("nat-exhausted", "new", "nothing", r"^>"),
-    Row("nat-exhausted", "new untouched", "new translated", r"^> .*(reuse|S len=0|protocol)", what="fate"),
+    Row("nat-exhausted", "new untouched", "new translated", r"^> (tcp|protocol)", what="fate"),
     Row("icmp-ids", "new|inv", "est|rel", r"icmp", r"^ping"),
     Row("icmp-ids", "(new|est|rel) (untouched|wrong)", "(new|est|rel) translated", r"icmp", r"^ping", what="fate"),
 ]

@@ -126,7 +126,8 @@ def view(packet, here, there):
     new = (there.c, there.cport, there.s, there.sport) if forward else (there.s, there.sport, there.c, there.cport)
     data = bytearray(packet)
     change = [(h.src, new[0]), (h.dst, new[2])] if h.proto != ICMP else []
-    was_right = h.proto == SCTP and crc_is_right(packet[h.at:])
+    length = 40 + int.from_bytes(packet[4:6], "big") if h.v6 else int.from_bytes(packet[2:4], "big")
+    has_crc = h.proto == SCTP and length == len(packet)  # of a part, as errors quote it, nobody can check it
     if h.proto in (TCP, UDP, SCTP, UDPLITE):
         ports = struct.pack("!HH", new[1], new[3])
         change.append((packet[h.at:h.at + 4], ports))
@@ -141,9 +142,9 @@ def view(packet, here, there):
         if h.proto != UDP or old != 0:
             value = delta(old, change)
             data[at:at + 2] = struct.pack("!H", value or (0xffff if h.proto == UDP else 0))
-    if was_right:
-        data[h.at + 8:h.at + 12] = bytes(4)
-        data[h.at + 8:h.at + 12] = crc32c(bytes(data[h.at:]))
+    if has_crc:
+        crcs = packet[h.at + 8:h.at + 12], crc_of(packet[h.at:]), crc_of(bytes(data[h.at:]))
+        data[h.at + 8:h.at + 12] = bytes(a ^ b ^ c for a, b, c in zip(*crcs))
     return with_addresses(data, new[0], new[2])
 
 
@@ -168,8 +169,8 @@ def _view_of_error(packet, h, here, there):
     return with_addresses(data, src, dst)
 
 
-def crc_is_right(segment):
-    return len(segment) >= 12 and crc32c(segment[:8] + bytes(4) + segment[12:]) == segment[8:12]
+def crc_of(segment):
+    return crc32c(segment[:8] + bytes(4) + segment[12:])
 
 
 def from_router(packet, router):
