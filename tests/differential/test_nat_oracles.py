@@ -115,6 +115,8 @@ class Player:
     def learn(self, there):
         """The connection's tuple on the other side. Says what is wrong with it."""
         proto, here = self.key
+        if self.key in self.there:  # a connection in place of another, whose tuple is free now
+            self.taken.pop((self.number, proto, self.there[self.key]), None)
         if there == here:
             self.there[self.key] = there
             return
