@@ -49,18 +49,16 @@ Status assign_number(const Word& word, T& target) {
   return {};
 }
 
-Status parse_cookie(const Word& word, FlowSpec& flow) {
+Status parse_cookie(const Word& word, bool changes, FlowSpec& flow) {
   const auto slash = word.argument.find('/');
   SLUICE_ASSIGN(const std::uint64_t value,
                 parse_number(word.argument.substr(0, slash), ~std::uint64_t{0}, "cookie"));
   if (slash == std::string_view::npos) {
-    if (deletes(flow.command))
-      return fail("cookie=" + std::string(word.argument) +
-                  ": cannot set cookie of flows that are deleted: expected cookie=VALUE/MASK, or /-1");
+    if (!changes) return fail("cannot set cookie (to match on a cookie, specify a mask, e.g. cookie=1/-1)");
     flow.new_cookie = value;
     return {};
   }
-  if (flow.command == FlowCommand::Add) return fail("flow additions cannot use a cookie mask");
+  if (changes && flow.command == FlowCommand::Add) return fail("flow additions cannot use a cookie mask");
   const std::string_view mask = word.argument.substr(slash + 1);
   flow.cookie_mask = ~std::uint64_t{0};
   if (mask != "-1") {
@@ -76,35 +74,24 @@ bool is_counter(std::string_view name) {
   return false;
 }
 
-/// One word of a flow that is not a match; false if it is none that we know.
-Result<bool> parse_option(const Word& word, const Names& names, FlowSpec& flow) {
+/// What a text is about, which decides the words beside the match.
+enum class Kind : std::uint8_t { Change, Delete, DeleteStrict, Filter, PacketOut };
+
+Kind kind_of(FlowCommand command) {
+  return command == FlowCommand::Delete         ? Kind::Delete
+         : command == FlowCommand::DeleteStrict ? Kind::DeleteStrict
+                                                : Kind::Change;
+}
+
+/// A word about what a flow that is added or modified becomes.
+Result<bool> parse_property(const Word& word, FlowSpec& flow) {
   const std::string_view name = word.name;
-  if (name == "table") {
-    const auto table = parse_table(word.argument, names);
-    if (!table)
-      return fail("unknown table \"" + std::string(word.argument) +
-                  "\": expected 0 to 254 or a table's name");
-    flow.table = *table;
-    if (*table != kNoTable)
-      flow.usable =
-          flow.usable & Protocols(Protocols::kOf10TableId | Protocols::kNxmTableId | Protocols::kOf11Up);
-  } else if (name == "priority") {
-    SLUICE_TRY(assign_number(word, flow.priority));
-  } else if (name == "idle_timeout") {
+  if (name == "idle_timeout") {
     SLUICE_TRY(assign_number(word, flow.idle_timeout));
   } else if (name == "hard_timeout") {
     SLUICE_TRY(assign_number(word, flow.hard_timeout));
   } else if (name == "importance") {
     SLUICE_TRY(assign_number(word, flow.importance));
-  } else if (name == "cookie") {
-    SLUICE_TRY(parse_cookie(word, flow));
-  } else if (name == "out_port" && deletes(flow.command)) {
-    const auto port = parse_port(word.argument, names);
-    if (!port) return fail(std::string(word.argument) + " is not a valid OpenFlow port");
-    flow.out_port = *port;
-  } else if (name == "out_group" && deletes(flow.command)) {
-    SLUICE_TRY(assign_number(word, flow.out_group));
-    flow.usable = flow.usable & Protocols(Protocols::kOf11Up);
   } else if (name == "send_flow_rem") {
     flow.flags.send_flow_rem = true;
   } else if (name == "check_overlap") {
@@ -118,21 +105,63 @@ Result<bool> parse_option(const Word& word, const Names& names, FlowSpec& flow) 
   } else if (name == "no_byte_counts") {
     flow.flags.no_byte_counts = true;
     flow.usable = flow.usable & Protocols(Protocols::kOf13Up);
-  } else if (is_counter(name)) {
-    // What dump-flows prints may be read back; what was counted is not part of the flow.
   } else {
     return false;
   }
   return true;
 }
 
-/// What a word of the match says about protocols. Shorthands fit them all, except that OpenFlow 1.0 and 1.1
-/// can't look behind IPv6 (see parse_flow).
-Protocols word_protocols(const Word& word, const Names& names) {
+/// A word about which existing flows are meant, beside their match.
+Result<bool> parse_choice(const Word& word, const Names& names, FlowSpec& flow) {
+  if (word.name == "out_port") {
+    const auto port = parse_port(word.argument, names);
+    if (!port) return fail(std::string(word.argument) + " is not a valid OpenFlow port");
+    flow.out_port = *port;
+    return true;
+  }
+  if (word.name != "out_group") return false;
+  SLUICE_TRY(assign_number(word, flow.out_group));
+  flow.usable = flow.usable & Protocols(Protocols::kOf11Up);
+  return true;
+}
+
+/// One word that is not a match; false if it is none that the kind of text has.
+Result<bool> parse_option(const Word& word, Kind kind, const Names& names, FlowSpec& flow) {
+  const std::string_view name = word.name;
+  if (kind == Kind::PacketOut) return false;
+  const bool flag = name == "send_flow_rem" || name == "check_overlap" || name == "reset_counts" ||
+                    name == "no_packet_counts" || name == "no_byte_counts";
+  if (word.argument.empty() && !flag) return false;
+  if (name == "table") {
+    const auto table = parse_table(word.argument, names);
+    if (!table)
+      return fail("unknown table \"" + std::string(word.argument) +
+                  "\": expected 0 to 254 or a table's name");
+    flow.table = *table;
+    if (*table != kNoTable && kind != Kind::Filter)
+      flow.usable =
+          flow.usable & Protocols(Protocols::kOf10TableId | Protocols::kNxmTableId | Protocols::kOf11Up);
+    return true;
+  }
+  if (name == "cookie") {
+    SLUICE_TRY(parse_cookie(word, kind == Kind::Change, flow));
+    return true;
+  }
+  // What dump-flows prints may be read back; what was counted is not part of the flow.
+  if (is_counter(name)) return true;
+  if (name == "priority" && (kind == Kind::Change || kind == Kind::DeleteStrict)) {
+    SLUICE_TRY(assign_number(word, flow.priority));
+    return true;
+  }
+  return kind == Kind::Change ? parse_property(word, flow) : parse_choice(word, names, flow);
+}
+
+/// What a word of the match says about protocols, once the match holds it. Shorthands fit them all, except
+/// that OpenFlow 1.0 and 1.1 can't look behind IPv6 (see parse_flow).
+Protocols word_protocols(const Word& word, const flow::Match& match) {
   const field::FieldSpec* spec = field::find_field(word.name);
   if (spec == nullptr || word.argument.empty()) return Protocols::kAll;
-  const auto value = field::parse_value(*spec, word.argument, names.ports);
-  return value ? field_protocols(spec->id, value->mask) : Protocols(Protocols::kNxmOrOxm);
+  return field_protocols(spec->id, field::get(match, spec->id).mask);
 }
 
 std::string match_with_priority(const FlowSpec& flow, const Names& names) {
@@ -174,36 +203,48 @@ std::string match_and_actions(const FlowSpec& flow, const Names& names) {
 
 }  // namespace
 
-Result<FlowSpec> parse_flow(std::string_view text, const FlowParseOptions& options) {
-  FlowSpec flow{.command = options.command};
-  const Halves halves = split_actions(text);
-  std::string_view rest = halves.match;
-  while (const auto word = next_word(rest)) {
-    SLUICE_ASSIGN(const bool option, parse_option(*word, options.names, flow));
+namespace {
+
+/// The words in front of the actions.
+Status parse_words(std::string_view text, Kind kind, const Names& names, FlowSpec& flow) {
+  while (const auto word = next_word(text)) {
+    SLUICE_ASSIGN(const bool option, parse_option(*word, kind, names, flow));
     if (option) continue;
     SLUICE_ASSIGN(const bool matched, field::parse_match_word(flow.match, word->name, word->argument,
-                                                              word->has_argument, options.names.ports));
+                                                              word->has_argument, names.ports));
     if (!matched) {
-      if (!word->has_argument)
+      if (word->argument.empty())
         return fail("field " + std::string(word->name) + " missing value: expected a match or an option");
       return fail("unknown keyword " + std::string(word->name) +
                   ": expected a match field or an option of a flow");
     }
-    flow.usable = flow.usable & word_protocols(*word, options.names);
+    flow.usable = flow.usable & word_protocols(*word, flow.match);
   }
+  const flow::Match written = flow.match;
   SLUICE_ASSIGN(std::string dropped, field::settle_match(flow.match));
-  if (!dropped.empty()) flow.warnings.push_back(std::move(dropped));
+  if (!dropped.empty()) {
+    flow.warnings.push_back(std::move(dropped));
+    flow.written_match = field::format_match(written, names.ports);
+  }
   if (std::string never = field::impossible_match(flow.match); !never.empty())
     flow.warnings.push_back(std::move(never));
   if (field::fixed_eth_type(flow.match) == 0x86dd &&
       field::get(flow.match, field::FieldId::IpProto).mask != 0)
     flow.usable = flow.usable & Protocols(Protocols::kNxmOrOxm);
+  return {};
+}
 
+}  // namespace
+
+Result<FlowSpec> parse_flow(std::string_view text, const FlowParseOptions& options) {
+  FlowSpec flow{.command = options.command};
   if (deletes(flow.command)) {
-    if (halves.actions) return fail("actions= in a flow to be deleted: expected only a match");
+    SLUICE_TRY(parse_words(text, kind_of(flow.command), options.names, flow));
     return flow;
   }
+  const Halves halves = split_actions(text);
   if (!halves.actions) return fail("must specify an action: expected actions=… behind the match");
+  SLUICE_TRY(parse_words(halves.match, kind_of(flow.command), options.names, flow));
   SLUICE_ASSIGN(flow.actions, parse_actions(*halves.actions, options.names));
   settle(flow.actions, flow.match);
   if (options.check)
@@ -214,30 +255,56 @@ Result<FlowSpec> parse_flow(std::string_view text, const FlowParseOptions& optio
   return flow;
 }
 
-FlowFile parse_flow_file(std::string_view text, std::string_view file_name, const FlowParseOptions& options) {
-  FlowFile file;
-  for (unsigned number = 1; !text.empty(); ++number) {
-    const auto newline = text.find('\n');
-    std::string_view line = text.substr(0, newline);
-    text = newline == std::string_view::npos ? std::string_view{} : text.substr(newline + 1);
+Result<FlowSpec> parse_flow_filter(std::string_view text, const Names& names) {
+  FlowSpec flow;
+  SLUICE_TRY(parse_words(text, Kind::Filter, names, flow));
+  return flow;
+}
+
+Result<FlowSpec> parse_packet_fields(std::string_view text, const Names& names) {
+  FlowSpec flow;
+  const Halves halves = split_actions(text);
+  SLUICE_TRY(parse_words(halves.match, Kind::PacketOut, names, flow));
+  SLUICE_ASSIGN(flow.actions, parse_actions(halves.actions.value_or(""), names));
+  flow.usable = flow.usable & usable_protocols(flow.actions, flow.match);
+  return flow;
+}
+
+std::optional<FlowLines::Line> FlowLines::next() {
+  while (!rest_.empty()) {
+    const auto newline = rest_.find('\n');
+    std::string_view line = rest_.substr(0, newline);
+    rest_ = newline == std::string_view::npos ? std::string_view{} : rest_.substr(newline + 1);
+    ++number_;
     line = trim(line.substr(0, line.find('#')));
     if (line.empty()) continue;
-
-    FlowParseOptions line_options = options;
+    Line result{.text = line, .number = number_, .command = command_};
+    if (!own_commands_) return result;
     for (const CommandName& name : kCommands) {
       const std::size_t length = name.word.size();
       if (!line.starts_with(name.word) ||
           (line.size() > length && line[length] != ' ' && line[length] != '\t'))
         continue;
-      line_options.command = name.command;
-      line = trim(line.substr(length));
+      result.command = name.command;
+      result.text = trim(line.substr(length));
       break;
     }
-    auto flow = parse_flow(line, line_options);
+    return result;
+  }
+  return std::nullopt;
+}
+
+FlowFile parse_flow_file(std::string_view text, std::string_view file_name, const FlowParseOptions& options) {
+  FlowFile file;
+  FlowLines lines(text, options.command);
+  while (const auto line = lines.next()) {
+    FlowParseOptions line_options = options;
+    line_options.command = line->command;
+    auto flow = parse_flow(line->text, line_options);
     if (flow) {
       file.flows.push_back(std::move(*flow));
     } else {
-      flow.error().message = fmt::format("{}:{}: {}", file_name, number, flow.error().message);
+      flow.error().message = fmt::format("{}:{}: {}", file_name, line->number, flow.error().message);
       file.errors.push_back(std::move(flow).error());
     }
   }

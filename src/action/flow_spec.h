@@ -36,6 +36,8 @@ struct FlowSpec {
   flow::Match match;
   ActionList actions;
   Protocols usable;
+  /// The match as it was written, if what it demands without meaning was dropped.
+  std::string written_match;
   /// What the user should know though the flow is valid: matches that can never be met, demands that were
   /// dropped.
   std::vector<std::string> warnings;
@@ -58,12 +60,38 @@ inline Result<FlowSpec> parse_flow(std::string_view text, FlowCommand command,
   return parse_flow(text, FlowParseOptions{.command = command, .names = {.ports = ports, .tables = tables}});
 }
 
+/// A match with what queries of flows take beside it: table, out_port, out_group and cookie=VALUE/MASK.
+Result<FlowSpec> parse_flow_filter(std::string_view text, const Names& names = {});
+/// A match on pipeline fields and actions: what a packet-out says beside its packet.
+Result<FlowSpec> parse_packet_fields(std::string_view text, const Names& names = {});
+
+/// The lines of a flow file that hold a flow: without comments and blank lines, and without a command of
+/// their own in front ("add", "modify", "modify_strict", "delete" or "delete_strict", as in ovs-ofctl's flow
+/// files).
+class FlowLines {
+ public:
+  struct Line {
+    std::string_view text;
+    unsigned number = 0;
+    FlowCommand command = FlowCommand::Add;
+  };
+  /// @param own_commands  whether lines may begin with a command
+  FlowLines(std::string_view text, FlowCommand command, bool own_commands = true)
+      : rest_(text), command_(command), own_commands_(own_commands) {}
+  std::optional<Line> next();
+
+ private:
+  std::string_view rest_;
+  FlowCommand command_;
+  bool own_commands_;
+  unsigned number_ = 0;
+};
+
 struct FlowFile {
   std::vector<FlowSpec> flows;
   std::vector<Error> errors;  ///< "FILE:LINE: …", in order; flows holds what was right
 };
-/// One flow a line; "#" begins a comment; blank lines don't count. A line may begin with a command of its
-/// own, as in ovs-ofctl's bundle files: "add", "modify", "modify_strict", "delete" or "delete_strict".
+/// One flow a line, see FlowLines.
 FlowFile parse_flow_file(std::string_view text, std::string_view file_name,
                          const FlowParseOptions& options = {});
 

@@ -51,7 +51,10 @@ std::string_view type_name(GroupType type) {
 
 Result<std::uint32_t> parse_group_id(std::string_view text, GroupCommand command) {
   if (text == "all" && command == GroupCommand::Delete) return group_id::kAll;
-  SLUICE_ASSIGN(const std::uint64_t id, parse_number(text, 0xffffffff, "group id"));
+  const auto number = parse_number(text, 0xffffffff, "group id");
+  if (!number)
+    return fail(fmt::format("invalid numeric format {}: expected a group's number of up to 32 bits", text));
+  const std::uint64_t id = *number;
   if (id > group_id::kMax && !(command == GroupCommand::Delete && id == group_id::kAll))
     return fail(fmt::format("invalid group id {}", id), OfError::GmfcInvalidGroup);
   return static_cast<std::uint32_t>(id);

@@ -88,6 +88,8 @@ Result<MeterSpec> parse_meter(std::string_view text, MeterCommand command) {
   MeterSpec meter;
   meter.command = command;
   bool has_id = false, has_bands = false;
+  if (command != MeterCommand::Delete && text.find("band") == std::string_view::npos)
+    return fail("must specify bands");
   std::string_view rest = text;
   while (const auto word = next_word(rest)) {
     if (word->name == "kbps") {

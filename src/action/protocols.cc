@@ -111,6 +111,14 @@ std::string format_protocols(Protocols protocols) {
   return text;
 }
 
+std::optional<Protocols> find_protocols(std::string_view name) {
+  for (const Name& known : kSets)
+    if (known.name == name) return Protocols(known.bits);
+  for (const Name& known : kSingle)
+    if (known.name == name) return Protocols(known.bits);
+  return std::nullopt;
+}
+
 std::string protocol_name(Protocols::Bit protocol) {
   for (const Name& name : kSingle)
     if (name.bits == protocol) return std::string(name.name);

@@ -9,6 +9,8 @@ namespace sluice::action {
 Protocols field_protocols(field::FieldId id, field::FieldValue mask);
 OfVersion version_of(Protocols::Bit protocol);
 std::string protocol_name(Protocols::Bit protocol);
+/// A set or a protocol by the name that format_protocols() gives it.
+std::optional<Protocols> find_protocols(std::string_view name);
 /// The first that both sets have, or nothing.
 std::optional<Protocols::Bit> choose_protocol(Protocols usable, Protocols allowed);
 

@@ -11,12 +11,13 @@
 
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/ofctl/options.h"
+#include "cli/ofctl/verbs.h"
+#include "cli/version.h"
 
 namespace sluice::cli {
 
 namespace {
-
-constexpr const char* kVersion = "0.1.0";
 
 /// Everything that the command line can say, and what it asks to be done.
 struct Invocation {
@@ -478,8 +479,35 @@ void add_ofp(CLI::App& app, Invocation& call) {
   }
 }
 
+void add_ofctl(CLI::App& app, Invocation& call) {
+  CLI::App* sub = add(app, "ofctl", "Speaks OpenFlow to a switch, with the verbs and options of ovs-ofctl",
+                      "  sluice ofctl --help                      verbs and options\n"
+                      "  sluice ofctl show br0\n"
+                      "  sluice ofctl -O OpenFlow13 dump-flows br0\n"
+                      "  ln -s sluice ovs-ofctl; ./ovs-ofctl show br0    the same under its own name\n");
+  sub->fallthrough(false);
+  sub->allow_extras();
+  sub->prefix_command();
+  sub->set_help_flag();
+  sub->callback([&call, sub] {
+    const auto words = sub->remaining();
+    call.action = [&call, words] { return ofctl::run("sluice ofctl", words, call.common.run_dir); };
+  });
+}
+
+/// The verbs and options that CLI11 does not know.
+CompletionNode describe_ofctl() {
+  CompletionNode node{
+      .name = "ofctl", .description = "OpenFlow, as ovs-ofctl", .options = ofctl::option_names()};
+  for (const ofctl::VerbRow& verb : ofctl::verbs())
+    node.commands.push_back(
+        {.name = verb.name, .description = verb.help != nullptr ? verb.help : "plumbing"});
+  return node;
+}
+
 /// The words and options of a command, for completion.
 CompletionNode describe(const CLI::App& app) {
+  if (app.get_name() == "ofctl") return describe_ofctl();
   CompletionNode node;
   node.name = app.get_name();
   node.description = app.get_description();
@@ -506,6 +534,10 @@ void add_completion(CLI::App& app, Invocation& call) {
 }  // namespace
 
 int run(int argc, const char* const* argv) {
+  constexpr std::string_view kOfctl = "ovs-ofctl";
+  const std::string_view path = argc > 0 ? argv[0] : "";
+  if (path.substr(path.rfind('/') + 1) == kOfctl)
+    return ofctl::run(std::string(kOfctl), std::vector<std::string>(argv + 1, argv + argc), "");
   CLI::App app{"sluice: talks to a running sluiced, and works offline with flow files and captures.\n"};
   app.name("sluice");
   app.footer(
@@ -539,6 +571,7 @@ int run(int argc, const char* const* argv) {
   add_check(app, call);
   add_parse(app, call);
   add_ofp(app, call);
+  add_ofctl(app, call);
   add_completion(app, call);
 
   try {

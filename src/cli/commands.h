@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/daemon_client.h"
@@ -91,6 +92,7 @@ struct ParseArguments {
   bool strict = false;
 };
 int parse(const ParseArguments& arguments);
+Result<std::string> parse_text(const ParseArguments& arguments);
 
 /// ofp-print, ofp-parse, print-error, encode-error-reply, encode-hello, parse-group, parse-ofp10-match,
 /// parse-ofp11-match: as ovs-ofctl's commands of these names.
@@ -100,5 +102,8 @@ struct OfpArguments {
   std::string version;  ///< -O
 };
 int ofp(const OfpArguments& arguments);
+Result<std::string> ofp_text(const OfpArguments& arguments);
+/// The messages of a stream as text. What is left over, if anything, is `unfinished`.
+Result<std::string> format_stream(std::string_view stream, int verbosity, bool& unfinished);
 
 }  // namespace sluice::cli

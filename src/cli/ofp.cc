@@ -58,21 +58,11 @@ Result<std::string> print_message(const OfpArguments& arguments) {
 /// A stream of messages in a file.
 Result<std::string> print_stream(const OfpArguments& arguments) {
   SLUICE_ASSIGN(const std::string text, read_input(arguments.words[0]));
-  openflow::Splitter splitter;
-  splitter.append(Bytes(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
-  std::string out;
-  std::size_t taken = 0;
-  for (;;) {
-    SLUICE_ASSIGN(const auto message, splitter.next());
-    if (!message) break;
-    taken += message->size();
-    out += openflow::print(*message);
-  }
-  if (taken != text.size()) {
-    (void)print(out);
-    return fail(fmt::format("{}: unexpected end of file mid-message", arguments.words[0]));
-  }
-  return out;
+  bool unfinished = false;
+  SLUICE_ASSIGN(std::string out, format_stream(text, openflow::PrintOptions{}.verbosity, unfinished));
+  if (!unfinished) return out;
+  (void)print(std::move(out));
+  return fail(fmt::format("{}: unexpected end of file mid-message", arguments.words[0]));
 }
 
 Result<std::string> print_error(const OfpArguments& arguments) {
@@ -155,7 +145,24 @@ Result<std::string> parse_group(const OfpArguments& arguments) {
          openflow::format(seen);
 }
 
-Result<std::string> run_verb(const OfpArguments& arguments) {
+}  // namespace
+
+Result<std::string> format_stream(std::string_view stream, int verbosity, bool& unfinished) {
+  openflow::Splitter splitter;
+  splitter.append(Bytes(reinterpret_cast<const std::uint8_t*>(stream.data()), stream.size()));
+  std::string out;
+  std::size_t taken = 0;
+  for (;;) {
+    SLUICE_ASSIGN(const auto message, splitter.next());
+    if (!message) break;
+    taken += message->size();
+    out += openflow::print(*message, {.verbosity = verbosity});
+  }
+  unfinished = taken != stream.size();
+  return out;
+}
+
+Result<std::string> ofp_text(const OfpArguments& arguments) {
   const auto& verb = arguments.verb;
   if (verb == "ofp-print") return print_message(arguments);
   if (verb == "ofp-parse") return print_stream(arguments);
@@ -166,10 +173,8 @@ Result<std::string> run_verb(const OfpArguments& arguments) {
   return parse_match(arguments, verb == "parse-ofp11-match");
 }
 
-}  // namespace
-
 int ofp(const OfpArguments& arguments) {
-  const auto text = run_verb(arguments);
+  const auto text = ofp_text(arguments);
   return text ? print(*text) : complain(text.error());
 }
 

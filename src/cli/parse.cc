@@ -115,7 +115,9 @@ Result<std::string> parse_flows(const std::string& text, const std::string& name
   return action::format_parsed_flows(parsed.flows, allowed);
 }
 
-Result<std::string> run_verb(const ParseArguments& arguments) {
+}  // namespace
+
+Result<std::string> parse_text(const ParseArguments& arguments) {
   const auto& verb = arguments.verb;
   if (verb == "parse-flow") {
     Protocols allowed = action::kDefaultProtocols;
@@ -144,10 +146,8 @@ Result<std::string> run_verb(const ParseArguments& arguments) {
   return parse_wire(*version, input, verb == "parse-instructions");
 }
 
-}  // namespace
-
 int parse(const ParseArguments& arguments) {
-  const auto text = run_verb(arguments);
+  const auto text = parse_text(arguments);
   return text ? print(*text) : complain(text.error());
 }
 

@@ -268,6 +268,14 @@ void print_transport(Printer& out, const Match& match) {
 // Canonical form.
 
 /// The bits of a FlowKey that a match on the field covers.
+/// Whether the match says nothing of all words of the key that the field lies in.
+bool is_untouched(const Match& match, const FieldSpec& f) {
+  const std::size_t first = f.key_offset / 8u, last = (f.key_offset + f.key_bytes - 1u) / 8u;
+  for (std::size_t i = first; i <= last; ++i)
+    if (flow::word_at(match.mask.bits, i) != 0) return false;
+  return true;
+}
+
 flow::Mask footprint(FieldId id) {
   flow::Mask mask;
   unwildcard(mask, id);
@@ -386,7 +394,7 @@ Result<std::string> settle_match(Match& match) {
   std::array<const FieldSpec*, kFieldCount> suspects;
   std::size_t n_suspects = 0;
   for (const FieldSpec& f : all_fields()) {
-    if (get(match, f.id).mask == 0) continue;
+    if (is_untouched(match, f) || get(match, f.id).mask == 0) continue;
     if (holds(f))
       met.unite(footprint(f.id));
     else

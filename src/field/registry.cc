@@ -501,6 +501,34 @@ FieldSpec match_row(FieldId id) {
   return f;
 }
 
+/// Every name of every row in order, for look-up: flows come by the million. A name that several rows have
+/// stands for the first of them.
+struct NamedRow {
+  std::string_view name;
+  std::uint16_t row = 0;
+};
+struct SortedNames {
+  std::array<NamedRow, kFieldCount * 5> names;
+  std::size_t count = 0;
+};
+SortedNames sort_names() {
+  SortedNames sorted;
+  for (std::uint16_t i = 0; i < kFieldCount; ++i) {
+    const FieldSpec& f = kFields[i];
+    for (const std::string_view name : {f.name, f.alias, f.nxm.name, f.oxm.name, f.onf.name})
+      if (!name.empty()) sorted.names[sorted.count++] = {name, i};
+  }
+  std::sort(sorted.names.begin(), sorted.names.begin() + static_cast<std::ptrdiff_t>(sorted.count),
+            [](const NamedRow& a, const NamedRow& b) {
+              return a.name != b.name ? a.name < b.name : a.row < b.row;
+            });
+  return sorted;
+}
+const SortedNames& sorted_names() {
+  static const SortedNames names = sort_names();
+  return names;
+}
+
 /// True if the match demands exactly this value of the field.
 bool fixes(const flow::Match& match, FieldId id, FieldValue value) {
   const ValueMask got = get(match, id);
@@ -519,10 +547,11 @@ const FieldSpec& spec(FieldId id) {
 
 const FieldSpec* find_field(std::string_view name) {
   if (name.empty()) return nullptr;
-  for (const FieldSpec& f : kFields)
-    if (f.name == name || f.alias == name || f.nxm.name == name || f.oxm.name == name || f.onf.name == name)
-      return &f;
-  return nullptr;
+  const SortedNames& sorted = sorted_names();
+  const auto end = sorted.names.begin() + static_cast<std::ptrdiff_t>(sorted.count);
+  const auto found = std::lower_bound(sorted.names.begin(), end, name,
+                                      [](const NamedRow& a, std::string_view b) { return a.name < b; });
+  return found != end && found->name == name ? &kFields[found->row] : nullptr;
 }
 
 FieldValue get(const FlowKey& key, FieldId id) {

@@ -22,7 +22,7 @@ Result<Subfield> parse_subfield(std::string_view text) {
   const std::size_t bracket = text.find('[');
   const std::string_view name = text.substr(0, bracket);
   const FieldSpec* f = find_field(name);
-  if (f == nullptr) return fail(fmt::format("{}: unknown field \"{}\"", text, name));
+  if (f == nullptr) return fail(fmt::format("{}: unknown field `{}'", text, name));
   if (bracket == std::string_view::npos) return Subfield{f->id, 0, f->bits};
 
   const auto syntax = [&] {

@@ -94,8 +94,7 @@ std::uint32_t flag_bit(const FlagSet& set, std::string_view word) {
 Result<ValueMask> parse_flags(const FieldSpec& spec, std::string_view text) {
   const FlagSet set = flag_set(spec.format);
   const auto unknown = [&](std::string_view word) {
-    return bad(spec, text,
-               fmt::format("\"{}\" is no {} flag; expected one of {}", word, set.what, flag_list(set)));
+    return fail(fmt::format("{}: unknown {} flag(s): expected one of {}", word, set.what, flag_list(set)));
   };
   if (text.empty()) return bad(spec, text, fmt::format("expected flags, as in +{}", set.names.back().name));
 
@@ -217,17 +216,17 @@ Result<ValueMask> parse_number(const FieldSpec& spec, std::string_view text) {
   const SplitText parts = split_mask(text);
   const auto value = parse_integer(parts.value);
   if (!value)
-    return bad(
-        spec, text,
-        fmt::format("\"{}\" is no number; expected decimal or 0x and hexadecimal digits", parts.value));
+    return fail(fmt::format("{}: bad syntax for {} value: expected decimal or 0x and hexadecimal digits",
+                            text, spec.name));
   FieldValue limit = ones(spec.bits), mask = spec.valid_bits();
   if (spec.id == FieldId::DlVlan && *value == 0xffff) limit = 0xffff;
   if (spec.id == FieldId::VlanVid) limit = ones(13), mask = ones(13);
   if (spec.id == FieldId::ArpOp) limit = 0xff;
   if (*value > limit) {
-    if (limit <= 0xffffffff)
-      return bad(spec, text, fmt::format("value too large: at most {}", static_cast<std::uint64_t>(limit)));
-    return bad(spec, text, fmt::format("value too large: at most {} bits", spec.bits));
+    const std::string most = limit <= 0xffffffff ? std::to_string(static_cast<std::uint64_t>(limit))
+                                                 : fmt::format("{} bits", spec.bits);
+    return fail(fmt::format("{}: value too large for {}-byte field {}: expected at most {}", text,
+                            spec.wire_bytes, spec.name, most));
   }
   if (!parts.has_mask) return ValueMask{*value & (spec.id == FieldId::DlVlan ? limit : mask), mask};
 
@@ -241,7 +240,8 @@ Result<ValueMask> parse_number(const FieldSpec& spec, std::string_view text) {
 Result<ValueMask> parse_mac_value(const FieldSpec& spec, std::string_view text) {
   const SplitText parts = split_mask(text);
   const auto mac = net::parse_mac(parts.value);
-  if (!mac) return bad(spec, text, "expected an Ethernet address, as in 0a:1b:2c:3d:4e:5f");
+  if (!mac)
+    return fail(fmt::format("{}: invalid Ethernet address: expected one as in 0a:1b:2c:3d:4e:5f", text));
   if (!parts.has_mask) return ValueMask{mac->value(), ones(48)};
   const auto mask = net::parse_mac(parts.mask);
   if (!mask) return bad(spec, text, "expected an Ethernet address as mask, as in ff:ff:ff:00:00:00");
@@ -259,7 +259,8 @@ std::optional<unsigned> prefix_length(std::string_view text, unsigned most) {
 Result<ValueMask> parse_ipv4_value(const FieldSpec& spec, std::string_view text) {
   const SplitText parts = split_mask(text);
   const auto address = net::parse_ipv4(parts.value);
-  if (!address) return bad(spec, text, "expected an IPv4 address, as in 10.0.0.1 or 10.0.0.0/8");
+  if (!address)
+    return fail(fmt::format("{}: invalid IP address: expected one as in 10.0.0.1 or 10.0.0.0/8", text));
   FieldValue mask = ones(32);
   if (parts.has_mask) {
     if (const auto dotted = net::parse_ipv4(parts.mask))
@@ -275,7 +276,8 @@ Result<ValueMask> parse_ipv4_value(const FieldSpec& spec, std::string_view text)
 Result<ValueMask> parse_ipv6_value(const FieldSpec& spec, std::string_view text) {
   const SplitText parts = split_mask(text);
   const auto address = net::parse_ipv6(parts.value);
-  if (!address) return bad(spec, text, "expected an IPv6 address, as in fe80::1 or 2001:db8::/32");
+  if (!address)
+    return fail(fmt::format("{}: invalid IPv6 address: expected one as in fe80::1 or 2001:db8::/32", text));
   FieldValue mask = ones(128);
   if (parts.has_mask) {
     if (const auto written = net::parse_ipv6(parts.mask))
@@ -389,8 +391,10 @@ Result<ValueMask> parse_value(const FieldSpec& spec, std::string_view text, cons
     case Format::Port: {
       const auto port = parse_port(text, names);
       if (!port)
-        return bad(spec, text,
-                   "expected a port number, a name such as LOCAL, or the name of a port of the bridge");
+        return fail(
+            fmt::format("{}: invalid or unknown port for {}: expected a port number, a name such as LOCAL, "
+                        "or the name of a port of the bridge",
+                        text, spec.name));
       return ValueMask{*port & ones(spec.bits), ones(spec.bits)};
     }
     case Format::Frag:

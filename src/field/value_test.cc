@@ -98,36 +98,42 @@ void PrintTo(const WrongCase& c, std::ostream* out) {
 }
 
 const WrongCase kWrong[] = {
-    {CtZone, "70000", "ct_zone=70000: value too large: at most 65535"},
+    {CtZone, "70000", "70000: value too large for 2-byte field ct_zone: expected at most 65535"},
     {CtZone, "5/7", "ct_zone=5/7: this field takes no mask"},
     {CtState, "+foo",
-     "ct_state=+foo: \"foo\" is no ct_state flag; expected one of new, est, rel, rpl, inv, trk, snat, dnat"},
+     "foo: unknown ct_state flag(s): expected one of new, est, rel, rpl, inv, trk, snat, dnat"},
     {CtState, "+trk+trk", "ct_state=+trk+trk: flag \"trk\" is given twice"},
     {CtState, "0x100", "ct_state=0x100: 0x100 has bits beyond 0xff"},
     {CtState, "trk+est", "ct_state=trk+est: write either +a-b (these flags) or a|b (exactly these)"},
     {CtState, "0x1/0x101", "ct_state=0x1/0x101: has bits beyond 0xff"},
     {TcpFlags, "0x1000", "tcp_flags=0x1000: 0x1000 has bits beyond 0xfff"},
     {Reg0, "", "reg0 needs a value"},
-    {Reg0, "abc", "reg0=abc: \"abc\" is no number; expected decimal or 0x and hexadecimal digits"},
-    {Reg0, "0xffffffffff", "reg0=0xffffffffff: value too large: at most 4294967295"},
+    {Reg0, "abc", "abc: bad syntax for reg0 value: expected decimal or 0x and hexadecimal digits"},
+    {Reg0, "0xffffffffff",
+     "0xffffffffff: value too large for 4-byte field reg0: expected at most 4294967295"},
     {Reg0, "1/", "reg0=1/: mask \"\" is no number"},
     {Reg0, "1/0x1ffffffff", "reg0=1/0x1ffffffff: mask too large: at most 32 bits"},
-    {Xreg0, "0x10000000000000000", "xreg0=0x10000000000000000: value too large: at most 64 bits"},
-    {Ipv4Src, "1.2.3", "ip_src=1.2.3: expected an IPv4 address, as in 10.0.0.1 or 10.0.0.0/8"},
+    {Xreg0, "0x10000000000000000",
+     "0x10000000000000000: value too large for 8-byte field xreg0: expected at most 64 bits"},
+    {Ipv4Src, "1.2.3", "1.2.3: invalid IP address: expected one as in 10.0.0.1 or 10.0.0.0/8"},
     {Ipv4Src, "1.2.3.4/33",
      "ip_src=1.2.3.4/33: expected a prefix length from 0 to 32 or a dotted mask after the slash"},
     {Ipv6Src, "::1/129",
      "ipv6_src=::1/129: expected a prefix length from 0 to 128 or an IPv6 mask after the slash"},
-    {EthSrc, "00:01", "eth_src=00:01: expected an Ethernet address, as in 0a:1b:2c:3d:4e:5f"},
+    {EthSrc, "00:01", "00:01: invalid Ethernet address: expected one as in 0a:1b:2c:3d:4e:5f"},
     {IpFrag, "1", "ip_frag=1: expected no, yes, first, later or not_later"},
     {InPort, "eth9",
-     "in_port=eth9: expected a port number, a name such as LOCAL, or the name of a port of the bridge"},
+     "eth9: invalid or unknown port for in_port: expected a port number, a name such as LOCAL, or the name "
+     "of "
+     "a port of the bridge"},
     {InPort, "70000",
-     "in_port=70000: expected a port number, a name such as LOCAL, or the name of a port of the bridge"},
+     "70000: invalid or unknown port for in_port: expected a port number, a name such as LOCAL, or the name "
+     "of "
+     "a port of the bridge"},
     {PacketType, "0x10800", "packet_type=0x10800: expected (namespace,type), as in (1,0x800)"},
-    {MplsBos, "2", "mpls_bos=2: value too large: at most 1"},
-    {DlVlan, "4096", "dl_vlan=4096: value too large: at most 4095"},
-    {ArpOp, "256", "arp_op=256: value too large: at most 255"},
+    {MplsBos, "2", "2: value too large for 1-byte field mpls_bos: expected at most 1"},
+    {DlVlan, "4096", "4096: value too large for 2-byte field dl_vlan: expected at most 4095"},
+    {ArpOp, "256", "256: value too large for 2-byte field arp_op: expected at most 255"},
 };
 INSTANTIATE_TEST_SUITE_P(Values, Refuses, ::testing::ValuesIn(kWrong));
 
@@ -165,13 +171,13 @@ struct WrongSubfield {
 };
 TEST(Subfields, AreRefusedWithASentence) {
   const WrongSubfield cases[] = {
-      {"foo[]", "foo[]: unknown field \"foo\""},
+      {"foo[]", "foo[]: unknown field `foo'"},
       {"reg0[32]", "reg0[32]: there is no bit 32, reg0 is 32 bits wide"},
       {"reg0[0..40]", "reg0[0..40]: there is no bit 40, reg0 is 32 bits wide"},
       {"reg0[5..3]", "reg0[5..3]: starting bit 5 is after ending bit 3"},
       {"reg0[a]", "reg0[a]: expected [], [bit] or [start..end] after the field's name"},
       {"reg0[0..", "reg0[0..: expected [], [bit] or [start..end] after the field's name"},
-      {"", ": unknown field \"\""},
+      {"", ": unknown field `'"},
   };
   for (const WrongSubfield& c : cases) {
     const auto parsed = parse_subfield(c.text);

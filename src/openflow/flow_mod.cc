@@ -167,6 +167,8 @@ Status FlowMod::decode(ByteReader& body, const DecodeContext& context, FlowMod& 
 void FlowMod::encode(Encoder& encoder) const {
   ByteWriter& out = encoder.out();
   const OfVersion version = encoder.version();
+  // All ones leave the cookies of flows that exist alone; a new flow has some cookie.
+  const std::uint64_t unset_cookie = flow.command == FlowCommand::Add ? 0 : ~std::uint64_t{0};
   const auto timing = [&] {
     out.u16(flow.idle_timeout);
     out.u16(flow.hard_timeout);
@@ -174,7 +176,7 @@ void FlowMod::encode(Encoder& encoder) const {
     out.u32(flow.buffer_id);
   };
   if (encoder.form().style == Style::Nicira) {
-    out.u64(flow.new_cookie.value_or(~std::uint64_t{0}));
+    out.u64(flow.new_cookie.value_or(unset_cookie));
     out.u16(joined_command(flow, encoder.table_id()));
     timing();
     out.u16(action::port_to_16(flow.out_port));
@@ -188,7 +190,7 @@ void FlowMod::encode(Encoder& encoder) const {
       action::encode_instructions(flow.actions, version, out);
   } else if (version == k10) {
     encode_match10(flow.match, out);
-    out.u64(flow.new_cookie.value_or(0));
+    out.u64(flow.new_cookie.value_or(unset_cookie));
     out.u16(joined_command(flow, encoder.table_id()));
     timing();
     out.u16(action::port_to_16(flow.out_port));
@@ -200,7 +202,9 @@ void FlowMod::encode(Encoder& encoder) const {
                      (version == k11 && !deletes && flow.cookie_mask == 0 && flow.new_cookie);
     out.u64(add ? flow.new_cookie.value_or(0) : flow.cookie & flow.cookie_mask);
     out.u64(add ? 0 : flow.cookie_mask);
-    out.u8(flow.table == action::kNoTable && !deletes ? 0 : flow.table);
+    // In 1.1 no command is about all tables.
+    const bool any_table = deletes && version > k11;
+    out.u8(flow.table == action::kNoTable && !any_table ? 0 : flow.table);
     out.u8(static_cast<std::uint8_t>(flow.command));
     timing();
     out.u32(flow.out_port);

@@ -474,16 +474,21 @@ std::string checksum_of(Bytes packet, const wire::Layout& layout, const flow::Fl
 
 }  // namespace
 
-void format_packet(Bytes bytes, Printer& out) {
-  if (out.options().verbosity < 1) return;
+std::string describe_packet(Bytes bytes, const Names& names) {
   packet::PacketPool pool(1);
   packet::Packet* packet = pool.take(static_cast<std::uint32_t>(bytes.size()));
-  if (packet == nullptr || !packet->assign(bytes)) return;
+  if (packet == nullptr || !packet->assign(bytes)) return {};
   flow::FlowKey key;
   wire::walk(packet->bytes(), packet->layout);
   if (packet->layout.fault != wire::ParseFault::EthernetTruncated) flow::extract(*packet, key);
-  out.put("{}{}\n", field::format_key(key, out.names().ports), checksum_of(bytes, packet->layout, key));
+  std::string text = field::format_key(key, names.ports) + checksum_of(bytes, packet->layout, key) + "\n";
   pool.give(packet);
+  return text;
+}
+
+void format_packet(Bytes bytes, Printer& out) {
+  if (out.options().verbosity < 1) return;
+  out.text() += describe_packet(bytes, out.names());
   if (out.options().verbosity >= 3) out.text() += hex_dump(bytes, false);
 }
 

@@ -53,8 +53,9 @@ struct Resume {
   void format(Printer& out) const;
 };
 
-/// The line that describes a packet, "icmp,vlan_tci=0x0000,… icmp_csum:f7fd\n", and from verbosity 3 on its
-/// bytes.
+/// The line that describes a packet: "icmp,vlan_tci=0x0000,… icmp_csum:f7fd\n".
+std::string describe_packet(Bytes packet, const Names& names = {});
+/// The same, and from verbosity 3 on its bytes.
 void format_packet(Bytes packet, Printer& out);
 
 }  // namespace sluice::openflow

@@ -55,6 +55,21 @@ constexpr std::uint64_t PortCounters::* const kEthernetCounters[] = {
     &PortCounters::rx_frame_errors, &PortCounters::rx_over_errors, &PortCounters::rx_crc_errors,
     &PortCounters::collisions};
 
+/// Open vSwitch's statistics of devices beyond OpenFlow's.
+constexpr std::uint32_t kIntelVendor = 0x0000aa01, kCustomCounters = 2;
+
+Status decode_custom(ByteReader in, PortCounters& port) {
+  in.skip(2);
+  const std::uint16_t count = in.u16();
+  for (std::uint16_t i = 0; i < count && in.ok(); ++i) {
+    PortCounters::Custom& counter = port.custom.emplace_back();
+    const std::vector<std::uint8_t> name = take_bytes(in, in.u8());
+    counter.name.assign(name.begin(), name.end());
+    counter.value = in.u64();
+  }
+  return in.ok() ? Status{} : bad_length("custom statistics of a port", OfError::BpcBadLen);
+}
+
 Status decode_counters14(ByteReader& body, PortCounters& port) {
   const std::size_t available = body.remaining();
   const std::size_t length = body.u16();
@@ -68,6 +83,9 @@ Status decode_counters14(ByteReader& body, PortCounters& port) {
   for (const auto counter : kEthernetCounters) port.*counter = ~std::uint64_t{0};
   while (in.remaining() > 0) {
     SLUICE_ASSIGN(const Property property, next_property(in));
+    if (property.experimenter && property.vendor == kIntelVendor &&
+        property.experimenter_type == kCustomCounters)
+      SLUICE_TRY(decode_custom(ByteReader(property.body), port));
     if (property.experimenter || property.type != kEthernetProperty) continue;
     ByteReader value(property.body);
     value.skip(4);
@@ -88,6 +106,17 @@ void encode_counters14(const PortCounters& port, ByteWriter& out) {
     const PropertyWriter ethernet(out, kEthernetProperty);
     out.zeros(4);
     for (const auto counter : kEthernetCounters) out.u64(port.*counter);
+  }
+  if (!port.custom.empty()) {
+    const PropertyWriter custom(out, kIntelVendor, kCustomCounters);
+    out.zeros(2);
+    out.u16(static_cast<std::uint16_t>(port.custom.size()));
+    for (const auto& counter : port.custom) {
+      const std::string_view name = std::string_view(counter.name).substr(0, 0xff);
+      out.u8(static_cast<std::uint8_t>(name.size()));
+      out.append(Bytes(reinterpret_cast<const std::uint8_t*>(name.data()), name.size()));
+      out.u64(counter.value);
+    }
   }
   patch_length(out, start, start);
 }
@@ -212,6 +241,16 @@ void PortStatsReply::format(Printer& out) const {
             format_count(p.collisions));
     if (p.duration_s != kUnknown)
       out.put("           duration={}s\n", format_time(p.duration_s, p.duration_ns));
+    if (p.custom.empty()) continue;
+    out.put("           CUSTOM Statistics\n                      ");
+    for (std::size_t i = 0; i < p.custom.size(); ++i) {
+      const bool last = i + 1 == p.custom.size();
+      constexpr std::size_t kPerLine = 3;
+      out.put("{}={},{}", p.custom[i].name, p.custom[i].value,
+              last                      ? "\n"
+              : (i + 1) % kPerLine == 0 ? "\n                      "
+                                        : " ");
+    }
   }
 }
 
@@ -364,8 +403,9 @@ Status QueueConfigReply::decode(ByteReader& body, const DecodeContext& context, 
     QueueConfig& queue = out.entries.emplace_back();
     queue.port = out.port;
     if (version >= k12 && version < k14) {
+      // The queue's own port is told, too; the one that was asked for counts, as with 1.0.
       queue.queue = body.u32();
-      queue.port = body.u32();
+      body.skip(4);
     } else if (version >= k14) {
       queue.port = body.u32();
       queue.queue = body.u32();

@@ -24,6 +24,13 @@ struct PortCounters {
                 rx_errors = 0, tx_errors = 0, rx_frame_errors = 0, rx_over_errors = 0, rx_crc_errors = 0,
                 collisions = 0;
   std::uint32_t duration_s = 0xffffffff, duration_ns = 0xffffffff;  ///< 1.3+
+  struct Custom {
+    std::string name;
+    std::uint64_t value = 0;
+    bool operator==(const Custom&) const = default;
+  };
+  std::vector<Custom>
+      custom;  ///< whatever else the port's device counts (1.4+, an extension of Open vSwitch)
 };
 struct PortStatsReply {
   std::vector<PortCounters> entries;

@@ -163,7 +163,8 @@ std::uint32_t bits_of_fields(const FieldSet& set, std::span<const FieldBit> tabl
 std::optional<unsigned> oxm_bit(const field::FieldSpec& spec) {
   constexpr std::uint16_t kBasicClass = 0x8000;
   const field::OxmId& id = field::oxm_id(spec, k12);
-  if (!id.exists() || id.oxm_class != kBasicClass || id.oxm_field >= 64) return std::nullopt;
+  const bool known = id.exists() && id.since <= static_cast<std::uint8_t>(k12);
+  if (!known || id.oxm_class != kBasicClass || id.oxm_field >= 64) return std::nullopt;
   return id.oxm_field;
 }
 FieldSet fields_of_oxm_bits(std::uint64_t bits) {
@@ -474,7 +475,7 @@ void format_abilities(const TableAbilities& side, const TableAbilities* before, 
     out.put("      instructions: {}\n", bit_names(side.instructions, kInstructionNames));
 
   if (combined && before != nullptr && side.write == before->write && side.apply == before->apply &&
-      !(is_empty(side.write) && is_empty(side.apply))) {
+      !(side.write.set_fields.none() && side.apply.set_fields.none())) {
     out.put("      (same actions)\n");
   } else if (side.write == side.apply) {
     if (is_empty(side.write)) return;
