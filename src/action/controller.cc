@@ -125,8 +125,8 @@ Status Controller::parse(const Word& word, const ParseContext&, ActionList& out)
         action.id = static_cast<std::uint16_t>(id);
       } else if (option->name == "reason") {
         bool known = false;
-        for (std::uint8_t i = 0; i < std::size(kReasons); ++i)
-          if (kReasons[i] == option->argument) action.reason = i, known = true;
+        for (std::size_t i = 0; i < std::size(kReasons); ++i)
+          if (kReasons[i] == option->argument) action.reason = static_cast<std::uint8_t>(i), known = true;
         if (!known) return fail("unknown reason \"" + std::string(option->argument) + "\"");
       } else if (option->name == "userdata") {
         SLUICE_ASSIGN(action.userdata, parse_hex_bytes(option->argument, "userdata"));

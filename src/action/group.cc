@@ -6,7 +6,6 @@
 namespace sluice::action {
 
 using field::fail;
-using field::FieldId;
 using field::OfError;
 
 namespace {

@@ -14,8 +14,8 @@ inline constexpr std::string_view kHashFields[] = {
 /// The index of a name.
 inline std::optional<std::uint16_t> find_name(std::span<const std::string_view> names,
                                               std::string_view name) {
-  for (std::uint16_t i = 0; i < names.size(); ++i)
-    if (names[i] == name) return i;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name) return static_cast<std::uint16_t>(i);
   return std::nullopt;
 }
 

@@ -8,7 +8,6 @@ namespace sluice::action {
 
 using field::fail;
 using field::FieldId;
-using field::OfError;
 
 namespace {
 

@@ -5,10 +5,6 @@
 
 namespace sluice::action {
 
-using field::fail;
-using field::FieldId;
-using field::OfError;
-
 namespace {
 
 constexpr std::uint16_t kNote = 8;

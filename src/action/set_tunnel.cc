@@ -5,9 +5,7 @@
 
 namespace sluice::action {
 
-using field::fail;
 using field::FieldId;
-using field::OfError;
 
 namespace {
 

@@ -110,8 +110,8 @@ Result<std::string> read_file(const std::string& path) {
   if (!file) return fail(fmt::format("{}: {}", path, std::strerror(errno)));
   std::string text;
   char buffer[65536];
-  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
-    text.append(buffer, n);
+  while (!std::feof(file.get()) && !std::ferror(file.get())) {
+    text.append(buffer, std::fread(buffer, 1, sizeof buffer, file.get()));
     if (text.size() > kMaxFileBytes)
       return fail(fmt::format("{}: is larger than {} bytes", path, kMaxFileBytes));
   }
