@@ -7,12 +7,13 @@
 namespace sluice::action {
 
 using field::fail;
+using field::FieldId;
 using field::OfError;
 
 namespace {
 
 constexpr std::uint16_t kEncap = 46, kDecap = 47;
-constexpr std::uint32_t kEthernet = 0, kNsh = 1u << 16 | net::ethertype::kNsh,
+constexpr std::uint32_t kEthernet = Encap::kEthernet, kNsh = 1u << 16 | net::ethertype::kNsh,
                         kMpls = 1u << 16 | net::ethertype::kMpls,
                         kMplsMulticast = 1u << 16 | net::ethertype::kMplsMulticast, kUseNext = 0xfffe;
 constexpr std::uint16_t kNshProperty = 4;
@@ -176,10 +177,13 @@ void Encap::encode(Encoder& out) const {
   out.end();
 }
 
-Status Encap::check(CheckContext&) const {
+Status Encap::check(CheckContext& context) const {
+  set_known(context.match, FieldId::PacketType, packet_type);
   return {};
 }
-void Encap::translate(Translation&) const {}  // check_executable() refuses it
+void Encap::translate(Translation& translation) const {
+  if (packet_type == kEthernet) translation.encap_ethernet();  // check_executable() refuses the others
+}
 
 std::span<const WireForm> Decap::wire_forms() {
   return kDecapForms;
@@ -218,9 +222,14 @@ void Decap::encode(Encoder& out) const {
   out.end();
 }
 
-Status Decap::check(CheckContext&) const {
+Status Decap::check(CheckContext& context) const {
+  const flow::Match& match = context.match;
+  if (match.mask.bits.packet_type.raw() == 0 || match.value.packet_type.raw() == 0)
+    set_known(context.match, FieldId::PacketType, flow::kBarePacketType | match.value.eth_type.host());
   return {};
 }
-void Decap::translate(Translation&) const {}  // check_executable() refuses it
+void Decap::translate(Translation& translation) const {
+  translation.decap();
+}
 
 }  // namespace sluice::action

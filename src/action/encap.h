@@ -13,8 +13,9 @@ struct Encap {
     std::vector<std::uint8_t> value;
     bool operator==(const NshTlv&) const = default;
   };
-  std::uint32_t packet_type = 0;  ///< namespace << 16 | type
-  std::uint8_t nsh_md_type = 0;   ///< 0: not given
+  static constexpr std::uint32_t kEthernet = 0;
+  std::uint32_t packet_type = kEthernet;  ///< namespace << 16 | type
+  std::uint8_t nsh_md_type = 0;           ///< 0: not given
   std::vector<NshTlv> nsh_tlvs;
 
   static constexpr std::string_view kNames[] = {"encap"};

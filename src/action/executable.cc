@@ -13,9 +13,7 @@ Status check_action(const Action& action) {
   return std::visit(
       []<typename T>([[maybe_unused]] const T& a) -> Status {
         if constexpr (std::is_same_v<T, Encap>)
-          return refuse("the encap action");
-        else if constexpr (std::is_same_v<T, Decap>)
-          return refuse("the decap action");
+          return a.packet_type == Encap::kEthernet ? Status{} : refuse("encap of anything but ethernet");
         else if constexpr (std::is_same_v<T, DecNshTtl>)
           return refuse("the dec_nsh_ttl action");
         else if constexpr (std::is_same_v<T, CtAction>) {

@@ -45,6 +45,10 @@ class Translation {
   virtual void pop_vlan() = 0;
   virtual void push_mpls(be16 eth_type) = 0;
   virtual void pop_mpls(be16 eth_type) = 0;
+  /// An Ethernet header of zeros before a packet that has none.
+  virtual void encap_ethernet() = 0;
+  /// Takes the outermost header off; the packet has none before its network layer then.
+  virtual void decap() = 0;
   /// False if the TTL is exhausted: the packet-in has been made and the caller must stop the action list.
   virtual bool decrement_ttl() = 0;
   virtual bool decrement_mpls_ttl() = 0;

@@ -47,6 +47,10 @@ void ActionEngine::execute(const Program& program, Run& run, unsigned nesting) {
       apply(*push_label, run);
     } else if (const auto* pop_label = std::get_if<PopMpls>(&action)) {
       apply(*pop_label, run);
+    } else if (const auto* pop_header = std::get_if<PopEth>(&action)) {
+      apply(*pop_header, run);
+    } else if (const auto* push_header = std::get_if<PushEth>(&action)) {
+      apply(*push_header, run);
     } else if (const auto* hash = std::get_if<Hash>(&action)) {
       apply(*hash, run);
     } else if (const auto* clone = std::get_if<Clone>(&action)) {
@@ -243,6 +247,13 @@ void ActionEngine::apply(const PushMpls& action, Run& run) {
 }
 void ActionEngine::apply(const PopMpls& action, Run& run) {
   change(run, DropReason::RewriteFailed, [&](Packet& p) { return pop_mpls(p, action); });
+}
+
+void ActionEngine::apply(const PopEth&, Run& run) {
+  change(run, DropReason::RewriteFailed, [](Packet& p) { return pop_eth(p); });
+}
+void ActionEngine::apply(const PushEth& action, Run& run) {
+  change(run, DropReason::RewriteFailed, [&](Packet& p) { return push_eth(p, action); });
 }
 
 void ActionEngine::apply(const Hash& action, Run& run) {

@@ -123,6 +123,8 @@ class ActionEngine {
   void apply(const dp_action::PopVlan& action, Run& run);
   void apply(const dp_action::PushMpls& action, Run& run);
   void apply(const dp_action::PopMpls& action, Run& run);
+  void apply(const dp_action::PopEth& action, Run& run);
+  void apply(const dp_action::PushEth& action, Run& run);
   void apply(const dp_action::Hash& action, Run& run);
   void apply(const dp_action::Meter& action, Run& run);
   void apply(const dp_action::Sample& action, Run& run, bool last, unsigned nesting);

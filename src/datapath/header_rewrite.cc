@@ -220,6 +220,13 @@ bool pop_mpls(Packet& packet, const dp_action::PopMpls& action) {
   return packet::pop_mpls(packet, action.eth_type);
 }
 
+bool pop_eth(Packet& packet) {
+  return packet::pop_eth(packet);
+}
+bool push_eth(Packet& packet, const dp_action::PushEth& action) {
+  return packet::push_eth(packet, action.src, action.dst);
+}
+
 bool raise_drop_precedence(Packet& packet, std::uint8_t levels) {
   const MutableFrame frame{packet.data(), packet.size(), packet.layout};
   if (packet.layout.l3 == Layout::kNone) return true;

@@ -14,6 +14,8 @@ bool push_vlan(packet::Packet& packet, const dp_action::PushVlan& action);
 bool pop_vlan(packet::Packet& packet);
 bool push_mpls(packet::Packet& packet, const dp_action::PushMpls& action);
 bool pop_mpls(packet::Packet& packet, const dp_action::PopMpls& action);
+bool pop_eth(packet::Packet& packet);
+bool push_eth(packet::Packet& packet, const dp_action::PushEth& action);
 
 /// Raises the drop precedence of an IP packet's DSCP; a packet without one stays as it is.
 bool raise_drop_precedence(packet::Packet& packet, std::uint8_t levels);

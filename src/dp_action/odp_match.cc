@@ -67,8 +67,15 @@ std::string format_odp_match(const flow::Match& match, const field::NameResolver
     const auto name = names != nullptr ? names->port_name(port) : std::nullopt;
     out.word("in_port(" + (name ? *name : std::to_string(port)) + ")");
   }
-  out.word("packet_type(ns=0,id=0)");
-  out.ethernet();
+  const std::uint32_t type = value.packet_type.host();
+  if (type == 0) {
+    out.word("packet_type(ns=0,id=0)");
+    out.ethernet();
+  } else {
+    char text_of_type[40];
+    std::snprintf(text_of_type, sizeof text_of_type, "packet_type(ns=%u,id=%#x)", type >> 16, type & 0xffff);
+    out.word(text_of_type);
+  }
 
   unsigned tags = 0;
   for (; tags < flow::kMaxVlans && (value.vlan[tags].tci.host() & flow::kVlanPresent) != 0; ++tags) {

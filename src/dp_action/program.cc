@@ -151,6 +151,10 @@ struct Writer {
   void operator()(const PopMpls& a) const {
     out += fmt::format("pop_mpls(eth_type={:#x})", a.eth_type.host());
   }
+  void operator()(const PopEth&) const { out += "pop_eth"; }
+  void operator()(const PushEth& a) const {
+    out += fmt::format("push_eth(src={},dst={})", net::format_mac(a.src), net::format_mac(a.dst));
+  }
   void operator()(const Ct& a) const { append_ct(*a.request, out); }
   void operator()(const CtClear&) const { out += "ct_clear"; }
   void operator()(const Recirc& a) const { out += "recirc(" + hex_text(a.id) + ')'; }

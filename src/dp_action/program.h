@@ -85,6 +85,16 @@ struct PopMpls {
   be16 eth_type;  ///< EtherType of what is below the label
   bool operator==(const PopMpls&) const = default;
 };
+/// Takes the Ethernet header off. Text: "pop_eth".
+struct PopEth {
+  bool operator==(const PopEth&) const = default;
+};
+/// Gives a packet without one an Ethernet header. Text:
+/// "push_eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02)".
+struct PushEth {
+  net::Mac src, dst;
+  bool operator==(const PushEth&) const = default;
+};
 /// Sends the packet through the connection tracker. Text: "ct(commit,zone=5,mark=0x1/0xf)".
 struct Ct {
   Boxed<conntrack::CtRequest> request;
@@ -133,8 +143,8 @@ struct Drop {
 };
 
 using DpActionVariant =
-    std::variant<Output, Truncate, Userspace, SetHeader, PushVlan, PopVlan, PushMpls, PopMpls, Ct, CtClear,
-                 Recirc, Hash, Clone, Sample, CheckPktLen, Meter, Drop>;
+    std::variant<Output, Truncate, Userspace, SetHeader, PushVlan, PopVlan, PushMpls, PopMpls, PopEth,
+                 PushEth, Ct, CtClear, Recirc, Hash, Clone, Sample, CheckPktLen, Meter, Drop>;
 
 struct DpAction : DpActionVariant {
   using DpActionVariant::DpActionVariant;

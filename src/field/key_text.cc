@@ -52,10 +52,14 @@ flow::Mask mask_of_packet(const FlowKey& key) {
   if_set(key.metadata, m.metadata);
   for (unsigned i = 0; i < flow::kRegisters; ++i) if_set(key.regs[i], m.regs[i]);
   if_set(key.in_port, m.in_port);
-  all(m.eth_src);
-  all(m.eth_dst);
-  all(m.eth_type);
-  m.vlan[0].tci = be16{0xffff};
+  if (key.packet_type.raw() != 0) {
+    all(m.packet_type);
+  } else {
+    all(m.eth_src);
+    all(m.eth_dst);
+    all(m.eth_type);
+    m.vlan[0].tci = be16{0xffff};
+  }
   switch (key.eth_type.host()) {
     case eth::kIpv4:
       all(m.nw_src);

@@ -29,6 +29,8 @@ static_assert(offsetof(FlowKey, tcp_flags) == offsetof(FlowKey, tp_src) + 4 &&
               offsetof(FlowKey, tp_src) % 8 == 0);
 static_assert(offsetof(FlowKey, eth_type) == offsetof(FlowKey, eth_src) + 6 &&
               offsetof(FlowKey, eth_dst) % 8 == 0);
+static_assert(offsetof(FlowKey, packet_type) == offsetof(FlowKey, skb_priority) + 4 &&
+              offsetof(FlowKey, skb_priority) % 8 == 0);
 static_assert(offsetof(FlowKey, recirc_id) == 4 &&
               offsetof(FlowKey, pkt_mark) == offsetof(FlowKey, dp_hash) + 4);
 
@@ -189,7 +191,8 @@ void extract(const packet::Packet& packet, FlowKey& key) {
   clear_datapath_part(key);
   set_pair(&key.in_port, be32{meta.in_port}.raw(), be32{meta.recirc_id}.raw());
   set_pair(&key.dp_hash, be32{meta.dp_hash}.raw(), be32{meta.pkt_mark}.raw());
-  key.skb_priority = be32{meta.skb_priority};
+  set_pair(&key.skb_priority, be32{meta.skb_priority}.raw(),
+           meta.bare ? be32{kBarePacketType | layout.eth_type.host()}.raw() : 0);
   if (meta.ct.state != 0) patch_ct(key, meta.ct);
 
   if (packet.size() < wire::EthernetHeader<const std::uint8_t>::kBytes) [[unlikely]]

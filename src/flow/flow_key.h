@@ -25,6 +25,8 @@ struct VlanTag {
   be16 tci;  ///< PCP, CFI, VID; CFI (0x1000) is set in every tag that is present
   constexpr bool operator==(const VlanTag&) const = default;
 };
+/// The packet type of what has no Ethernet header, with its EtherType (OpenFlow 1.5.1 section 7.2.3.12).
+inline constexpr std::uint32_t kBarePacketType = 1u << 16;
 inline constexpr std::uint16_t kVlanPresent = 0x1000;
 inline constexpr std::uint16_t kVlanVidMask = 0x0fff;
 
@@ -42,7 +44,8 @@ struct alignas(8) FlowKey {
   be32 dp_hash;
   be32 pkt_mark;
   be32 skb_priority;
-  be32 packet_type;  ///< OpenFlow 1.5 packet type: namespace << 16 | type; 0 = Ethernet
+  be32 packet_type;  ///< OpenFlow 1.5 packet type: namespace << 16 | type; 0 = Ethernet, else kBarePacketType
+                     ///< | EtherType
 
   // Outer headers of the tunnel that the packet came from.
   be64 tun_id;

@@ -165,7 +165,8 @@ void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
   message.key.in_port = be32{from.of_port};
   message.meta = packet.meta;
   message.action = action;
-  message.bytes.assign(packet.bytes().begin(), packet.bytes().end());
+  const Bytes contents = packet.contents();
+  message.bytes.assign(contents.begin(), contents.end());
   packet_ins_.push(std::move(message));
 }
 

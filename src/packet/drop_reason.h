@@ -46,6 +46,7 @@ enum class DropReason : std::uint8_t {
   ResubmitLimit,
   TranslationTooLarge,
   MplsDepth,
+  UnsupportedPacketType,
   RecirculationLost,
   RecirculationExhausted,
   NoLiveBucket,
@@ -122,6 +123,9 @@ inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
      "The flow tables make more actions, or a deeper stack, than the limit."},
     {DropReason::MplsDepth, "mpls_depth",
      "A label would have been pushed or popped beyond what the switch can see of the stack."},
+    {DropReason::UnsupportedPacketType, "unsupported_packet_type",
+     "A packet without an Ethernet header was to be sent, or one that has a header that decap or encap can't "
+     "handle."},
     {DropReason::RecirculationLost, "recirculation_lost",
      "The packet came back from the datapath after the state of its first pass had been forgotten."},
     {DropReason::RecirculationExhausted, "recirculation_exhausted",

@@ -62,6 +62,9 @@ struct Metadata {
   /// cut to this size again.
   std::uint16_t mru = 0;
   std::uint32_t fragment_id = 0;  ///< of the IPv6 fragments that it came as and leaves as
+  /// Without its Ethernet header: the first 14 bytes are room where one can be put again, and nobody sees
+  /// them.
+  bool bare = false;
   CtMetadata ct;
   Offload offload;
 };
@@ -79,6 +82,8 @@ class Packet {
   const std::uint8_t* data() const { return buffer_ + offset_; }
   std::uint32_t size() const { return size_; }
   Bytes bytes() const { return {data(), size_}; }
+  /// What somebody outside would get: without the room before a bare packet.
+  Bytes contents() const { return bytes().subspan(meta.bare ? kEthernetBytes : 0); }
   std::uint32_t headroom() const { return offset_; }
   std::uint32_t tailroom() const { return capacity_ - offset_ - size_; }
 
@@ -114,6 +119,7 @@ class Packet {
     return true;
   }
 
+  static constexpr std::uint32_t kEthernetBytes = 14;
   /// Room before a received packet for pushed headers.
   static constexpr std::uint32_t kHeadroom = 128;
 

@@ -105,4 +105,20 @@ bool pop_mpls(Packet& packet, be16 eth_type) {
   return true;
 }
 
+bool pop_eth(Packet& packet) {
+  if (packet.meta.bare || packet.layout.vlans != 0) return false;
+  packet.meta.bare = true;
+  set_eth_dst(frame_of(packet), {});
+  set_eth_src(frame_of(packet), {});
+  return true;
+}
+
+bool push_eth(Packet& packet, const net::Mac& src, const net::Mac& dst) {
+  if (!packet.meta.bare) return false;
+  packet.meta.bare = false;
+  set_eth_dst(frame_of(packet), dst);
+  set_eth_src(frame_of(packet), src);
+  return true;
+}
+
 }  // namespace sluice::packet

@@ -25,4 +25,9 @@ bool push_mpls(Packet& packet, be16 eth_type, be32 lse);
 /// Takes the outermost entry off; what is below has EtherType `eth_type`. False if there is none.
 bool pop_mpls(Packet& packet, be16 eth_type);
 
+/// Takes the Ethernet header off, which makes the packet bare. False if it is already, or has VLAN tags.
+bool pop_eth(Packet& packet);
+/// Gives a bare packet an Ethernet header; false for one that has it.
+bool push_eth(Packet& packet, const net::Mac& src, const net::Mac& dst);
+
 }  // namespace sluice::packet

@@ -40,6 +40,23 @@ TEST(PacketRewrite, PushAndPopVlan) {
   pool.give(packet);
 }
 
+TEST(PacketRewrite, PopAndPushEth) {
+  PacketPool pool(2);
+  Packet* const packet = make_packet(pool, Eth{.src = "02:00:00:00:00:01"} / Ip4{} / Udp{});
+  EXPECT_FALSE(push_eth(*packet, {}, {})) << "it has one";
+  ASSERT_TRUE(pop_eth(*packet));
+  EXPECT_EQ(packet->contents().size() + 14, packet->size());
+  EXPECT_FALSE(pop_eth(*packet));
+  ASSERT_TRUE(push_eth(*packet, net::Mac::from_value(0x020000000007), net::Mac::from_value(0x020000000008)));
+  EXPECT_EQ(frame_bytes(*packet),
+            build(Eth{.src = "02:00:00:00:00:07", .dst = "02:00:00:00:00:08"} / Ip4{} / Udp{}));
+  EXPECT_EQ(packet->contents().size(), packet->size());
+  Packet* const tagged = make_packet(pool, Vlan{.vid = 5} / Ip4{} / Udp{});
+  EXPECT_FALSE(pop_eth(*tagged));
+  pool.give(packet);
+  pool.give(tagged);
+}
+
 TEST(PacketRewrite, PushAndPopMpls) {
   PacketPool pool(1);
   Packet* const packet = make_packet(pool, Vlan{.vid = 5} / Ip4{} / Udp{});

@@ -110,9 +110,20 @@ void Translator::commit_header(Header header) {
   if (any) emit(std::move(set));
 }
 
+void Translator::commit_ethernet() {
+  if (flow_.packet_type == base_.packet_type) return commit_header(Header::Ethernet);
+  if (flow_.packet_type.raw() != 0)
+    emit(dp_action::PopEth{});
+  else
+    emit(dp_action::PushEth{flow_.eth_src, flow_.eth_dst});
+  base_.packet_type = flow_.packet_type;
+  base_.eth_src = flow_.eth_src;
+  base_.eth_dst = flow_.eth_dst;
+}
+
 void Translator::commit() {
   if (std::memcmp(&flow_, &base_, flow::kDatapathBytes) == 0) return;
-  commit_header(Header::Ethernet);
+  commit_ethernet();
   const bool labels_vanish = is_mpls(base_.eth_type) && !is_mpls(flow_.eth_type);
   if (labels_vanish) commit_mpls();
   if (flow_.eth_type == base_.eth_type) {

@@ -38,6 +38,8 @@ std::string_view describe(packet::DropReason error) {
       return "Recirculation conflict";
     case DropReason::MplsDepth:
       return "Too many MPLS labels";
+    case DropReason::UnsupportedPacketType:
+      return "Unsupported packet type";
     default:
       return packet::drop_reason_sentence(error);
   }
@@ -49,7 +51,7 @@ std::string format_masked(const FlowKey& key, const flow::Mask& mask, const acti
 
 std::string format_megaflow(const FlowKey& key, flow::Mask mask, const action::Names& names) {
   // Whether there is a VLAN tag goes without saying, as in a datapath flow.
-  mask.bits.packet_type = {};
+  if (key.packet_type.raw() == 0) mask.bits.packet_type = {};
   if (key.vlan[0].tci.raw() == 0 || mask.bits.vlan[0].tci.host() == flow::kVlanPresent) mask.bits.vlan = {};
   mask.bits.vlan[0].tpid = mask.bits.vlan[1].tpid = {};
   std::string text = format_masked(key, mask, names);

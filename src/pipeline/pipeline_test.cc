@@ -323,6 +323,22 @@ TEST_F(PipelineTest, CheckPktLargerTranslatesBothWays) {
   EXPECT_EQ(actions("in_port=2,tcp"), "check_pkt_len(size=1500,gt(1),le(3))");
 }
 
+TEST_F(PipelineTest, DecapAndEncapOfEthernet) {
+  const std::string packet = "in_port=2,ip,dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02";
+  mod("ip,actions=mod_dl_dst:00:00:00:00:00:0a,decap(),clone(encap(ethernet),1),push_vlan:0x8100,encap("
+      "ethernet),3");
+  EXPECT_EQ(actions(packet),
+            "set(eth(dst=00:00:00:00:00:0a)),pop_eth,clone(push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:"
+            "00),1),"
+            "push_vlan(vid=0,pcp=0),push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:00),3");
+  mod("ip,actions=decap(),encap(ethernet),mod_dl_dst:00:00:00:00:00:0a,1");
+  EXPECT_EQ(actions(packet), "pop_eth,push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:0a),1");
+  for (const char* refused : {"encap(ethernet),1", "decap(),decap(),1", "push_vlan:0x8100,decap(),1"}) {
+    mod("ip,actions=" + std::string(refused));
+    EXPECT_EQ(translate(key_of(packet)).drop, DropReason::UnsupportedPacketType) << refused;
+  }
+}
+
 TEST_F(PipelineTest, MplsPushAndPop) {
   mod("ip,actions=push_mpls:0x8847,set_field:5->mpls_label,1");
   EXPECT_EQ(actions("in_port=2,ip,nw_ttl=33"), "push_mpls(label=5,tc=0,ttl=33,bos=1,eth_type=0x8847),1");

@@ -100,7 +100,7 @@ bool works_without_layer3(const action::Action& a) {
 bool reversible(const action::ActionList& actions) {
   return std::none_of(actions.begin(), actions.end(), [](const action::Action& a) {
     return kIs<action::CtAction>(a) || kIs<action::CtClear>(a) || kIs<action::OutputTruncated>(a) ||
-           kIs<action::Meter>(a);
+           kIs<action::Meter>(a) || kIs<action::Encap>(a) || kIs<action::Decap>(a);
   });
 }
 
@@ -783,6 +783,11 @@ void Translator::compose_output(std::uint32_t port) {
     note(Kind::Warning, "OFPPC_NO_FWD set, skipping output");
     return;
   }
+  if (flow_.packet_type.raw() != 0) {
+    hint(DropReason::UnsupportedPacketType);
+    note(Kind::Warning, "Trying to send non-Ethernet packet through legacy L2 port. Dropping packet.");
+    return;
+  }
   commit();
   emit(dp_action::Output{info->dp_port});
   delivered_ = true;
@@ -973,6 +978,30 @@ void Translator::pop_mpls(be16 eth_type) {
   // What comes to light is not known, but it has not been rewritten.
   copy_below_labels(base_, flow_);
   was_mpls_ = true;
+}
+
+void Translator::encap_ethernet() {
+  if (flow_.packet_type.raw() == 0)
+    return fail(DropReason::UnsupportedPacketType,
+                "Dropping packet as encap(ethernet) is not supported for packet type ethernet.");
+  commit();
+  flow_.packet_type = {};
+  flow_.eth_src = flow_.eth_dst = {};
+}
+
+void Translator::decap() {
+  const std::uint32_t type = flow_.packet_type.host();
+  if (type != 0)
+    return fail(DropReason::UnsupportedPacketType,
+                fmt::format("Dropping packet as the decap() does not support packet type ({},{:#x})",
+                            type >> 16, type & 0xffff));
+  if ((flow_.vlan[0].tci.host() & flow::kVlanPresent) != 0)
+    return fail(DropReason::UnsupportedPacketType,
+                "Dropping packet, cannot decap Ethernet if VLAN is present.");
+  commit();
+  flow_.packet_type = be32{flow::kBarePacketType | flow_.eth_type.host()};
+  flow_.eth_src = flow_.eth_dst = {};
+  commit();
 }
 
 // --- Connection tracking

@@ -88,6 +88,8 @@ class Translator final : public action::Translation {
   void pop_vlan() override;
   void push_mpls(be16 eth_type) override;
   void pop_mpls(be16 eth_type) override;
+  void encap_ethernet() override;
+  void decap() override;
   bool decrement_ttl() override;
   bool decrement_mpls_ttl() override;
   bool decrement_ttl_for(std::span<const std::uint16_t> controllers) override;
@@ -174,6 +176,7 @@ class Translator final : public action::Translation {
 
   // commit.cc
   void commit();
+  void commit_ethernet();
   void commit_header(dp_action::SetHeader::Header header);
   void commit_mpls();
   void commit_vlans();

@@ -224,6 +224,9 @@ class Generator:
             # the clone, and with an action set it fails an assertion (recirc_alloc_id__).
             if not nested and not self.writes_action_sets:
                 choices.append(lambda: "pop_mpls:0x0800")
+        if proto in IPV4 + IPV6 and not tagged:
+            choices += [lambda: "decap(),encap(ethernet)", lambda: "decap(),dec_ttl,encap(ethernet)",
+                        lambda: f"decap(),encap(ethernet),mod_dl_dst:{r.choice(MACS)}"]
         if self.chooses:
             choices += [lambda: self.chosen(nested)] * 4
         if not nested and not self.writes_action_sets:

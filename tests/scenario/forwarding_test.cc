@@ -72,6 +72,35 @@ TEST_F(Forwarding, RewritesMendChecksums) {
   expect_delta({{"t0p1", 1}});
 }
 
+TEST_F(Forwarding, AnEthernetHeaderComesOffAndAnotherOn) {
+  start(2,
+        "table=0,priority=2,udp,actions=decap(),dec_ttl,resubmit(,1)\n"
+        "table=0,priority=1,tcp,actions=decap(),ct(commit,table=1)\n"
+        "table=1,priority=1,packet_type=(1,0x800),nw_dst=10.0.0.0/24,"
+        "actions=encap(ethernet),mod_dl_src:02:00:00:00:00:09,mod_dl_dst:02:00:00:00:00:08,output:2\n"
+        "table=1,priority=0,actions=output:2\n");
+  send(1, Eth{.src = "02:00:00:00:00:01"} / Ip4{.dst = "10.0.0.7", .ttl = 9} / Udp{} / Payload{"x"});
+  expect(2,
+         Eth{.src = "02:00:00:00:00:09", .dst = "02:00:00:00:00:08"} / Ip4{.ttl = 8} / Udp{} / Payload{"x"});
+  expect_delta({{"t0p2", 1}, {"t1p1", 1}});
+
+  send(1, Eth{.src = "02:00:00:00:00:01"} / Ip4{.dst = "10.0.0.7"} / Tcp{.flags = "S"});
+  expect(2, Eth{.src = "02:00:00:00:00:09", .dst = "02:00:00:00:00:08"} / Ip4{} / Tcp{.flags = "S"});
+  expect_delta({{"t0p1", 1},
+                {"t1p1", 1},
+                {"recirculated", 1},
+                {"tracked", 1},
+                {"ct.lookups", 1},
+                {"ct.created", 1},
+                {"ct.committed", 1}});
+
+  // What stays without an Ethernet header leaves through no port, and under a tag none comes off.
+  send(1, Eth{} / Ip4{.dst = "10.0.1.7"} / Udp{});
+  expect_delta({{"t0p2", 1}, {"t1p0", 1}, {"drop.unsupported_packet_type", 1}});
+  send(1, Eth{} / Vlan{.vid = 5} / Ip4{.dst = "10.0.0.7"} / Udp{});
+  expect_delta({{"t0p2", 1}, {"drop.unsupported_packet_type", 1}});
+}
+
 TEST_F(Forwarding, GotoTableAndRegisters) {
   start(3,
         "table=0,priority=1,in_port=1,actions=set_field:3->reg5,goto_table:7\n"
