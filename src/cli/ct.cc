@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/ct_tuple.h"
 #include "cli/table.h"
 
 namespace sluice::cli {
@@ -14,16 +15,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kPage = "4096";
 
-/// "10.0.0.1:80", "[fd00::1]:80", "10.0.0.1 id 7".
-std::string end_of(const Json& tuple, const char* address, const char* port) {
-  const std::string text = tuple[address];
-  if (!tuple.contains(port)) return text;
-  const bool ipv6 = text.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", text, ipv6 ? "]" : "", tuple[port].get<unsigned>());
-}
-
 std::string both_ends(const Json& tuple) {
-  auto text = end_of(tuple, "src", "sport") + " > " + end_of(tuple, "dst", "dport");
+  auto text = tuple_end(tuple, "src", "sport") + " > " + tuple_end(tuple, "dst", "dport");
   if (tuple.contains("id"))
     text += fmt::format(" type {} id {}", tuple["type"].get<unsigned>(), tuple["id"].get<unsigned>());
   return text;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/ct_tuple.h"
 #include "cli/table.h"
 #include "io/stream.h"
 
@@ -28,15 +29,8 @@ std::string clock_text(double unix_seconds) {
   return fmt::format("{}.{:03}", text, ms % 1000);
 }
 
-std::string end_text(const Json& tuple, const char* address, const char* port) {
-  const std::string text = tuple[address];
-  if (!tuple.contains(port)) return text;
-  return text.find(':') != std::string::npos ? fmt::format("[{}]:{}", text, tuple[port].get<unsigned>())
-                                             : fmt::format("{}:{}", text, tuple[port].get<unsigned>());
-}
-
 std::string tuple_text(const Json& tuple) {
-  auto text = end_text(tuple, "src", "sport") + " > " + end_text(tuple, "dst", "dport");
+  auto text = tuple_end(tuple, "src", "sport") + " > " + tuple_end(tuple, "dst", "dport");
   if (tuple.contains("type"))
     text += fmt::format(" type {} id {}", tuple["type"].get<unsigned>(), tuple["id"].get<unsigned>());
   return text;

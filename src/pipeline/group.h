@@ -102,7 +102,9 @@ class GroupTable {
     std::size_t mask;
     std::unique_ptr<std::atomic<Group*>[]> cell;
   };
-  static Group* tombstone() { return reinterpret_cast<Group*>(std::uintptr_t{1}); }
+  static Group* tombstone() {
+    return reinterpret_cast<Group*>(std::uintptr_t{1});  // NOLINT(performance-no-int-to-ptr): never followed
+  }
   std::atomic<Group*>* cell_of(std::uint32_t id) const;
   void make_room();
 
