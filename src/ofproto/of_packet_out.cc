@@ -2,7 +2,7 @@
 //
 // A packet-out's actions are translated here and executed by the datapath. A paused packet's state is frozen
 // again and the packet goes on as any recirculated packet does.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -48,6 +48,14 @@ packet::Metadata metadata_of(const flow::FlowKey& key) {
   tuple.src = tuple.is_ipv6 ? key.ct_ipv6_src : net::v4_mapped(key.ct_nw_src);
   tuple.dst = tuple.is_ipv6 ? key.ct_ipv6_dst : net::v4_mapped(key.ct_nw_dst);
   return meta;
+}
+
+/// A packet without an Ethernet header as the datapath has it (packet::Metadata::bare).
+std::vector<std::uint8_t> with_ethernet_room(Bytes packet, be32 packet_type) {
+  std::vector<std::uint8_t> bytes(packet::Packet::kEthernetBytes);
+  be16{static_cast<std::uint16_t>(packet_type.host())}.store(bytes.data() + bytes.size() - 2);
+  bytes.insert(bytes.end(), packet.begin(), packet.end());
+  return bytes;
 }
 
 /// The packet as a match that lets nothing else through, for checking its actions.
@@ -173,6 +181,12 @@ Status OpenFlowAgent::resume(const openflow::Resume& request) {
     return field::fail("too many packets are on their way (NXR_NOT_SUPPORTED)", OfError::NxrNotSupported);
 
   datapath::Injection injection{.bytes = packet.packet, .meta = metadata_of(key)};
+  std::vector<std::uint8_t> with_room;
+  if (key.packet_type.raw() != 0) {
+    with_room = with_ethernet_room(packet.packet, key.packet_type);
+    injection.bytes = with_room;
+    injection.meta.bare = true;
+  }
   injection.meta.in_port =
       pipeline().dp_port_of(key.in_port.host()).value_or(env_.upcalls.nowhere(env_.bridge));
   injection.meta.recirc_id = frozen->id();

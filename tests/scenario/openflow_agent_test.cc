@@ -365,6 +365,24 @@ TEST_F(OpenFlowAgentTest, APausedPacketGoesOn) {
   EXPECT_EQ(client->fails(resume), "NXR_STALE");
 }
 
+TEST_F(OpenFlowAgentTest, APausedPacketWithoutAnEthernetHeaderGoesOn) {
+  begin(3,
+        "in_port=1,udp,actions=decap(),controller(pause),encap(ethernet),mod_dl_dst:02:00:00:00:00:09,3\n");
+  const auto client = connect(k15);
+  client->ask(SetPacketInFormat{.style = Style::Nicira2});
+  const Frame frame = build(Ip4{} / Udp{.sport = 77});
+  send_frame(1, frame);
+  deliver_packet_ins();
+  const auto messages = client->messages();
+  ASSERT_EQ(messages.size(), 1u);
+  const auto packet_in = decode(messages[0]);
+  ASSERT_TRUE(packet_in) << print(messages[0], {});
+  const Resume resume{*as<PacketIn>(*packet_in)};
+  EXPECT_EQ(resume.packet.packet, Frame(frame.begin() + 14, frame.end()));
+  EXPECT_EQ(client->ask(resume), "");
+  expect(3, Eth{.dst = "02:00:00:00:00:09"} / Ip4{} / Udp{.sport = 77});
+}
+
 TEST_F(OpenFlowAgentTest, GroupsAndMeters) {
   begin();
   const auto client = connect(k15);
