@@ -1,6 +1,6 @@
 #include "ofproto/flow_monitors.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Flow-mods and bundles, and what they bring about: flow-removed messages, flow monitors.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <deque>
 

@@ -1,5 +1,5 @@
 // Groups and meters.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <limits>
 

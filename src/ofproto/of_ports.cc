@@ -1,7 +1,7 @@
 // Ports: what they are and count, port-mods, port-status, queues (of which there are none).
 //
 // OFPPC_PORT_DOWN takes a port out of the pipeline: nothing is received from it and nothing sent to it.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "datapath/datapath.h"
 #include "field/of_error.h"

@@ -1,5 +1,5 @@
 // What the switch is and how it is set: features, fragment handling, the table of Geneve options.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Tables: what they can do and hold, eviction, and vacancy events (OpenFlow 1.4.0 sections 5.6, 7.4.5).
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include "ofproto/openflow_agent.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "field/of_error.h"
 #include "ofproto/of_dump.h"
