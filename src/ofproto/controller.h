@@ -26,7 +26,7 @@ struct ControllerStatus {
   std::optional<std::int64_t> seconds_since_connect, seconds_since_disconnect;
   std::uint64_t attempts = 0, successes = 0;
   std::uint16_t listening_port = 0;  ///< of a listener
-  std::string version;  ///< "OpenFlow13", empty while there is none
+  std::string version;               ///< "OpenFlow13", empty while there is none
   std::uint64_t async_sent = 0, async_dropped = 0;
   /// Of a controller with a rate limit.
   struct Pacing {

@@ -191,13 +191,11 @@ TEST_F(SessionTest, BundlesAreCollectedThenCommitted) {
          xid);
   };
   control(BundleControlType::OpenRequest, 1);
-  EXPECT_EQ(output(),
-            "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0x1):\n bundle_id=0x1 type=OPEN_REPLY flags=0\n");
+  EXPECT_EQ(output(), "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0x1):\n bundle_id=0x1 type=OPEN_REPLY flags=0\n");
   add(2);
   add(3);
   control(BundleControlType::CommitRequest, 4);
-  EXPECT_EQ(output(),
-            "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0x4):\n bundle_id=0x1 type=COMMIT_REPLY flags=0\n");
+  EXPECT_EQ(output(), "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0x4):\n bundle_id=0x1 type=COMMIT_REPLY flags=0\n");
   EXPECT_EQ(handler.committed, 2u);
   EXPECT_TRUE(handler.atomic);
 
@@ -207,7 +205,9 @@ TEST_F(SessionTest, BundlesAreCollectedThenCommitted) {
   handler.fail_at = 1;
   control(BundleControlType::CommitRequest, 7);
   const std::string failure = output();
-  EXPECT_THAT(failure, ::testing::StartsWith("OFPT_ERROR (OF1.4) (xid=0x6): OFPFMFC_TABLE_FULL\n(***truncated to 64 bytes from 72***)\n00000000  05 22"));
+  EXPECT_THAT(failure,
+              ::testing::StartsWith("OFPT_ERROR (OF1.4) (xid=0x6): OFPFMFC_TABLE_FULL\n(***truncated to 64 "
+                                    "bytes from 72***)\n00000000  05 22"));
   EXPECT_THAT(failure, ::testing::HasSubstr("OFPT_ERROR (OF1.4) (xid=0x7): OFPBFC_MSG_FAILED\n"));
   control(BundleControlType::CommitRequest, 8);
   EXPECT_THAT(output(), ::testing::HasSubstr("OFPBFC_BAD_ID"));
