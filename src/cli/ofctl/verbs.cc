@@ -184,7 +184,9 @@ void print(Bytes message, const Run& run, const action::Names& names) {
 }
 
 int run(const std::string& program, const std::vector<std::string>& words, const std::string& run_dir) {
-  Run run{.program = program, .run_dir = run_dir};
+  Run run;
+  run.program = program;
+  run.run_dir = run_dir;
   auto line = read_options(words, run);
   if (!line) return complain(run, line.error().message);
   if (line->wants == CommandLine::Wants::Help) {
