@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/rcu.h"
 #include "io/connector.h"
 #include "ofproto/fake_switch.h"
 #include "ofproto/ofproto.h"
@@ -53,7 +54,12 @@ struct Client {
   bool closed = false, answers = false;  ///< probes
 };
 
-class ConnectionsTest : public ::testing::Test {
+/// What the pipeline published and replaced is gone when a test ends.
+struct Reclaims {
+  ~Reclaims() { rcu::reclaim(); }
+};
+
+class ConnectionsTest : public ::testing::Test, Reclaims {
  protected:
   ConnectionsTest() : bridge_(1, pipeline::BridgeConfig{.name = "br0"}) {
     std::string folder = ::testing::TempDir() + "sluice_of_XXXXXX";
