@@ -96,6 +96,19 @@ TEST(CtWire, VectorsBothWays) {
   }
 }
 
+TEST(CtWire, RegLoad2) {
+  // What controllers write that know set_field of Nicira extensions: the field follows the header at once.
+  const std::string bytes =
+      "ffff 0030 00002320 0023 0001 00000000 0000 ff 000000 0000"
+      "ffff 0018 00002320 0021 0001d708 00000050 000000ff 0000";
+  for (const OfVersion version : {OfVersion::k10, OfVersion::k11, OfVersion::k14}) {
+    const auto list = decode_actions(bytes_of(bytes), version);
+    ASSERT_TRUE(list.has_value()) << list.error().message;
+    EXPECT_EQ(format_actions(*list), "ct(commit,exec(set_field:0x50/0xff->ct_mark))");
+  }
+  EXPECT_EQ(decode_error(bytes, OfVersion::k15), code(OfError::BacBadExpType));
+}
+
 TEST(CtWire, LabelWritesOfEachVersion) {
   const std::string text = "ct(commit,exec(set_field:0x1d->ct_label))";
   const auto seen = [&](OfVersion version) {

@@ -141,9 +141,8 @@ Status decode_set_field(ByteReader& body, const DecodeContext& context, ActionLi
   return {};
 }
 
+/// The field and its value follow the header at once, with a mask in every version.
 Status decode_reg_load2(ByteReader& body, const DecodeContext& context, ActionList& out) {
-  if (!body.skip_zeros(6))
-    return fail("reg_load2: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
   return decode_set_field(body, DecodeContext{.version = OfVersion::k15, .place = context.place}, out);
 }
 
@@ -165,7 +164,7 @@ Status decode_reg_load(ByteReader& body, const DecodeContext&, ActionList& out) 
 
 constexpr WireForm kSetFieldForms[] = {
     {0, kSetField, OfVersion::k12, OfVersion::k15, 8, false, decode_set_field},
-    {kNiciraVendor, kRegLoad2, OfVersion::k10, OfVersion::k15, 16, false, decode_reg_load2},
+    {kNiciraVendor, kRegLoad2, OfVersion::k10, OfVersion::k14, 16, false, decode_reg_load2},
 };
 constexpr WireForm kLoadForms[] = {
     {kNiciraVendor, kRegLoad, OfVersion::k10, OfVersion::k15, 24, true, decode_reg_load},

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -316,6 +317,73 @@ def test_controller_that_never_reads(switch, two_hosts):
     wait_until(lambda: not controllers(switch)[0]["is_connected"] or controller.accepted > 1, "given up", timeout=40)
     resident = int(open(f"/proc/{daemon_pid(switch)}/statm", encoding="utf-8").read().split()[1]) * 4096
     assert resident < 2 << 30
+    controller.close()
+
+
+def misbehave(path, how):
+    """A client of the switch that goes on until the returned event is set."""
+    done = threading.Event()
+    chance = random.Random(7)
+
+    def flood(end):
+        """Messages with a whole header and senseless contents, of every type, and what the switch answers."""
+        end.setblocking(False)
+        while not done.is_set():
+            batch = b"".join(message(chance.randrange(36), body=chance.randbytes(chance.randrange(200)), version=5)
+                             for _ in range(64))
+            for act in (lambda: end.send(batch), lambda: end.recv(1 << 20)):
+                try:
+                    act()
+                except BlockingIOError:
+                    done.wait(0.001)
+
+    def leave(end):
+        """Goes in the middle of a message in the middle of a bundle of flows that would stop all traffic."""
+        add = message(34, 9, struct.pack("!IHH", 1, 0, 3) + DROP_ALL, version=5)
+        end.sendall(message(33, 9, struct.pack("!IHH", 1, 0, 3), version=5) + add * 50 + add[:20])
+
+    def run():
+        while not done.is_set():
+            with socket.socket(socket.AF_UNIX) as end:
+                end.connect(path)
+                end.settimeout(10)
+                try:
+                    end.sendall(message(HELLO, version=5))
+                    end.recv(100)
+                    {"floods": flood, "leaves": leave}[how](end)
+                except OSError:
+                    pass  # it was given up
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return done, thread
+
+
+# Flow-mod of OpenFlow 1.4: priority 65535, matches everything, no instructions.
+DROP_ALL = message(14, 9, struct.pack("!QQBBHHHIIIHHHHxxxx", 0, 0, 0, 0, 0, 0, 65535, 0xffffffff, 0xffffffff, 0xffffffff,
+                                      0, 0, 1, 4), version=5)
+
+
+@pytest.mark.parametrize("how", ["floods", "leaves"])
+def test_bad_clients_beside_a_good_controller(switch, two_hosts, how):
+    """Packets go on, and the other controller is served and stays."""
+    controller = start_with_controller(switch)
+    a, b = two_hosts
+    wait_until(lambda: controllers(switch)[0]["is_connected"], "connected")
+    bad = [misbehave(f"{switch.rundir}/br0.mgmt", how) for _ in range(3)]
+    for n in range(20):
+        before = controller.received.count(ECHO_REPLY)
+        controller.connection.sendall(message(ECHO_REQUEST, n))
+        wait_until(lambda: controller.received.count(ECHO_REPLY) > before, "the good controller is answered", timeout=30)
+    assert a.ping(b.ip(), count=10, extra="-W 5") == 10
+    for done, _ in bad:
+        done.set()
+    for _, thread in bad:
+        thread.join(20)
+        assert not thread.is_alive()
+    one = controllers(switch)[0]
+    assert one["is_connected"] and one["attempts"] == 1 and controller.accepted == 1
+    assert "actions=drop" not in ofctl(switch, "-O", "OpenFlow14", "dump-flows", mgmt(switch))
     controller.close()
 
 
