@@ -88,7 +88,8 @@ struct alignas(64) Entry {
   std::uint32_t reply_ipv6_ports;                ///< IPv6, translated: of the reply tuple
   union {
     std::uint32_t family;  ///< of a helper's parents and children: as ExpectationTable numbers it
-    std::uint32_t asked;   ///< TCP, without helper: tells the last SYN that an open connection let pass
+    std::uint32_t
+        asked;  ///< TCP, without helper: the last SYN that an open connection let pass (proto/tcp.cc)
   };
 
   /// The reply tuple is not the original one reversed: it is stored, and has a name of its own in the index.

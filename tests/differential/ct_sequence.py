@@ -13,7 +13,9 @@ Some sequences have their larger packets cut into fragments, some of which never
 
 import ipaddress
 import random
+import re
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 
 import ct_fragment
@@ -820,6 +822,24 @@ class Sctp(Writer):
 def sequence(seed, number, nat=None):
     kind = random.Random(f"kind {seed}/{number}").choices([Tcp, Datagrams, Sctp], [75, 15, 10])[0]
     return kind(seed, number, nat).write()
+
+
+def mix(sequences):
+    """What a run consisted of, as text: sequences by kind, TCP's by how they open, close and go on, and packets."""
+    protocols, opened, ended, packets = Counter(), Counter(), Counter(), Counter()
+    families, cut, addresses = Counter(), Counter(), {4: "IPv4", 16: "IPv6"}
+    for sequence in sequences:
+        protocol, *words = sequence.kind.partition(",")[0].split()
+        families[addresses[len(sequence.hosts[0])]] += 1
+        opening = [word for at, word in enumerate(words) if at == 0 or word not in CLOSES + AFTERS]
+        protocols[protocol] += 1
+        opened[" ".join([protocol, *opening])] += 1
+        ended.update(word for word in words[1:] if word in CLOSES + AFTERS)
+        packets.update(re.sub(r"len=\d+|window \d+|cut .*", "", note[2:]).strip() for note in sequence.notes)
+        cut.update(how[0] for how in sequence.cuts if how is not None)
+    return "\n".join(f"{name}: " + ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
+                     for name, counts in (("sequences", protocols + families), ("opened", opened), ("ended", ended),
+                                          ("fragments", cut), ("packets", packets)))
 
 
 def interleave(sequences, seed, together=200):

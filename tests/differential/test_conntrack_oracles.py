@@ -68,7 +68,9 @@ def report(sequence, at, theirs, ours):
 
 @pytest.fixture(scope="module")
 def traffic(tmp_path_factory):
-    return Traffic(str(tmp_path_factory.mktemp("ct")))
+    made = Traffic(str(tmp_path_factory.mktemp("ct")))
+    yield made
+    print(ct_sequence.mix(made.sequences))
 
 
 def test_what_well_behaved_ends_send_is_valid(traffic):

@@ -26,6 +26,9 @@ from test_conntrack_oracles import kernel_can
 
 COUNT = int(os.environ.get("SLUICE_CT_NAT_SEQUENCES", "1000"))
 SEED = int(os.environ.get("SLUICE_CT_SEED", "1"))
+# What an ICMP query or its answer asks for: ids of one kind are no others'.
+QUERY_OF = {(ICMP, 8): 8, (ICMP, 0): 8, (ICMP, 13): 13, (ICMP, 14): 13, (ICMP, 15): 15, (ICMP, 16): 15, (ICMP6, 128): 8,
+            (ICMP6, 129): 8}
 PORT_CLASSES = ((1, 511), (600, 1023), (1024, 65535))
 
 
@@ -49,6 +52,7 @@ class Player:
         self.client = sequence.hosts[0]
         self.there = {}     # {key: how the other side sees the ends}
         self.at, self.foreign = 0, False
+        self.outside = None  # the packet with which a server opened a connection
         self.starved = None  # after the packet that got no translation and was dropped
         self.verdicts, self.problems = [], []
 
@@ -58,6 +62,7 @@ class Player:
         headers = ct_nat.Headers(packet)
         self.key = ct_nat.key_of(packet, self.client)
         _, self.here = self.key
+        self.query = QUERY_OF.get((headers.proto, packet[headers.at])) if len(packet) > headers.at else None
         note = self.sequence.notes[self.at]
         self.inside = note[0] == ">" or note[0] == "!" and headers.dst != self.client
         there = self.there.get(self.key)
@@ -73,12 +78,18 @@ class Player:
         if fate == "nothing" and self.inside and not self.there and not (cut and cut[0] in LOST) and self.starved is None:
             self.starved, self.foreign = self.at + 1, True
         # Where a server's packet opens a connection, there is nothing to translate: no news from there on.
-        self.foreign = self.foreign or state is not None and state.startswith("new") and not self.inside
+        if state is not None and state.startswith("new") and not self.inside:
+            self.foreign = True
+            self.outside = self.at if self.outside is None else self.outside
         if fate == "wrong" and not self.foreign:
             self.problems.append((self.at, f"{verdict}: {[p.hex() for p in packets][:2]} for {self.sent.hex()}"))
         bits = state and "+".join(word for word in state.split("+") if word not in ("snat", "dnat"))
         self.verdicts.append(f"{bits} {fate}" if state else "nothing")
         self.at += 1
+
+    def is_half_known(self, at):
+        """Of two zones only the first knows a connection that a server opened: replies are invalid in the other."""
+        return self.rule.kind == "both" and self.outside is not None and at > self.outside
 
     def fate(self, packet, state, out):
         if out is None:
@@ -116,7 +127,7 @@ class Player:
         """The connection's tuple on the other side. Says what is wrong with it."""
         proto, here = self.key
         if self.key in self.there:  # a connection in place of another, whose tuple is free now
-            self.taken.pop((self.number, proto, self.there[self.key]), None)
+            self.taken.pop((self.number, proto, self.query, self.there[self.key]), None)
         if there == here:
             self.there[self.key] = there
             return
@@ -137,13 +148,13 @@ class Player:
                 problem = "the source port left its class"
             if ports and not rule.ports and kind == "dst" and port != own:
                 problem = "the destination port changed"
-        name = (self.number, proto, there)
+        name = (self.number, proto, self.query, there)
         owner = self.taken.setdefault(name, self)
         if owner is not self:
             problem = f"sequence {owner.sequence.number} has the same tuple"
         if ports and not rule.ports and not rule.options and rule.hosts == 1 and there.cport != here.cport:
             kept = ct_nat.Ends(there.c, here.cport, there.s, there.sport)
-            if (self.number, proto, kept) not in self.taken:
+            if (self.number, proto, self.query, kept) not in self.taken:
                 problem = "the port changed without need"
         if problem and not self.foreign:
             self.problems.append((self.at, f"{problem}: {here.text()} became {there.text()}"))
@@ -168,7 +179,7 @@ class Play:
 
 
 def report(player, theirs, at):
-    lines = [f"sequence {player.sequence.number} of seed {SEED}: {player.sequence.kind}, {player.rule.name}"]
+    lines = [f"sequence {player.sequence.number} of seed {SEED}: {player.sequence.kind}"]
     for n in range(at + 1):
         lines.append(f"  {n:3} theirs {theirs.verdicts[n]:22} ours {player.verdicts[n]:22} {player.sequence.notes[n]}")
     return "\n".join(lines)
@@ -203,8 +214,11 @@ def sequences():
     made = []
     for number in range(COUNT):
         rule = number % len(ct_nat.RULES)
-        made.append((ct_sequence.sequence(SEED, number, rule), rule))
-    return made
+        sequence = ct_sequence.sequence(SEED, number, rule)
+        sequence.kind += ", " + ct_nat.RULES[rule].name
+        made.append((sequence, rule))
+    yield made
+    print(ct_sequence.mix(s for s, _ in made))
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +232,7 @@ def test_every_packet_is_translated_as_it_has_to_be(ours):
     fates = Counter(v for p in ours.players for v in p.verdicts)
     print(", ".join(f"{name} {count}" for name, count in sorted(fates.items())))
     refused = [report(p, p, at) for p in ours.players for at, fair in enumerate(p.sequence.fair)
-               if fair and p.starved is None and p.verdicts[at].startswith("inv")]
+               if fair and p.starved is None and p.verdicts[at].startswith("inv") and not p.is_half_known(at)]
     assert not refused, f"{len(refused)}:\n" + "\n".join(refused[:5])
 
 

@@ -124,11 +124,13 @@ void meet(Entry& entry, Direction from, const Segment& segment) {
 }
 
 /// What a SYN that an open connection let pass is remembered by, until the other end sends something: its
-/// number, its direction, and how much the other end had sent. Never 0.
+/// number, its direction, and how much the other end had sent. Never 0. The lowest four bits are 0: they are
+/// for the scale that it offers.
+constexpr std::uint32_t kAskedScale = 0xf;
 std::uint32_t question(const Entry& entry, Direction from, std::uint32_t seq) {
   const auto answers = static_cast<std::uint32_t>(entry.total_packets(opposite(from)));
   const std::uint64_t mixed = hash_mix(std::uint64_t{answers} << 1 | static_cast<unsigned>(from), seq);
-  return static_cast<std::uint32_t>(mixed >> 32) | 1;
+  return (static_cast<std::uint32_t>(mixed >> 32) & ~kAskedScale) | (kAskedScale + 1);
 }
 
 bool is_helped(const Entry& entry) {
@@ -138,24 +140,25 @@ bool is_helped(const Entry& entry) {
 /// Whether it is the SYN|ACK for the SYN that an open connection let pass, and the first that comes back.
 bool answers_question(const Entry& entry, Direction from, const Segment& segment) {
   return (segment.flags & (kSyn | kAck | kRst | kFin)) == (kSyn | kAck) && !is_helped(entry) &&
-         entry.asked != 0 && entry.asked == question(entry, opposite(from), segment.ack - 1);
+         (entry.asked & ~kAskedScale) == question(entry, opposite(from), segment.ack - 1);
 }
 
 /// Both ends have forgotten the connection: one sent a SYN, and the first that comes back, instead of a
-/// challenge, is a SYN|ACK for it. The handshake begins anew, in the same entry. What is not remembered of
-/// the SYN is taken for the largest possible.
+/// challenge, is a SYN|ACK for it. The handshake begins anew, in the same entry. The window of the SYN, which
+/// is not remembered, is taken for the largest possible.
 void resynchronise(Entry& entry, Direction from, const Segment& segment) {
   const Direction to = opposite(from);
   End source(entry, from), target(entry, to);
-  const bool both_scale = segment.scale != Entry::kNoScale && entry.scale(to) != Entry::kNoScale;
+  const auto offered = static_cast<std::uint8_t>(entry.asked & kAskedScale);
+  const bool both_scale = segment.scale != Entry::kNoScale && offered != Entry::kNoScale;
   entry.set_scale(from, both_scale ? segment.scale : Entry::kNoScale);
-  entry.set_scale(to, both_scale ? Entry::kUnknownScale : Entry::kNoScale);
+  entry.set_scale(to, both_scale ? offered : Entry::kNoScale);
   source.low = end_of(segment);
   source.high = segment.seq + 1 + kLargestWindow;
   source.window = scaled_down(segment.window, both_scale ? segment.scale : std::uint8_t{0});
   target.low = segment.ack;
   target.high = segment.ack + std::max<std::uint32_t>(segment.window, 1);
-  target.window = scaled_down(kLargestWindow, both_scale ? Entry::kUnknownScale : std::uint8_t{0});
+  target.window = scaled_down(kLargestWindow, both_scale ? offered : std::uint8_t{0});
   entry.set_tcp_state(from, TcpState::SynSent);
   entry.set_tcp_state(to, TcpState::Established);
   entry.asked = 0;
@@ -242,7 +245,7 @@ Verdict update(Entry& entry, Direction from, const Segment& segment, Rules rules
   }
   if (opens && (from_state >= TcpState::Established || to_state >= TcpState::Established)) [[unlikely]] {
     // RFC 5961 section 4: whatever its number, the end it goes to challenges it.
-    if (!is_helped(entry)) entry.asked = question(entry, from, segment.seq);
+    if (!is_helped(entry)) entry.asked = question(entry, from, segment.seq) | segment.scale;
     return {Outcome::Established};
   }
   if (check_sequence && !opens && to_state == TcpState::SynSent && !picked_up(entry, from, to)) [[unlikely]] {

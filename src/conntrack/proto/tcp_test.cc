@@ -377,6 +377,26 @@ TEST_F(TcpTest, BothEndsForgotAndOpenAnew) {
   }
 }
 
+TEST_F(TcpTest, OpenedAnewTheScalesAreThoseOfTheNewSyns) {
+  handshake(7, 7);
+  EXPECT_EQ(track(client({.flags = "S", .seq = 77'000'000, .scale = 3})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 900'000'000, .ack = 77'000'001, .scale = 5})),
+            "+est+rpl+trk");
+  EXPECT_EQ(only_connection().window_scale[0], 3);
+  EXPECT_EQ(only_connection().window_scale[1], 5);
+  EXPECT_EQ(track(client({.seq = 77'000'001, .ack = 900'000'001, .window = 1000})), "+est+trk");
+  EXPECT_EQ(track(server({.seq = 900'000'001 + 70'000, .ack = 77'000'001, .data = 10})), "+inv+trk")
+      << "the client's window is 65,535 at most: the largest that its SYN may have announced";
+  EXPECT_EQ(track(server({.seq = 900'000'001, .ack = 77'000'001, .data = 8000})), "+est+rpl+trk");
+  // One that offers no scaling gets none.
+  EXPECT_EQ(track(client({.flags = "S", .seq = 177'000'000})), "+est+trk");
+  EXPECT_EQ(track(server({.flags = "SA", .seq = 500'000'000, .ack = 177'000'001, .scale = 5})),
+            "+est+rpl+trk");
+  EXPECT_EQ(only_connection().window_scale[0], 0);
+  EXPECT_EQ(only_connection().window_scale[1], 0);
+  EXPECT_EQ(only_connection().tcp_flags[1], 0);
+}
+
 TEST_F(TcpTest, TheServerMayBeTheOneThatOpensAnew) {
   handshake();
   EXPECT_EQ(track(server({.flags = "S", .seq = 5'000'000})), "+est+rpl+trk");
