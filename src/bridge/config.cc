@@ -69,7 +69,9 @@ std::string name_fault(std::string_view name, bool interface) {
 }
 
 std::string port_type_fault(std::string_view type) {
-  if (type == "system" || type == "internal" || type == "tap" || type == "pcap" || type == "dummy") return {};
+  if (type == "system" || type == "internal" || type == "tap" || type == "pcap" || type == "dummy" ||
+      type == "dummy-internal" || type == "dummy-pmd")
+    return {};
   if (type == "patch")
     return "type patch is not supported yet: join the two bridges with a veth pair, a port of type system on "
            "each";

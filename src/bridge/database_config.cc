@@ -131,6 +131,11 @@ class Reader {
     return interfaces;
   }
 
+  /// Whether a type that would make a device is a dummy here.
+  bool stands_in(std::string_view type) const {
+    return environment_.dummy_all || (environment_.dummy_system && (type.empty() || type == "system"));
+  }
+
   std::string bridge_fault(const std::string& name, const Row& row) const {
     if (const auto fault = name_fault(name, true); !fault.empty())
       return fmt::format("bridge name \"{}\" {}", name, fault);
@@ -149,7 +154,9 @@ class Reader {
     }
     BridgeConfig& bridge = result_.config.bridges.emplace_back();
     bridge.name = name;
-    bridge.local = row.text("datapath_type") == "dummy" ? LocalPort::Dummy : LocalPort::Internal;
+    const auto datapath_type = row.text("datapath_type").value_or("");
+    bridge.local =
+        stands_in(datapath_type) || datapath_type == "dummy" ? LocalPort::Dummy : LocalPort::Internal;
     bridge.local_up = false;  // as ovs-vswitchd: whoever gives it an address brings it up
     bridge.numbering = Numbering::CountUp;
     bridge.fail_mode = row.text("fail_mode") == "secure" ? FailMode::Secure : FailMode::Standalone;
@@ -310,6 +317,7 @@ class Reader {
     if (type.starts_with("dpdk") || type.starts_with("afxdp"))
       return open_fault(port.name, fmt::format("type {} is not supported yet", type));
 
+    if (stands_in(type)) return make_dummy(row, port, "dummy");
     if (type.empty() || type == "system") {
       port.type = "system";
       const bool exists = name_fault(port.name, true).empty() && environment_.interface_exists(port.name);
@@ -326,9 +334,21 @@ class Reader {
     }
     const bool dummy = type == "dummy" || type == "dummy-internal" || type == "dummy-pmd";
     if (!dummy || !environment_.dummy) return open_fault(port.name, kNoType);
+    return make_dummy(row, port, type);
+  }
+
+  static std::string make_dummy(const Row& row, PortConfig& port, const std::string& type) {
     if (const auto fault = name_fault(port.name, false); !fault.empty())
       return open_fault(port.name, "the name " + fault);
-    port.type = "dummy";
+    port.type = type;
+    const auto options = row.text_map("options");
+    for (const char* key : {"n_rxq", "pcap", "rxq_pcap", "tx_pcap"})
+      if (auto value = option(options, key)) port.options[key] = *value;
+    // The same after a restart, and no other port's.
+    const auto& id = row.id().bytes;
+    net::Mac mac;
+    mac.bytes = {0xaa, 0x55, id[0], id[1], id[2], id[3]};
+    port.options["mac"] = net::format_mac(unicast_mac(row.text("mac")).value_or(mac));
     return {};
   }
 

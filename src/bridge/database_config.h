@@ -17,8 +17,10 @@
 namespace sluice::bridge {
 
 struct DatabaseEnvironment {
-  SwitchConfig base;   ///< what the database does not say: workers, directories
-  bool dummy = false;  ///< datapath and interface types for tests: --enable-dummy
+  SwitchConfig base;          ///< what the database does not say: workers, directories
+  bool dummy = false;         ///< datapath and interface types for tests: --enable-dummy
+  bool dummy_system = false;  ///< type system is one of them, too: --enable-dummy=system
+  bool dummy_all = false;     ///< every type that makes a device is: --enable-dummy=override
   /// Whether a network interface of this name exists.
   std::function<bool(const std::string&)> interface_exists;
 };

@@ -60,7 +60,7 @@ port::InterfaceFacts facts_of(const PortStatus& port) {
   facts.mac = port.datapath->mac;
   facts.mtu = port.datapath->mtu;
   facts.link_up = port.datapath->link_up;
-  facts.admin_up = !kernel;
+  facts.admin_up = !kernel && port.datapath->link_up;  // a dummy has no other reason to be without link
   return facts;
 }
 
@@ -91,8 +91,6 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
   const Row* root = replica.only("Open_vSwitch");
   if (root == nullptr) return {};
 
-  std::map<std::pair<std::string, std::string>, PortStatus> ports;
-  for (auto& port : device.ports()) ports.emplace(std::pair(port.bridge, port.name), std::move(port));
   for (const auto& bridge_id : root->references("bridges")) {
     const Row* bridge = replica.find("Bridge", bridge_id);
     if (bridge == nullptr) continue;
@@ -108,18 +106,19 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
             if (const Row* row = replica.find("Controller", id);
                 row != nullptr && row->text("target") == controller.target)
               write_controller(writer, *row, controller, report);
+    if (report.interfaces.empty() && !report.statistics) continue;
     for (const auto& port_id : bridge->references("ports")) {
       const Row* port = replica.find("Port", port_id);
       if (port == nullptr) continue;
       for (const auto& interface_id : port->references("interfaces")) {
         const Row* interface = replica.find("Interface", interface_id);
         if (interface == nullptr) continue;
-        const auto found = ports.find({name, interface->text("name").value_or("")});
-        const PortStatus* status = found == ports.end() ? nullptr : &found->second;
+        if (!report.statistics && !report.interfaces.covers(*interface)) continue;
+        const auto status = device.port(name, interface->text("name").value_or(""));
         const auto refused = config.refused.find(interface_id);
-        write_interface(writer, *interface, refused == config.refused.end() ? status : nullptr,
+        write_interface(writer, *interface, refused == config.refused.end() && status ? &*status : nullptr,
                         refused != config.refused.end() ? refused->second
-                        : status != nullptr             ? status->error
+                        : status                        ? status->error
                                                         : "",
                         report);
       }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,23 @@
 
 namespace sluice::bridge {
 
+/// The interfaces that may differ from what their rows say: the others are not looked at.
+struct InterfaceScope {
+  bool all = false;
+  std::set<std::string> names;
+  std::set<ovsdb::Uuid> rows;
+
+  bool covers(const ovsdb::Row& interface) const {
+    return all || rows.contains(interface.id()) || names.contains(interface.text("name").value_or(""));
+  }
+  bool empty() const { return !all && names.empty() && rows.empty(); }
+};
+
 struct DatabaseReport {
   /// Open_vSwitch.next_cfg that the switch is made of by now: becomes cur_cfg, which ovs-vsctl waits for.
   std::optional<std::int64_t> applied_cfg;
-  bool statistics = false;  ///< counters as well
+  InterfaceScope interfaces;
+  bool statistics = false;  ///< counters of all interfaces as well
   bool dummy = false;       ///< --enable-dummy
   std::string version, system_type, system_version;
 };

@@ -200,7 +200,10 @@ TEST_F(DatabaseTest, StatusIsWrittenOnceAndWholly) {
   ASSERT_TRUE(device.reconcile(config.config).ok());
 
   DatabaseStatus status;
-  DatabaseReport report{.applied_cfg = 7, .version = "0.1"};
+  DatabaseReport report;
+  report.applied_cfg = 7;
+  report.version = "0.1";
+  report.interfaces.all = true;
   const Json params = status.update(replica_, device, config, report).format("Open_vSwitch");
   std::map<std::string, Json> rows;  // by table and name in the text above
   for (std::size_t i = 1; i < params.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/rcu.h"
@@ -29,7 +30,8 @@ struct Switch::Bridge {
 
   ofproto::Ofproto ofproto;
   std::map<std::string, Opened> ports;
-  std::vector<PortConfig> wanted;  ///< in the order of the configuration, LOCAL first
+  std::vector<PortConfig> wanted;                          ///< in the order of the configuration, LOCAL first
+  std::unordered_map<std::string, std::size_t> wanted_at;  ///< by name, the place in `wanted`
   std::map<std::string, std::string> port_errors;
 
   ofproto::Sessions sessions;
@@ -52,9 +54,12 @@ std::vector<PortConfig> wanted_ports(const BridgeConfig& bridge) {
   if (bridge.local != LocalPort::None) {
     PortConfig& local = ports.emplace_back();
     local.name = bridge.name;
-    local.type = bridge.local == LocalPort::Internal ? "internal" : "dummy";
+    local.type = bridge.local == LocalPort::Internal ? "internal" : "dummy-internal";
     local.number = kLocal;
     if (bridge.local == LocalPort::Internal && !bridge.local_up) local.options["up"] = "false";
+    if (const auto mac = bridge.mac ? bridge.mac : bridge.fallback_mac;
+        mac && bridge.local == LocalPort::Dummy)
+      local.options["mac"] = net::format_mac(*mac);
     local.mtu = bridge.local_mtu;
     local.vlan = bridge.local_vlan;
   }
@@ -302,18 +307,22 @@ void Switch::deliver_packet_ins() {
 
 void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
   bridge.wanted = wanted_ports(desired);
-  bridge.port_errors.clear();
+  const auto errors_before = std::exchange(bridge.port_errors, {});
+  bridge.wanted_at.clear();
+  for (std::size_t i = 0; i < bridge.wanted.size(); ++i) bridge.wanted_at.emplace(bridge.wanted[i].name, i);
 
   // What goes: unknown names, and ports that are to be something else now.
   std::vector<std::string> closing;
   for (const auto& [name, opened] : bridge.ports) {
-    const auto it = std::find_if(bridge.wanted.begin(), bridge.wanted.end(),
-                                 [&](const PortConfig& port) { return port.name == name; });
-    const bool stays = it != bridge.wanted.end() && it->type == opened.config.type &&
-                       it->options == opened.config.options && (!it->number || *it->number == opened.number);
-    if (!stays) closing.push_back(name);
+    const auto found = bridge.wanted_at.find(name);
+    const auto stays = [&](const PortConfig& port) {
+      return port.type == opened.config.type && port.options == opened.config.options &&
+             (!port.number || *port.number == opened.number);
+    };
+    if (found == bridge.wanted_at.end() || !stays(bridge.wanted[found->second])) closing.push_back(name);
   }
   for (const auto& name : closing) close_port(bridge, name);
+  report.changed_ports.insert(closing.begin(), closing.end());
 
   // Numbers that were asked for, and those of ports that stay, are not given to others.
   std::set<std::uint32_t> taken;
@@ -348,17 +357,20 @@ void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, Reconc
       if (status || desired.numbering == Numbering::LowestFree) taken.insert(number);
       if (!status) {
         bridge.port_errors[port.name] = status.error().message;
+        if (!errors_before.contains(port.name)) report.changed_ports.insert(port.name);
         report.errors.push_back(
             fmt::format("bridge {}: port {}: {}", desired.name, port.name, status.error().message));
         continue;
       }
       if (!port.number && number != port.number_wish && number != port.number_before)
         bridge.last_number = number;
+      report.changed_ports.insert(port.name);
     } else if (port.number_wish && *port.number_wish != opened->second.number &&
                !taken.contains(*port.number_wish)) {
       taken.erase(opened->second.number);
       taken.insert(*port.number_wish);
       renumber_port(bridge, port.name, *port.number_wish);
+      report.changed_ports.insert(port.name);
     }
     reconcile_open_port(bridge, port, report);
   }
@@ -376,9 +388,11 @@ void Switch::renumber_port(Bridge& bridge, const std::string& name, std::uint32_
 /// What can change while a port is open.
 void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report) {
   auto& opened = bridge.ports.find(desired.name)->second;
-  bridge.ofproto.set_port_vlan(opened.number, desired.vlan);
+  if (!(opened.config.vlan == desired.vlan)) bridge.ofproto.set_port_vlan(opened.number, desired.vlan);
   const auto info = datapath_->find_port(opened.dp_port);
   const auto change = [&](Status status) {
+    report.changed_ports.insert(desired.name);
+    datapath_->refresh_port(opened.dp_port);
     if (!status)
       report.warnings.push_back(
           fmt::format("bridge {}: port {}: {}", bridge.ofproto.name(), desired.name, status.error().message));
@@ -387,7 +401,7 @@ void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, Reco
     change(port::set_interface_mac(desired.name, *desired.mac));
   if (info && desired.mtu && *desired.mtu != info->mtu)
     change(port::set_interface_mtu(desired.name, *desired.mtu));
-  opened.config = desired;
+  if (!(opened.config == desired)) opened.config = desired;
 }
 
 void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
@@ -411,6 +425,8 @@ void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, Reco
   if (mac && !local.is_zero() && local != *mac && desired.local == LocalPort::Internal) {
     if (const auto status = port::set_interface_mac(desired.name, *mac); !status)
       report.warnings.push_back(fmt::format("bridge {}: {}", desired.name, status.error().message));
+    refresh_port(desired.name);
+    report.changed_ports.insert(desired.name);
   }
   if (!mac) mac = lowest.is_zero() ? local : lowest;
   bridge.datapath_id = desired.datapath_id.value_or(mac->value());
@@ -507,6 +523,7 @@ void Switch::reconcile_flows(Bridge& bridge, const BridgeConfig& desired, Reconc
 void Switch::run() {
   const Instant now = clock_.now();
   datapath_->push_stats();  // idle timeouts go by what the rules have seen
+  datapath_->refresh_ports();
   for (const auto& bridge : bridges_) {
     for (const auto& [name, port] : bridge->ports)
       if (const auto info = datapath_->find_port(port.dp_port))
@@ -519,25 +536,44 @@ void Switch::run() {
   }
 }
 
+PortStatus Switch::status_of(const Bridge& bridge, const PortConfig& wanted) const {
+  PortStatus status;
+  status.bridge = bridge.ofproto.name();
+  status.name = wanted.name;
+  status.type = wanted.type;
+  const auto opened = bridge.ports.find(wanted.name);
+  if (opened != bridge.ports.end()) {
+    status.number = opened->second.number;
+    status.datapath = datapath_->find_port(opened->second.dp_port);
+  } else if (const auto error = bridge.port_errors.find(wanted.name); error != bridge.port_errors.end()) {
+    status.error = error->second;
+  }
+  return status;
+}
+
 std::vector<PortStatus> Switch::ports() const {
   std::vector<PortStatus> all;
-  for (const auto& bridge : bridges_) {
-    for (const auto& wanted : bridge->wanted) {
-      PortStatus& status = all.emplace_back();
-      status.bridge = bridge->ofproto.name();
-      status.name = wanted.name;
-      status.type = wanted.type;
-      const auto opened = bridge->ports.find(wanted.name);
-      if (opened != bridge->ports.end()) {
-        status.number = opened->second.number;
-        status.datapath = datapath_->find_port(opened->second.dp_port);
-      } else if (const auto error = bridge->port_errors.find(wanted.name);
-                 error != bridge->port_errors.end()) {
-        status.error = error->second;
-      }
-    }
-  }
+  for (const auto& bridge : bridges_)
+    for (const auto& wanted : bridge->wanted) all.push_back(status_of(*bridge, wanted));
   return all;
+}
+
+std::optional<PortStatus> Switch::port(std::string_view bridge, const std::string& name) const {
+  const Bridge* found = find(bridge);
+  if (!found) return std::nullopt;
+  const auto at = found->wanted_at.find(name);
+  return at == found->wanted_at.end() ? std::nullopt
+                                      : std::optional(status_of(*found, found->wanted[at->second]));
+}
+
+void Switch::refresh_port(const std::string& name) {
+  for (const auto& bridge : bridges_) {
+    const auto opened = bridge->ports.find(name);
+    if (opened == bridge->ports.end()) continue;
+    datapath_->refresh_port(opened->second.dp_port);
+    if (const auto info = datapath_->find_port(opened->second.dp_port))
+      bridge->ofproto.set_port_live(opened->second.number, info->link_up);
+  }
 }
 
 std::string Switch::dump_flows(ofproto::Ofproto& bridge) {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,7 @@ struct PortStatus {
 /// What reconcile() could not do, a sentence each; the rest is done.
 struct ReconcileReport {
   std::vector<std::string> errors, warnings;
+  std::set<std::string> changed_ports;  ///< opened, closed, failed, or changed otherwise
   bool ok() const { return errors.empty(); }
 };
 
@@ -91,6 +93,10 @@ class Switch {
   std::vector<ofproto::Ofproto*> bridges() const;
   ofproto::Ofproto* find_bridge(std::string_view name) const;
   std::vector<PortStatus> ports() const;
+  /// Nothing if the bridge shall have no such port.
+  std::optional<PortStatus> port(std::string_view bridge, const std::string& name) const;
+  /// A device changed its address, MTU or link: what depends on it follows without waiting for run().
+  void refresh_port(const std::string& name);
   /// Null if the bridge has no connections: there is no loop.
   ofproto::Connections* connections(const ofproto::Ofproto& bridge) const;
   /// Configured or made from the bridge's address; 0 if it has none.
@@ -130,6 +136,7 @@ class Switch {
   /// Gives an open port another number, without touching its device.
   void renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number);
   void remove_bridge(const std::string& name);
+  PortStatus status_of(const Bridge& bridge, const PortConfig& wanted) const;
   Bridge* find(std::string_view name) const;
 
   const Clock& clock_;

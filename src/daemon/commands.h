@@ -17,7 +17,15 @@
 namespace sluice::daemon {
 
 class Coverage;
+class PmdStats;
 class SlicedWork;
+}  // namespace sluice::daemon
+
+namespace sluice::io {
+class WarpClock;
+}
+
+namespace sluice::daemon {
 
 /// ofproto/list, ofproto/trace, bridge/dump-flows, fdb/…
 void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
@@ -27,6 +35,8 @@ void add_openflow_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
 void add_group_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// dpif/…, dpctl/show, dpctl/dump-dps, dpctl/dump-flows, dpctl/del-flows, revalidator/…, upcall/show
 void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+/// dpif-netdev/pmd-…
+void add_pmd_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, PmdStats& stats);
 /// dpctl/dump-conntrack, dpctl/flush-conntrack, dpctl/ct-…
 void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work);
 /// dpctl/ipf-…
@@ -35,6 +45,11 @@ void add_fragment_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
 /// @param events_path  where EventStream listens
 void add_conntrack_json_commands(unixctl::CommandRegistry& commands, bridge::Switch& device,
                                  const std::string& events_path);
+/// netdev-dummy/…: for tests.
+void add_dummy_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+/// time/…: for tests. `clock` is the one that the switch goes by.
+void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, bridge::Switch& device,
+                       SlicedWork& work);
 /// coverage/…, memory/show
 void add_stats_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, Coverage& coverage);
 /// sluice/…: JSON. @param started  when the daemon came up, for the uptime.

@@ -174,6 +174,23 @@ Result<std::string> dpctl_del_flows(bridge::Switch& device, Args args) {
   return "";
 }
 
+/// dpif/set-dp-features without a value shows the feature: what works does not change while the switch runs.
+Result<std::string> set_features(bridge::Switch& device, Args args) {
+  if (!device.find_bridge(args[0])) return fail("no such bridge");
+  std::string text;
+  for (const auto& feature : bridge::kCapabilities) {
+    if (args.size() > 1 && feature.key != args[1]) continue;
+    const std::string value = feature.is_number    ? std::to_string(feature.value)
+                              : feature.value != 0 ? "true"
+                                                   : "false";
+    text +=
+        fmt::format("{} ({}) : [run time]:{}, [boot time]:{}\n", feature.key, feature.label, value, value);
+    if (args.size() > 2 && args[2] != value) return fail(fmt::format("{} can't be changed", feature.key));
+  }
+  if (text.empty()) return "Unexpected support field";
+  return args.size() > 2 ? "" : text;
+}
+
 std::string show_features() {
   std::string text;
   for (const auto& capability : bridge::kCapabilities)
@@ -199,12 +216,16 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
     if (!device.find_bridge(args[0])) return fail("no such bridge");
     return show_features();
   });
+  commands.add("dpif/set-dp-features", "bridge", 1, 3,
+               [&device](Args args) { return set_features(device, args); });
   commands.add("dpctl/show", "[-s] [dp...]", 0, unixctl::CommandRegistry::kAnyArgs,
                [&device](Args args) { return dpctl_show(device, args); });
   commands.add("dpctl/dump-dps", "", 0, 0,
                [](Args) -> Result<std::string> { return std::string(kDatapathName) + "\n"; });
   commands.add("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6,
                [&device](Args args) { return dpctl_dump_flows(device, args); });
+  commands.add("dpctl/list-commands", "", 0, 0,
+               [&commands](Args) -> Result<std::string> { return commands.list("dpctl/"); });
   commands.add("dpctl/del-flows", "[dp] [file]", 0, 2,
                [&device](Args args) { return dpctl_del_flows(device, args); });
 

@@ -2,6 +2,9 @@
 // prints.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "daemon/commands.h"
 
 namespace sluice::daemon {
@@ -19,6 +22,37 @@ Result<std::string> flush_macs(bridge::Switch& device, Args args) {
   }
   for (auto* bridge : bridges) bridge->pipeline().mac_table().flush();
   return "table successfully flushed";
+}
+
+/// The fixed addresses of a bridge's table: fdb/add bridge port vlan mac, fdb/del bridge vlan mac.
+Result<std::string> change_fixed_mac(bridge::Switch& device, Args args, bool add) {
+  auto* bridge = device.find_bridge(args[0]);
+  if (!bridge) return fail("no such bridge");
+  std::optional<std::uint32_t> port;
+  if (add) {
+    port = bridge->port_number(args[1]);
+    if (!port) return fail("software error, odp port is present but no ofp port");
+  }
+  const std::string& vlan_text = args[args.size() - 2];
+  std::uint16_t vlan = 0;
+  const char* end = vlan_text.data() + vlan_text.size();
+  const auto [parsed, error] = std::from_chars(vlan_text.data(), end, vlan);
+  if (error != std::errc{} || parsed != end || vlan >= l2::kVlanCount)
+    return fail(fmt::format("bad VLAN \"{}\": expected 0 to {}", vlan_text, l2::kVlanCount - 1));
+  const auto mac = net::parse_mac(args.back());
+  if (!mac) return fail("bad MAC address");
+  auto& table = bridge->pipeline().mac_table();
+  if (add) {
+    table.add_static(*mac, vlan, *port);
+    return "";
+  }
+  const auto entries = table.entries();
+  if (std::none_of(entries.begin(), entries.end(), [&](const l2::MacEntry& entry) {
+        return entry.is_static && entry.mac == *mac && entry.vlan == vlan;
+      }))
+    return fail("could not find static mac entry");
+  table.remove(*mac, vlan);
+  return "";
 }
 
 Result<std::string> mac_stats(bridge::Switch& device, Args args) {
@@ -57,6 +91,10 @@ void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& de
     return bridge->dump_macs(device.now());
   });
   commands.add("fdb/flush", "[bridge]", 0, 1, [&device](Args args) { return flush_macs(device, args); });
+  commands.add("fdb/add", "bridge port vlan mac", 4, 4,
+               [&device](Args args) { return change_fixed_mac(device, args, true); });
+  commands.add("fdb/del", "bridge vlan mac", 3, 3,
+               [&device](Args args) { return change_fixed_mac(device, args, false); });
   commands.add("fdb/stats-show", "bridge", 1, 1, [&device](Args args) { return mac_stats(device, args); });
 }
 

@@ -17,6 +17,7 @@
 #include "daemon/coverage.h"
 #include "daemon/database.h"
 #include "daemon/event_stream.h"
+#include "daemon/pmd_stats.h"
 #include "daemon/sliced_work.h"
 #include "daemon/version.h"
 #include "io/clock.h"
@@ -68,13 +69,14 @@ struct Daemon::Impl {
 
   Options options;
   Process process;
-  io::MonotonicClock clock;
+  io::WarpClock clock;
   log::Log log;
   log::Logger logger;
   io::EventLoop loop;
   std::unique_ptr<io::PidFile> pidfile;
   std::unique_ptr<bridge::Switch> device;
   std::unique_ptr<Coverage> coverage;
+  std::unique_ptr<PmdStats> pmd_stats;
   SlicedWork work;
   io::Timer tick, sampling, leaving;
   unixctl::CommandRegistry commands;
@@ -109,15 +111,16 @@ struct Daemon::Impl {
     }
     Database::Settings settings;
     settings.remote = from.remote;
-    settings.environment = {
-        .base = options.config, .dummy = from.dummy, .interface_exists = port::interface_exists};
+    settings.environment.base = options.config;
+    settings.environment.dummy = from.dummy;
+    settings.environment.dummy_system = from.dummy_system;
+    settings.environment.dummy_all = from.dummy_all;
     settings.report.dummy = from.dummy;
     settings.report.version = kVersion;
     std::tie(settings.report.system_type, settings.report.system_version) = read_os_release();
     database = std::make_unique<Database>(loop, *device, log, std::move(settings), database_tls.get(),
                                           [this] { process.ready(); });
-    database->start();
-    return {};
+    return database->start();
   }
 
   /// Makes the switch what the options say; the sentences of what failed, one a line.
@@ -156,11 +159,17 @@ struct Daemon::Impl {
     add_openflow_commands(commands, *device);
     add_group_commands(commands, *device);
     add_datapath_commands(commands, *device);
+    pmd_stats = std::make_unique<PmdStats>(*device);
+    add_pmd_commands(commands, *device, *pmd_stats);
     add_conntrack_commands(commands, *device, work);
     add_fragment_commands(commands, *device);
     add_conntrack_json_commands(commands, *device, events_path(socket));
     add_stats_commands(commands, *device, *coverage);
     add_sluice_commands(commands, *device, work, clock.now());
+    if (options.database && options.database->dummy) {
+      add_dummy_commands(commands, *device);
+      add_time_commands(commands, clock, *device, work);
+    }
     unixctl::add_log_commands(commands, log);
     commands.add("sluice/reload", "", 0, 0, [this](unixctl::Args) -> Result<std::string> {
       reload();

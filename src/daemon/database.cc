@@ -32,9 +32,14 @@ Database::Database(io::EventLoop& loop, bridge::Switch& device, log::Log& log, S
       client_(loop, settings_.remote, tls, session_options(), log.logger("ovsdb"), [this] { look(); }),
       refresh_(loop) {}
 
-void Database::start() {
+Status Database::start() {
+  SLUICE_ASSIGN(links_, port::Links::open());
+  links_watch_ = std::make_unique<io::ReadWatch>(loop_, links_->fd(), [this] { links_changed(); });
+  settings_.environment.interface_exists = [this](const std::string& name) { return links_->exists(name); };
+  unreported_.all = true;
   refresh_.start_periodic(kRefresh, [this] { refresh(); });
   client_.start();
+  return {};
 }
 
 /// Only who holds the lock configures the machine's interfaces and writes.
@@ -50,9 +55,13 @@ bool Database::may_act() {
 }
 
 void Database::look() {
-  if (bridge::concerns_configuration(client_.take_changes())) stale_ = true;
+  const auto changes = client_.take_changes();
+  if (bridge::concerns_configuration(changes)) stale_ = true;
+  for (const auto& change : changes)
+    if (change.table == "Interface") unreported_.rows.insert(change.row);
   if (!may_act()) return;
   if (stale_) reconcile();
+  while (take_link_news()) reconcile();
   report(false);
   if (const auto call = std::exchange(on_configured_, nullptr)) call();
 }
@@ -60,8 +69,17 @@ void Database::look() {
 void Database::reconcile() {
   stale_ = false;
   const auto& replica = client_.session().replica();
+  const auto refused_before = std::move(config_.refused);
   config_ = bridge::read_database(replica, settings_.environment);
+  const auto note_difference = [this](const auto& refused, const auto& others) {
+    for (const auto& [row, why] : refused)
+      if (const auto other = others.find(row); other == others.end() || other->second != why)
+        unreported_.rows.insert(row);
+  };
+  note_difference(config_.refused, refused_before);
+  note_difference(refused_before, config_.refused);
   const auto outcome = device_.reconcile(config_.config);
+  unreported_.names.insert(outcome.changed_ports.begin(), outcome.changed_ports.end());
   tell(config_, outcome);
   if (const auto* root = replica.only("Open_vSwitch"))
     settings_.report.applied_cfg = root->integer("next_cfg");
@@ -84,6 +102,7 @@ void Database::report(bool statistics) {
     return;
   }
   settings_.report.statistics = statistics;
+  settings_.report.interfaces = std::exchange(unreported_, {});
   auto transaction = status_.update(client_.session().replica(), device_, config_, settings_.report);
   if (transaction.empty()) return;
   transaction.assert_lock(kLock);
@@ -92,21 +111,36 @@ void Database::report(bool statistics) {
     reporting_ = false;
     if (outcome.kind == ovsdb::Outcome::Kind::Failed)
       logger_.limited(refusals_, log::Level::Warn, "the database refused a status update: {}", outcome.error);
+    // What was not written may differ still.
+    if (outcome.kind != ovsdb::Outcome::Kind::Committed) unreported_.all = true;
     const auto again = std::exchange(report_again_, std::nullopt);
     if (again && may_act()) report(*again);
   });
 }
 
-bool Database::interfaces_came_or_went() const {
-  return std::any_of(config_.system_interfaces.begin(), config_.system_interfaces.end(),
-                     [&](const auto& interface) {
-                       return settings_.environment.interface_exists(interface.first) != interface.second;
-                     });
+/// @return whether an interface that is configured came or went.
+bool Database::take_link_news() {
+  links_->update();
+  const auto changed = links_->take_changed();
+  bool came_or_went = false;
+  for (const auto& name : changed) {
+    device_.refresh_port(name);
+    const auto known = config_.system_interfaces.find(name);
+    came_or_went |= known != config_.system_interfaces.end() && known->second != links_->exists(name);
+  }
+  unreported_.names.insert(changed.begin(), changed.end());
+  return came_or_went;
+}
+
+void Database::links_changed() {
+  const bool came_or_went = take_link_news();
+  if (!may_act()) return;
+  if (came_or_went) reconcile();
+  report(false);
 }
 
 void Database::refresh() {
   if (!may_act()) return;
-  if (interfaces_came_or_went()) reconcile();
   const Instant now = loop_.clock().now();
   const bool statistics = now >= statistics_due_;
   if (statistics)

@@ -17,6 +17,7 @@
 #include "io/event_loop.h"
 #include "io/tls.h"
 #include "ovsdb/client.h"
+#include "port/links.h"
 
 namespace sluice::daemon {
 
@@ -35,17 +36,20 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  void start();
+  /// Fails if the kernel does not tell about its interfaces.
+  Status start();
 
  private:
   void look();
   bool may_act();
   void reconcile();
+  /// The kernel has news of interfaces.
+  void links_changed();
+  bool take_link_news();
   void tell(const bridge::DatabaseConfig& config, const bridge::ReconcileReport& report);
   void report(bool statistics);
-  /// Once a second: links, counters, interfaces that came or went.
+  /// Once a second: controllers, counters.
   void refresh();
-  bool interfaces_came_or_went() const;
 
   io::EventLoop& loop_;
   bridge::Switch& device_;
@@ -54,11 +58,14 @@ class Database {
   std::function<void()> on_configured_;
   ovsdb::Client client_;
   io::Timer refresh_;
+  std::unique_ptr<port::Links> links_;
+  std::unique_ptr<io::ReadWatch> links_watch_;
   bridge::DatabaseConfig config_;
   bridge::DatabaseStatus status_;
   bool stale_ = true;                 ///< the switch is not what the database says
   bool reporting_ = false;            ///< a transaction with status is on its way
   std::optional<bool> report_again_;  ///< what changed meanwhile; whether with statistics
+  bridge::InterfaceScope unreported_;
   bool told_of_lock_ = false;
   Instant statistics_due_;
   std::set<std::string> told_;  ///< sentences that were logged and still hold

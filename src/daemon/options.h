@@ -17,7 +17,7 @@ namespace sluice::daemon {
 struct DatabaseOptions {
   io::Remote remote;
   io::TlsFiles tls;
-  bool dummy = false;  ///< --enable-dummy
+  bool dummy = false, dummy_system = false, dummy_all = false;  ///< --enable-dummy[=system|override]
 };
 
 struct Options {

@@ -47,7 +47,8 @@ Logging options:
 Other options:
   --unixctl=SOCKET        override default control socket name
   --workers=N             packet-processing threads (default: 1)
-  --enable-dummy          datapath and interface types for tests
+  --enable-dummy[=system|override]  datapath and interface types for tests;
+                          system: they stand in for type system, override: for all
   -h, --help              display this help message
   -V, --version           display version information
 
@@ -175,6 +176,8 @@ std::variant<Options, Finished> parse_vswitchd_options(const std::string& progra
       }
       case kDummy:
         database.dummy = true;
+        database.dummy_system = value == "system";
+        database.dummy_all = value == "override";
         break;
       case 'p':
         database.tls.private_key = value;

@@ -19,6 +19,13 @@ constexpr unsigned kPushSlice = 512;
 // Datapath ports are 16-bit numbers in Open vSwitch's datapaths; workers keep an array by number.
 constexpr std::uint32_t kMaxPort = 0xffff;
 
+/// Asks the device: system calls for one that is the kernel's.
+void refresh(PortSlot& slot) {
+  slot.mac = slot.port->mac();
+  slot.mtu = slot.port->mtu();
+  slot.link_up = slot.port->link_up();
+}
+
 PortInfo info_of(const PortSlot& slot) {
   const port::PortCounters& c = slot.port->counters();
   const auto value = [](const std::atomic<std::uint64_t>& cell) {
@@ -27,9 +34,9 @@ PortInfo info_of(const PortSlot& slot) {
   return {.number = slot.number,
           .name = slot.port->name(),
           .type = std::string(slot.port->type()),
-          .mac = slot.port->mac(),
-          .mtu = slot.port->mtu(),
-          .link_up = slot.port->link_up(),
+          .mac = slot.mac,
+          .mtu = slot.mtu,
+          .link_up = slot.link_up,
           .worker = slot.worker,
           .rx_packets = value(c.rx_packets),
           .rx_bytes = value(c.rx_bytes),
@@ -113,6 +120,7 @@ Result<std::uint32_t> Datapath::add_port(std::unique_ptr<port::Port> port,
   slot->worker = impl_->idlest_worker();
   slot->shared = impl_->workers.size() > 1;
   slot->port = std::move(port);
+  refresh(*slot);
   PortSlot& added = *(impl_->ports[chosen] = std::move(slot));
   // The worker that receives from it comes last: all can send to the port before the first packet arrives
   // from it.
@@ -138,6 +146,14 @@ Result<std::unique_ptr<port::Port>> Datapath::remove_port(std::uint32_t number) 
   return port;
 }
 
+void Datapath::refresh_ports() {
+  for (const auto& [number, slot] : impl_->ports) refresh(*slot);
+}
+
+void Datapath::refresh_port(std::uint32_t number) {
+  if (const auto it = impl_->ports.find(number); it != impl_->ports.end()) refresh(*it->second);
+}
+
 std::vector<PortInfo> Datapath::ports() const {
   std::vector<PortInfo> all;
   for (const auto& [number, slot] : impl_->ports) all.push_back(info_of(*slot));
@@ -152,6 +168,11 @@ std::optional<PortInfo> Datapath::find_port(std::uint32_t number) const {
 
 std::optional<std::uint32_t> Datapath::port_number(std::string_view name) const {
   return impl_->port_number(name);
+}
+
+port::Port* Datapath::device(std::uint32_t number) {
+  const auto it = impl_->ports.find(number);
+  return it == impl_->ports.end() ? nullptr : it->second->port.get();
 }
 
 const field::NameResolver& Datapath::port_names() const {

@@ -56,6 +56,7 @@ class MeterTable;
 struct PortInfo {
   std::uint32_t number;
   std::string name, type;
+  // As of the last refresh_ports() or refresh_port().
   net::Mac mac;
   std::uint32_t mtu;
   bool link_up;
@@ -102,9 +103,15 @@ class Datapath {
   Result<std::uint32_t> add_port(std::unique_ptr<port::Port> port, std::optional<std::uint32_t> number = {});
   /// No worker touches the port any more when this returns; gives it back to the caller.
   Result<std::unique_ptr<port::Port>> remove_port(std::uint32_t number);
+  /// Asks the devices for address, MTU and link: once when a port is added, then whenever this is called.
+  void refresh_ports();
+  void refresh_port(std::uint32_t number);
   std::vector<PortInfo> ports() const;  ///< ascending
   std::optional<PortInfo> find_port(std::uint32_t number) const;
   std::optional<std::uint32_t> port_number(std::string_view name) const;
+  /// For members that any thread may call; the port may go with the next remove_port(). Null if there is
+  /// none.
+  port::Port* device(std::uint32_t number);
   /// Names of ports for odp text both ways; valid as long as the datapath.
   const field::NameResolver& port_names() const;
 

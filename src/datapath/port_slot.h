@@ -16,6 +16,10 @@ struct alignas(64) PortSlot {
   unsigned worker;
   bool shared;
   std::unique_ptr<port::Port> port;
+  // What the device last said of itself. Main's.
+  net::Mac mac;
+  std::uint32_t mtu = 0;
+  bool link_up = false;
   std::mutex send_lock;  ///< held across the system call that sends: who must wait, sleeps
 };
 

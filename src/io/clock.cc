@@ -21,4 +21,15 @@ std::int64_t wall_clock_ns() {
   return read_clock(CLOCK_REALTIME);
 }
 
+Instant WarpClock::now() const {
+  const std::int64_t stopped = stopped_ns_.load(std::memory_order_relaxed);
+  const Instant base = stopped == kRunning ? real_.now() : Instant{stopped};
+  return base + Duration::nanoseconds(warped_ns_.load(std::memory_order_relaxed));
+}
+
+void WarpClock::stop() {
+  if (stopped_ns_.load(std::memory_order_relaxed) == kRunning)
+    stopped_ns_.store(real_.now().ns, std::memory_order_relaxed);
+}
+
 }  // namespace sluice::io

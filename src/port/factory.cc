@@ -92,13 +92,23 @@ Result<std::unique_ptr<Port>> make_tap(const std::string& name, const OptionRead
   return as_port(TapPort::create(name, tap));
 }
 
-Result<std::unique_ptr<Port>> make_dummy(const std::string& name, const OptionReader& options) {
-  SLUICE_TRY(options.only({"mac", "mtu"}));
+Result<std::unique_ptr<Port>> make_dummy(std::string_view type, const std::string& name,
+                                         const OptionReader& options) {
+  SLUICE_TRY(options.only({"mac", "mtu", "n_rxq", "pcap", "rxq_pcap", "tx_pcap"}));
   DummyOptions dummy;
+  dummy.type = type;
+  // Nobody takes what these ports of a daemon send.
+  dummy.max_sent = 0;
   SLUICE_ASSIGN(const auto mac, options.mac());
   dummy.mac = mac.value_or(dummy.mac);
   SLUICE_ASSIGN(dummy.mtu, options.number("mtu", dummy.mtu, kMinMtu, kMaxMtu));
-  return std::unique_ptr<Port>(std::make_unique<DummyPort>(name, dummy));
+  constexpr std::uint32_t kMostQueues = 64;
+  SLUICE_ASSIGN(dummy.receive_queues, options.number("n_rxq", 1, 1, kMostQueues));
+  auto port = std::make_unique<DummyPort>(name, dummy);
+  const std::string both = options.text("pcap");
+  SLUICE_TRY(port->capture(both.empty() ? options.text("rxq_pcap") : both,
+                           both.empty() ? options.text("tx_pcap") : both));
+  return std::unique_ptr<Port>(std::move(port));
 }
 
 Result<std::unique_ptr<Port>> make_pcap(const std::string& name, const OptionReader& options) {
@@ -119,7 +129,8 @@ Result<std::unique_ptr<Port>> make_port(std::string_view type, const std::string
     return as_port(AfPacketPort::open(name));
   }
   if (type == "internal" || type == "tap") return make_tap(name, reader);
-  if (type == "dummy") return make_dummy(name, reader);
+  if (type == "dummy" || type == "dummy-internal" || type == "dummy-pmd")
+    return make_dummy(type, name, reader);
   if (type == "pcap") return make_pcap(name, reader);
   return fail("port " + name + ": unknown type \"" + std::string(type) +
               "\" (expected system, internal, tap, pcap or dummy)");

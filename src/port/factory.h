@@ -15,10 +15,10 @@ using Options = std::map<std::string, std::string, std::less<>>;
 
 /// @param type  "system" or "" (an existing network interface), "internal" or "tap" (a new TAP device),
 /// "pcap"
-///   (a capture file), "dummy".
+///   (a capture file), "dummy", "dummy-internal" or "dummy-pmd" (in memory).
 /// @param options  what the type takes, an unknown one is an error:
-///   tap: mac, mtu, up (true/false, default true) · dummy: mac, mtu · pcap: in (file to read), out (file to
-///   write).
+///   tap: mac, mtu, up (true/false, default true) · dummy: mac, mtu, n_rxq, pcap, rxq_pcap, tx_pcap
+///   (captures) · pcap: in (file to read), out (file to write).
 Result<std::unique_ptr<Port>> make_port(std::string_view type, const std::string& name,
                                         const Options& options = {});
 

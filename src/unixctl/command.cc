@@ -56,9 +56,10 @@ void CommandRegistry::run(std::string_view name, Args args, Reply reply) const {
   handler(args, std::move(reply));
 }
 
-std::string CommandRegistry::list() const {
+std::string CommandRegistry::list(std::string_view prefix) const {
   std::string out = "The available commands are:\n";
-  for (const auto& [name, command] : commands_) out += fmt::format("  {:<23} {}\n", name, command.usage);
+  for (const auto& [name, command] : commands_)
+    if (name.starts_with(prefix)) out += fmt::format("  {:<23} {}\n", name, command.usage);
   return out;
 }
 

@@ -60,8 +60,8 @@ class CommandRegistry {
   /// Runs a command. An unknown name or a wrong number of arguments is answered as ovs-vswitchd does.
   void run(std::string_view name, Args args, Reply reply) const;
 
-  /// What list-commands prints.
-  std::string list() const;
+  /// What list-commands prints, of commands that begin so.
+  std::string list(std::string_view prefix = "") const;
 
   static constexpr unsigned kAnyArgs = ~0u;
 

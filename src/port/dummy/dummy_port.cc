@@ -15,6 +15,7 @@ DummyPort::~DummyPort() {
 bool DummyPort::inject(Bytes frame, const packet::Offload& offload) {
   const std::lock_guard lock(mutex_);
   if (received_.size() >= options_.max_received) return false;
+  write_received(frame);
   received_.push_back({{frame.begin(), frame.end()}, offload});
   if (received_.size() == 1) eventfd_write(event_fd_, 1);
   return true;
@@ -56,6 +57,7 @@ void DummyPort::keep(Bytes frame, const packet::Offload& offload) {
   }
   PortCounters::add(counters_.tx_packets, 1);
   PortCounters::add(counters_.tx_bytes, frame.size());
+  write_sent(frame);
   if (options_.max_sent > 0) sent_.push_back({{frame.begin(), frame.end()}, offload});
 }
 
@@ -70,6 +72,38 @@ std::optional<DummyPort::Sent> DummyPort::take_sent() {
 std::size_t DummyPort::sent_waiting() const {
   const std::lock_guard lock(mutex_);
   return sent_.size();
+}
+
+std::size_t DummyPort::received_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return received_.size();
+}
+
+Status DummyPort::capture(const std::string& received_path, const std::string& sent_path) {
+  std::optional<CaptureWriter> received, sent;
+  const auto create = [](const std::string& path, std::optional<CaptureWriter>& writer) -> Status {
+    if (path.empty()) return {};
+    SLUICE_ASSIGN(writer, CaptureWriter::create(path, false));
+    return writer->flush();  // the file is one from the first moment
+  };
+  const bool one = received_path == sent_path;
+  SLUICE_TRY(create(received_path, received));
+  if (!one) SLUICE_TRY(create(sent_path, sent));
+  const std::lock_guard lock(mutex_);
+  received_capture_ = std::move(received);
+  sent_capture_ = std::move(sent);
+  one_capture_ = one;
+  return {};
+}
+
+void DummyPort::write_received(Bytes frame) {
+  if (!received_capture_ || !received_capture_->write(next_stamp(), frame)) return;
+  (void)received_capture_->flush();  // who reads the file sees every frame
+}
+
+void DummyPort::write_sent(Bytes frame) {
+  if (one_capture_) return write_received(frame);
+  if (sent_capture_ && sent_capture_->write(next_stamp(), frame)) (void)sent_capture_->flush();
 }
 
 void DummyPort::set_link(bool up) {

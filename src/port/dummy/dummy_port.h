@@ -1,5 +1,5 @@
 // A port in memory: tests put frames in and take frames out. What is sent is kept as bytes, offload work done
-// or not as the test chooses.
+// or not as the test chooses; captures of both directions can be written.
 //
 // Threads: inject() and take_sent() may be called by another thread than the worker's; a mutex guards both
 // queues.
@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "port/pcap/capture_file.h"
 #include "port/port.h"
 #include "port/software_offload.h"
 
@@ -23,6 +24,8 @@ struct DummyOptions {
   std::size_t max_sent =
       65536;              ///< frames kept until taken; more are dropped and counted. 0: count, keep nothing
   bool offloads = false;  ///< keep GSO and partial checksums as they are, as a veth would
+  std::string type = "dummy";
+  unsigned receive_queues = 1;  ///< that netdev-dummy/receive may name
 };
 
 class DummyPort final : public Port {
@@ -38,12 +41,18 @@ class DummyPort final : public Port {
 
   /// A frame arrives. False if the queue is full.
   bool inject(Bytes frame, const packet::Offload& offload = {});
+  /// Frames that no worker has taken yet.
+  std::size_t received_waiting() const;
   /// The oldest frame that was sent and not yet taken.
   std::optional<Sent> take_sent();
   std::size_t sent_waiting() const;
   void set_link(bool up);
 
-  std::string_view type() const override { return "dummy"; }
+  /// Writes what comes in, what goes out, or both (the same file twice) to captures from now on.
+  Status capture(const std::string& received_path, const std::string& sent_path);
+  unsigned receive_queues() const { return options_.receive_queues; }
+
+  std::string_view type() const override { return options_.type; }
   void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override;
   void send(const packet::Packet& packet) override;
   int receive_fd() const override { return event_fd_; }
@@ -57,14 +66,21 @@ class DummyPort final : public Port {
     packet::Offload offload;
   };
   void keep(Bytes frame, const packet::Offload& offload);
+  /// Nobody here knows the time: frames are a microsecond apart, in their order.
+  std::int64_t next_stamp() { return 1000 * ++captured_; }
+  void write_received(Bytes frame);
+  void write_sent(Bytes frame);
 
   DummyOptions options_;
   SoftwareOffload software_;
   int event_fd_;
   std::atomic<bool> link_up_{true};
   mutable std::mutex mutex_;
-  std::deque<Waiting> received_;  ///< guarded by mutex_
-  std::deque<Sent> sent_;         ///< guarded by mutex_
+  std::deque<Waiting> received_;                                  ///< guarded by mutex_
+  std::deque<Sent> sent_;                                         ///< guarded by mutex_
+  std::optional<CaptureWriter> received_capture_, sent_capture_;  ///< guarded by mutex_
+  std::int64_t captured_ = 0;                                     ///< guarded by mutex_
+  bool one_capture_ = false;                                      ///< received_capture_ is for both
 };
 
 }  // namespace sluice::port

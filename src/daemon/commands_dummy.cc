@@ -1,0 +1,161 @@
+// Hooks for tests, with --enable-dummy: frames into dummy ports, and time that stands still or leaps.
+// Formats: what ovs-vswitchd prints.
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "daemon/commands.h"
+#include "daemon/sliced_work.h"
+#include "flow/compose.h"
+#include "io/clock.h"
+#include "net/protocol.h"
+#include "ofproto/odp_flow.h"
+#include "port/dummy/dummy_port.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+using unixctl::Args;
+using Frame = std::vector<std::uint8_t>;
+
+constexpr std::size_t kHeaderBytes = 14;  // Ethernet
+
+port::DummyPort* find_dummy(bridge::Switch& device, std::string_view name) {
+  auto& datapath = device.datapath();
+  const auto number = datapath.port_number(name);
+  return number ? dynamic_cast<port::DummyPort*>(datapath.device(*number)) : nullptr;
+}
+
+std::optional<unsigned> parse_number(const std::string& text) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// Bytes in hexadecimal, an Ethernet header or more.
+std::optional<Frame> parse_hex(std::string_view text) {
+  Frame frame;
+  for (std::size_t i = 0; i + 2 <= text.size(); i += 2) {
+    std::uint8_t byte = 0;
+    const char* end = text.data() + i + 2;
+    if (const auto parsed = std::from_chars(text.data() + i, end, byte, 16);
+        parsed.ec != std::errc{} || parsed.ptr != end)
+      return std::nullopt;
+    frame.push_back(byte);
+  }
+  return text.size() % 2 == 0 && frame.size() >= kHeaderBytes ? std::optional(std::move(frame))
+                                                              : std::nullopt;
+}
+
+/// A frame of the flow with 64 bytes behind a transport header, or of a given length.
+Frame compose(const flow::FlowKey& key, std::optional<unsigned> length) {
+  constexpr std::size_t kPayloadBytes = 64;
+  const Frame bare = flow::compose(key);
+  const bool has_payload = flow::compose(key, Frame(1)).size() > bare.size() && key.nw_proto != 0;
+  std::size_t payload = has_payload ? kPayloadBytes : 0;
+  if (length && has_payload) payload = *length > bare.size() ? *length - bare.size() : 0;
+  Frame frame = flow::compose(key, Frame(payload));
+  if (key.eth_type.host() == 0) frame.resize(kHeaderBytes);  // nothing is known of what follows
+  if (length) frame.resize(*length);
+  return frame;
+}
+
+Result<std::string> receive(bridge::Switch& device, Args args) {
+  port::DummyPort* port = find_dummy(device, args[0]);
+  if (port == nullptr) return fail("no such dummy netdev");
+  std::size_t at = 1;
+  if (args.size() > 2 && args[1] == "--qid") {
+    const auto queue = parse_number(args[2]);
+    if (!queue || *queue >= port->receive_queues()) return fail("bad rx queue id.");
+    at = 3;
+  }
+  for (; at < args.size(); ++at) {
+    auto frame = parse_hex(args[at]);
+    if (!frame) {
+      const auto key = ofproto::parse_odp_flow(args[at], &device.datapath().port_names());
+      if (!key) return fail("syntax error at " + args[at]);
+      std::optional<unsigned> length;
+      if (at + 2 < args.size() && args[at + 1] == "--len") {
+        length = parse_number(args[at + 2]);
+        if (!length) return fail("bad packet length " + args[at + 2]);
+        at += 2;
+      }
+      frame = compose(*key, length);
+    }
+    port->inject(*frame);
+  }
+  // Who asks for counters next finds these frames in them: a worker takes frames between two calls of main.
+  constexpr unsigned kMostRounds = 1000;
+  for (unsigned round = 0; round < kMostRounds && port->received_waiting() > 0; ++round) device.push_stats();
+  device.push_stats();
+  return "";
+}
+
+Result<std::string> set_admin_state(bridge::Switch& device, Args args) {
+  const std::string& state = args.back();
+  if (state != "up" && state != "down") return fail("Invalid Admin State");
+  const auto set = [&](const std::string& name) {
+    port::DummyPort* port = find_dummy(device, name);
+    if (port == nullptr) return false;
+    port->set_link(state == "up");
+    device.refresh_port(name);
+    return true;
+  };
+  if (args.size() == 1)
+    for (const auto& port : device.datapath().ports()) set(port.name);
+  else if (!set(args[0]))
+    return fail("Unknown Dummy Interface");
+  return "OK";
+}
+
+/// Moves time on in steps, so that what happens at one moment is done before the next.
+class Warp final : public SlicedWork::Job {
+ public:
+  Warp(io::WarpClock& clock, bridge::Switch& device, std::int64_t total_ms, std::int64_t step_ms,
+       unixctl::Reply reply)
+      : clock_(clock), device_(device), left_ms_(total_ms), step_ms_(step_ms), reply_(std::move(reply)) {}
+
+  bool step() override {
+    const std::int64_t by = std::min(left_ms_, step_ms_);
+    clock_.warp(Duration::milliseconds(by));
+    device_.run();
+    left_ms_ -= by;
+    if (left_ms_ > 0) return true;
+    reply_(std::string("warped"));
+    return false;
+  }
+
+ private:
+  io::WarpClock& clock_;
+  bridge::Switch& device_;
+  std::int64_t left_ms_, step_ms_;
+  unixctl::Reply reply_;
+};
+
+}  // namespace
+
+void add_dummy_commands(unixctl::CommandRegistry& commands, bridge::Switch& device) {
+  commands.add("netdev-dummy/receive", "name [--qid queue_id] packet|flow [--len packet_len]", 2,
+               unixctl::CommandRegistry::kAnyArgs, [&device](Args args) { return receive(device, args); });
+  commands.add("netdev-dummy/set-admin-state", "[netdev] up|down", 1, 2,
+               [&device](Args args) { return set_admin_state(device, args); });
+}
+
+void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, bridge::Switch& device,
+                       SlicedWork& work) {
+  commands.add("time/stop", "", 0, 0, [&clock](Args) -> Result<std::string> {
+    clock.stop();
+    return "";
+  });
+  commands.add_deferred("time/warp", "[large_msecs] msecs", 1, 2,
+                        [&clock, &device, &work](Args args, unixctl::Reply reply) {
+                          const auto total = parse_number(args.front()), step = parse_number(args.back());
+                          if (!total || !step || *total == 0 || *step == 0)
+                            return reply(fail("invalid MSECS"));
+                          work.start(std::make_unique<Warp>(clock, device, *total, *step, std::move(reply)));
+                        });
+}
+
+}  // namespace sluice::daemon

@@ -1,0 +1,52 @@
+// Which network interfaces the process's namespace has, told by the kernel as they come, go and change
+// (rtnetlink(7)): nobody needs to ask for each of thousands again and again.
+//
+// Main thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "base/result.h"
+
+namespace sluice::port {
+
+class Links {
+ public:
+  /// Knows all interfaces when it returns.
+  static Result<std::unique_ptr<Links>> open();
+  ~Links();
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  /// Polls readable when the kernel has news.
+  int fd() const { return socket_; }
+  /// Takes in what the kernel has told by now.
+  void update();
+  /// As of now: what the kernel has told is taken in first.
+  bool exists(const std::string& name);
+  /// Interfaces that came, went or changed since the last call.
+  std::set<std::string> take_changed() { return std::exchange(changed_, {}); }
+
+ private:
+  explicit Links(int socket) : socket_(socket) {}
+
+  Status ask_for_all();
+  /// @return whether the answer to ask_for_all() is complete.
+  bool read_messages(const std::uint8_t* data, std::size_t size);
+  void learn(int index, const std::string& name);
+  void forget(int index);
+  /// Of what the kernel could not tell, everything is asked again.
+  void start_over();
+
+  int socket_;
+  std::unordered_map<int, std::string> names_;  ///< by index
+  std::map<std::string, int> indices_;
+  std::set<std::string> changed_;
+};
+
+}  // namespace sluice::port

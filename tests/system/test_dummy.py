@@ -1,0 +1,163 @@
+"""The hooks of --enable-dummy: frames from the control socket, and time by hand. Whole scenarios without a kernel interface;
+what is printed is compared with the installed ovs-vswitchd."""
+
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from compare import difference, run
+from database import DatabaseHost
+from net import wait_until
+
+ARP = "eth_type(0x0806),arp(sip=10.0.0.1,tip=10.0.0.2,op=1)"
+TCP = ("in_port(1),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:07),eth_type(0x0800),"
+       "ipv4(src=192.168.0.1,dst=192.168.0.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=8,dst=10)")
+HEADER = "aabbccddeeff1122334455660800"
+
+
+def make_host(installed):
+    folder = tempfile.mkdtemp(prefix="sluice-dummy-")
+    host = DatabaseHost(folder, installed=installed, options=["--enable-dummy"])
+    host.start_server()
+    host.start_switch()
+    host.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure",
+               *[word for n, kind in enumerate(["dummy", "dummy", "dummy-pmd", "dummy-internal"], 1)
+                 for word in ("--", "add-port", "br0", f"p{n}", "--", "set", "interface", f"p{n}", f"type={kind}",
+                              f"ofport_request={n}")])
+    return host
+
+
+@pytest.fixture(name="hosts", scope="module")
+def both_hosts():
+    hosts = [make_host(True), make_host(False)]
+    yield hosts
+    for host in hosts:
+        host.close()
+        shutil.rmtree(host.dir, ignore_errors=True)
+
+
+@pytest.fixture(name="host")
+def our_host(hosts):
+    host = hosts[1]
+    host.ofctl("del-flows br0")
+    return host
+
+
+COMMANDS = [
+    ["netdev-dummy/receive"],
+    ["netdev-dummy/receive", "p1"],
+    ["netdev-dummy/receive", "nope", HEADER],
+    ["netdev-dummy/receive", "p1", TCP],
+    ["netdev-dummy/receive", "p1", HEADER, HEADER],
+    ["netdev-dummy/receive", "p1", "recirc_id(3)"],
+    ["netdev-dummy/receive", "p1", ""],
+    ["netdev-dummy/receive", "p1", "eth(bogus)"],
+    ["netdev-dummy/receive", "p1", "icmp,nw_src=1.1.1.1"],
+    ["netdev-dummy/receive", "p1", "aabb"],
+    ["netdev-dummy/receive", "p1", HEADER + "1"],
+    ["netdev-dummy/receive", "p1", "zz"],
+    ["netdev-dummy/receive", "p1", "--len", "200", TCP],
+    ["netdev-dummy/receive", "p1", TCP, "--len", "200"],
+    ["netdev-dummy/receive", "p1", "--qid", "3", HEADER],
+    ["netdev-dummy/receive", "p1", "--qid"],
+    ["netdev-dummy/receive", "p3", "--qid", "0", HEADER],
+    ["netdev-dummy/receive", "br0", HEADER],
+    ["netdev-dummy/set-admin-state"],
+    ["netdev-dummy/set-admin-state", "bogus"],
+    ["netdev-dummy/set-admin-state", "p2", "bogus"],
+    ["netdev-dummy/set-admin-state", "nope", "down"],
+    ["netdev-dummy/set-admin-state", "p2", "down"],
+    ["netdev-dummy/set-admin-state", "up"],
+    ["time/stop", "now"],
+    ["time/warp"],
+    ["time/warp", "0"],
+    ["time/warp", "x"],
+    ["time/warp", "100", "0"],
+    ["time/warp", "1", "2", "3"],
+    ["time/stop"],
+    ["time/warp", "100"],
+    ["time/warp", "5000", "1000"],
+    ["time/warp", "100", "300"],
+]
+
+
+def test_answers_are_those_of_the_installed_one(hosts):
+    differences = [difference(words, *(run(host, ["ovs-appctl", *words]) for host in hosts)) for words in COMMANDS]
+    assert not any(differences), "\n".join(d for d in differences if d)
+    # Both counted the same packets and bytes, whatever their flows.
+    ports = [[line for line in host.ofctl("dump-ports br0").splitlines() if "rx pkts" in line] for host in hosts]
+    received = [sorted(line.split("drop")[0] for line in lines) for lines in ports]
+    assert received[0] == received[1]
+
+
+def counted(host, flow):
+    line = next(line for line in host.ofctl("dump-flows br0").splitlines() if flow in line)
+    return int(line.split("n_packets=")[1].split(",")[0]), int(line.split("n_bytes=")[1].split(",")[0])
+
+
+def test_a_frame_of_a_flow_goes_through_the_pipeline(host):
+    host.ofctl("add-flow", "br0", "in_port=1,tcp,tp_dst=10,actions=output:2")
+    host.appctl("netdev-dummy/receive", "p1", TCP)
+    assert counted(host, "tp_dst=10") == (1, 14 + 20 + 20 + 64)
+    host.appctl("netdev-dummy/receive", "p1", TCP, "--len", "200")
+    assert counted(host, "tp_dst=10") == (2, 118 + 200)
+    for _ in range(50):  # each is in the counters when the command is done
+        before = counted(host, "tp_dst=10")[0]
+        host.appctl("netdev-dummy/receive", "p1", TCP, TCP)
+        assert counted(host, "tp_dst=10")[0] == before + 2
+
+
+def test_a_dead_port_is_told(host):
+    host.appctl("netdev-dummy/set-admin-state", "p2", "down")
+    wait_until(lambda: host.get("Interface", "p2", "link_state") == "down", "the database hears it")
+    assert host.get("Interface", "p2", "admin_state") == "down"
+    assert "LINK_DOWN" in host.ofctl("show br0").split(" 2(p2)")[1].split(" 3(p3)")[0]
+    host.appctl("netdev-dummy/set-admin-state", "p2", "up")
+    wait_until(lambda: host.get("Interface", "p2", "link_state") == "up", "the database hears it")
+
+
+def test_time_passes_by_hand(host):
+    host.appctl("time/stop")
+    host.ofctl("add-flow", "br0", "idle_timeout=30,in_port=1,ip,actions=ct(commit),output:2")
+    host.appctl("netdev-dummy/receive", "p1", "in_port(1),eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.2,proto=17,"
+                "ttl=64),udp(src=1,dst=2)")
+    assert "10.0.0.1" in host.appctl("dpctl/dump-conntrack")
+    host.appctl("time/warp", "25000")
+    assert "in_port=1" in host.ofctl("dump-flows br0")
+    host.appctl("time/warp", "6000", "1000")
+    assert "in_port=1" not in host.ofctl("dump-flows br0"), "idle for 31 seconds"
+    host.appctl("time/warp", "60000", "1000")
+    assert "10.0.0.1" not in host.appctl("dpctl/dump-conntrack"), "a datagram's connection is over"
+
+
+def test_captures(host):
+    host.vsctl("add-port", "br0", "c1", "--", "set", "interface", "c1", "type=dummy", f"options:pcap={host.dir}/c1.pcap",
+               "ofport_request=11", "--", "add-port", "br0", "c2", "--", "set", "interface", "c2", "type=dummy",
+               f"options:tx_pcap={host.dir}/c2-tx.pcap", f"options:rxq_pcap={host.dir}/c2-rx.pcap", "ofport_request=12")
+    host.ofctl("add-flow", "br0", "in_port=11,actions=12")
+    host.ofctl("add-flow", "br0", "in_port=12,actions=11")
+    host.appctl("netdev-dummy/receive", "c1", "ff" * 12 + "0801", "ff" * 12 + "0802")
+    host.appctl("netdev-dummy/receive", "c2", "ff" * 12 + "0803")
+
+    def types(name):
+        shown = subprocess.run(["tcpdump", "-neq", "-r", f"{host.dir}/{name}"], capture_output=True, text=True, check=True)
+        return [line.split("0x080")[1][0] for line in shown.stdout.splitlines() if "0x080" in line]
+
+    assert (types("c1.pcap"), types("c2-tx.pcap"), types("c2-rx.pcap")) == (["1", "2", "3"], ["1", "2"], ["3"])
+    host.vsctl("del-port c1 -- del-port c2")
+
+
+def test_dummies_stand_in_for_what_a_host_has():
+    folder = tempfile.mkdtemp(prefix="sluice-dummy-")
+    host = DatabaseHost(folder, options=["--enable-dummy=override"])
+    try:
+        host.start_server()
+        host.start_switch()
+        host.vsctl("add-br br0 -- add-port br0 eth7 -- add-port br0 in7 -- set interface in7 type=internal")
+        assert (host.get("Interface", "eth7", "ofport"), host.get("Interface", "in7", "ofport")) == ("1", "2")
+        assert host.interfaces() == ["lo"]
+    finally:
+        host.close()
+        shutil.rmtree(folder, ignore_errors=True)
