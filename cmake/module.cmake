@@ -1,12 +1,23 @@
-# sluice_module(NAME [DEPS a b] [LIBS x y]): the folder src/NAME as library sluice_NAME (alias sluice::NAME), with the
-# tests (*_test.cc), benchmarks (*_bench.cc) and fuzz targets (*_fuzz.cc) that lie beside its code.
+# sluice_module(NAME [COLD] [DEPS a b] [LIBS x y]): the folder src/NAME as library sluice_NAME (alias sluice::NAME),
+# with the tests (*_test.cc), benchmarks (*_bench.cc) and fuzz targets (*_fuzz.cc) that lie beside its code. COLD: no
+# packet and no large dump runs through it, so that the time to compile it counts for more than its speed.
 include(${CMAKE_CURRENT_LIST_DIR}/layers.cmake)
 
 # Modules whose code runs on several threads: their tests also run under ThreadSanitizer.
 set(SLUICE_THREADED base conntrack l2 pipeline datapath bridge unixctl)
 
+# sluice_test_program(NAME SOURCES a.cc… LIBS x…): a GoogleTest program.
+function(sluice_test_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE ${SLUICE_COLD_OPTIMISATION})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} sluice_testing GTest::gmock_main)
+  add_test(NAME ${name} COMMAND ${name})
+  add_dependencies(sluice_tests ${name})
+endfunction()
+
 function(sluice_module name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "COLD" "" "DEPS;LIBS" ${ARGN})
   foreach(dep IN LISTS ARG_DEPS)
     if(NOT dep IN_LIST SLUICE_LAYERS_${name})
       message(FATAL_ERROR "layering: ${name} may not depend on ${dep} (cmake/layers.cmake)")
@@ -34,12 +45,15 @@ function(sluice_module name)
   add_library(sluice::${name} ALIAS sluice_${name})
   target_include_directories(sluice_${name} ${scope} ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(sluice_${name} ${scope} sluice_options ${dep_targets} ${ARG_LIBS})
+  if(sources AND ARG_COLD)
+    target_compile_options(sluice_${name} PRIVATE ${SLUICE_COLD_OPTIMISATION})
+  endif()
+  if(sources AND SLUICE_FUZZ)
+    target_compile_options(sluice_${name} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
 
   if(tests AND SLUICE_TESTS)
-    add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE sluice_${name} sluice_testing GTest::gmock_main)
-    add_test(NAME ${name}_test COMMAND ${name}_test)
-    add_dependencies(sluice_tests ${name}_test)
+    sluice_test_program(${name}_test SOURCES ${tests} LIBS sluice_${name})
     if(name IN_LIST SLUICE_THREADED)
       add_dependencies(sluice_threaded_tests ${name}_test)
     endif()

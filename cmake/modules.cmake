@@ -32,8 +32,8 @@ sluice_module(unixctl DEPS jsonrpc)
 sluice_module(ovsdb DEPS jsonrpc)
 sluice_module(ofproto DEPS pipeline datapath openflow io)
 sluice_module(bridge DEPS ofproto ovsdb LIBS PkgConfig::TOMLPP)
-sluice_module(daemon DEPS bridge unixctl LIBS CLI11::CLI11)
-sluice_module(cli DEPS bridge unixctl LIBS CLI11::CLI11)
+sluice_module(daemon COLD DEPS bridge unixctl LIBS CLI11::CLI11)
+sluice_module(cli COLD DEPS bridge unixctl LIBS CLI11::CLI11)
 
 # The programs: main.cc of daemon/ is sluiced, of cli/ is sluice.
 foreach(program IN ITEMS sluiced=daemon sluice=cli)

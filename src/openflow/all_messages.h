@@ -61,8 +61,17 @@ using AllMessages = MessageTypes<
     PortDescRequest, PortDescReply, TableDescRequest, TableDescReply, FlowMonitorRequest, FlowUpdates,
     IpfixBridgeRequest, IpfixBridgeReply, IpfixFlowRequest, IpfixFlowReply>;
 
+/// Copied, moved and destroyed in body.cc alone: what a variant of so many types costs is compiled once.
 struct Body : AllMessages::Variant {
-  using AllMessages::Variant::variant;
+  template <typename T>
+    requires MessageType<std::remove_cvref_t<T>>
+  Body(T&& message)
+      : AllMessages::Variant(std::in_place_type<std::remove_cvref_t<T>>, std::forward<T>(message)) {}
+  Body(const Body& other);
+  Body(Body&& other) noexcept;
+  Body& operator=(const Body& other);
+  Body& operator=(Body&& other) noexcept;
+  ~Body();
   const AllMessages::Variant& variant() const { return *this; }
   AllMessages::Variant& variant() { return *this; }
 };
