@@ -244,15 +244,34 @@ TEST_F(SctpTest, StrictZoneWantsInit) {
   EXPECT_EQ(commit(client(init(kClientTag), 0)), "+new+trk");
 }
 
-TEST_F(SctpTest, TimeoutsOfAPolicy) {
+TEST_F(SctpTest, EachStateHasItsTimeoutOfThePolicy) {
   TimeoutPolicy policy;
-  policy[Timeout::SctpEstablished] = 1000;
-  policy[Timeout::SctpShutdownReceived] = 7;
+  for (unsigned i = 0; i < kTimeoutCount; ++i) policy.seconds[i] = 1000 + 10 * i;
   tracker_.set_timeout_policy(0, policy);
+  const auto expect_timeout = [&](Timeout wanted) {
+    EXPECT_EQ(expires_in_seconds(), policy[wanted]) << timeout_name(wanted);
+  };
+  commit(client(init(kClientTag), 0));
+  expect_timeout(Timeout::SctpCookieWait);
+  track(server(init_ack(kServerTag)));
+  expect_timeout(Timeout::SctpCookieWait);
+  track(client(kCookieEcho));
+  expect_timeout(Timeout::SctpCookieEchoed);
+  track(server(kCookieAck));
+  expect_timeout(Timeout::SctpEstablished);
+  track(client(kShutdown));
+  expect_timeout(Timeout::SctpShutdownSent);
+  track(server(kShutdownAck));
+  expect_timeout(Timeout::SctpShutdownAckSent);
+  track(client(kShutdownComplete));
+  expect_timeout(Timeout::SctpClosed);
+  tracker_.flush(std::nullopt);
   set_up();
-  EXPECT_EQ(expires_in_seconds(), 1000);
   track(server(kShutdown));
-  EXPECT_EQ(expires_in_seconds(), 7);
+  expect_timeout(Timeout::SctpShutdownReceived);
+  tracker_.flush(std::nullopt);
+  commit(client(kHeartbeat));
+  expect_timeout(Timeout::SctpHeartbeatSent);
 }
 
 /// Whatever chunks come, an invalid packet leaves the entry as it was, and a valid one a state that exists.
