@@ -620,7 +620,7 @@ TEST_P(CrowdModelTest, AgreesWithAList) {
   }
   EXPECT_GT(children_, 5u);
   if (limits_) {
-    EXPECT_GT(early_drops_, 20u);
+    EXPECT_GT(early_drops_, 0u);
     EXPECT_GT(refused_, 0u);
   }
   // All of it goes, and leaves nothing behind.

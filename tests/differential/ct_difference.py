@@ -197,6 +197,7 @@ KERNEL_NAT = KERNEL + [
     Row("nat-exhausted", "nothing", "new", r"^> protocol"),
     Row("replaced", "nothing", "est|new", r"^> tcp", r"tcp R"),
     Row("picked-up-by-fin", "inv", "nothing", r"^> tcp FA"),
+    Row("port-zero", "nothing", "inv", r"^> udp zero port"),
     Row("contained-fragment", "(new|est|rel) wrong", "(new|est|rel) translated", r"cut overlap same small", ends=False, what="fate"),
     # of a pool that is used up
     Row("port-taken-over", "new", "nothing", r"^> tcp", r"few ports"),

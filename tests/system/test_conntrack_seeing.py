@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 
 from net import BUILD, wait_until
 
@@ -119,3 +120,44 @@ def test_zone_settings_show_and_hold(switch):
     assert switch.json("ct", "list")[0]["expires_s"] <= 30
     done = switch.sluice("ct", "zone", "5", "loose=maybe", check=False)
     assert done.returncode == 1 and done.stderr == 'sluice: "loose=maybe": expected on or off\n'
+
+
+SPRAY = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 5000))
+for port in range(1, 40001):
+    try:
+        s.sendto(b'x', (sys.argv[2], port))
+    except OSError:  # port unreachable
+        pass
+"""
+
+
+def test_a_listener_that_does_not_read_misses_events_and_is_told_how_many(switch):
+    inside, outside = two_hosts(switch)
+    switch.boot(FLOWS + "\ntable=1,priority=100,ct_state=+trk+new,udp,in_port=1,actions=ct(commit,zone=5),output:2\n")
+    switch.sluice("ct", "zone", "5", "udp_first=1000")
+    stuck = subprocess.Popen([f"{BUILD}/sluice", "ct", "events", "--json", "--zone", "5"], env=switch.env,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    limit = threading.Timer(120, stuck.kill)
+    limit.start()
+    try:
+        assert json.loads(stuck.stdout.readline()) == {"event": "listening"}
+        inside.run(["/usr/bin/python3", "-c", SPRAY, inside.ip(), outside.ip()], timeout=60)
+        made = switch.json("stats")["conntrack"]["created"]
+        assert made > 20000
+        # A packet passes at once, whoever does not read.
+        assert inside.ping(outside.ip(), count=1) == 1
+        told = lost = 0
+        while told + lost < made:
+            event = json.loads(stuck.stdout.readline())
+            if event.get("protocol") == "icmp":
+                continue
+            told += event["event"] == "new"
+            lost += event["count"] if event["event"] == "lost" else 0
+        assert lost > 0 and told > 0
+    finally:
+        limit.cancel()
+        stuck.terminate()
+        stuck.wait(10)
