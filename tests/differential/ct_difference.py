@@ -135,7 +135,7 @@ KERNEL = [
     Row("replaced", "est", "est", r"tcp", r"tcp R", what="direction"),
     Row("replaced", VALID, VALID, r"tcp", r"tcp R", what="mark"),
     Row("resynchronised", "est", "inv", r"tcp", r"tcp S len=0 (inside|reuse)"),
-    Row("resynchronised", "inv", "est", r"tcp", r"tcp S len=0 (inside|reuse)[\s\S]*tcp SA len=0"),
+    Row("resynchronised", "inv", "est", r"tcp", r"tcp S len=0 inside[\s\S]*tcp SA len=0 late"),
     Row("reset-inside-window", "est", "inv", r"(near|blind) reset"),
     Row("after-reset", "inv", "est|new", r"tcp", r"tcp R"),
     Row("opener-answers", "inv", "est", r"tcp SA len=0 late", r"tcp SA len=0 reuse"),

@@ -77,6 +77,7 @@ class Player:
         cut = self.sequence.cuts[self.at]
         if fate == "nothing" and self.inside and not self.there and not (cut and cut[0] in LOST) and self.starved is None:
             self.starved, self.foreign = self.at + 1, True
+            self.check_used_up()
         # Where a server's packet opens a connection, there is nothing to translate: no news from there on.
         if state is not None and state.startswith("new") and not self.inside:
             self.foreign = True
@@ -86,6 +87,17 @@ class Player:
         bits = state and "+".join(word for word in state.split("+") if word not in ("snat", "dnat"))
         self.verdicts.append(f"{bits} {fate}" if state else "nothing")
         self.at += 1
+
+    def check_used_up(self):
+        """Only who asks for a port of a pool that has given all of them to others may get none."""
+        proto, here = self.key
+        if not self.rule.ports or proto not in (TCP, UDP, SCTP):
+            return
+        has = self.rule.hosts * (self.rule.ports[1] - self.rule.ports[0] + 1)
+        given = sum(1 for rule, of, _, there in self.taken
+                    if (rule, of, there.s, there.sport) == (self.number, proto, here.s, here.sport))
+        if self.rule.kind != "src" or given < has:
+            self.problems.append((self.at, f"no port, though {given} of {has} have been given"))
 
     def is_half_known(self, at):
         """Of two zones only the first knows a connection that a server opened: replies are invalid in the other."""
