@@ -2,7 +2,7 @@
 """Runs the benchmarks of build/release and prints a table: median of the repetitions, and every counter they report.
 
 usage: bench/run_all.py [NAME…] [--repetitions N] [--json FILE]
-NAME keeps the programs and benchmarks whose name contains it.
+NAME keeps the programs and benchmarks whose name contains it. The rigs, which compare whole switches, are RIGS.
 """
 
 import argparse
@@ -17,6 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STANDARD = {"name", "family_index", "per_family_instance_index", "run_name", "run_type", "repetitions",
             "repetition_index", "threads", "iterations", "real_time", "cpu_time", "time_unit", "aggregate_name",
             "aggregate_unit", "label", "error_occurred", "error_message"}
+RIGS = ["openflow"]  # bench/NAME.py, run when it is named or nothing is
 UNIT_NS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 
@@ -66,6 +67,10 @@ def main():
             counters = "  ".join(f"{k}={v:.4g}" for k, v in sorted(b.items()) if k not in STANDARD)
             print(f"  {b['run_name']:<56} {b['cpu_time'] * UNIT_NS[b['time_unit']]:>14.1f} ns  {counters}", flush=True)
         everything += medians
+    for rig in RIGS:
+        if not arguments.names or any(name in rig for name in arguments.names):
+            print()
+            failed |= subprocess.run([sys.executable, f"{ROOT}/bench/{rig}.py"], check=False).returncode != 0
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump({"machine": machine(), "benchmarks": everything}, file, indent=1)

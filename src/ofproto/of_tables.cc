@@ -166,6 +166,24 @@ openflow::TableFeaturesReply OpenFlowAgent::all_table_features(openflow::OfVersi
   return reply;
 }
 
+/// Of what a request to change the features of tables may ask, only names change: what a table can do is
+/// fixed, and all of it is always there.
+Status OpenFlowAgent::rename_tables(openflow::OfVersion version,
+                                    const openflow::TableFeaturesRequest& request) {
+  SLUICE_ASSIGN(const auto wanted, request.parsed(version));
+  for (const openflow::TableFeatures& table : wanted.entries)
+    if (table.table >= kVisibleTables)
+      return field::fail(fmt::format("table {} has no features (OFPTFFC_BAD_TABLE)", table.table),
+                         OfError::TffcBadTable);
+  for (const openflow::TableFeatures& table : wanted.entries) {
+    pipeline::TableConfig config = pipeline().table_config(table.table);
+    if (config.name == table.name) continue;
+    config.name = table.name;
+    SLUICE_TRY(pipeline().configure_table(table.table, std::move(config)));
+  }
+  return {};
+}
+
 openflow::TableStatsReply OpenFlowAgent::table_stats(openflow::OfVersion version) const {
   env_.datapath.push_stats();
   openflow::TableStatsReply reply;

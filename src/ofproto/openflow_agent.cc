@@ -103,8 +103,7 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, TableDescRequest>) {
     return answer(describe_tables());
   } else if constexpr (std::is_same_v<T, TableFeaturesRequest>) {
-    if (!body.entries.empty())
-      return field::fail("table features can't be changed (OFPTFFC_EPERM)", OfError::TffcEperm);
+    if (!body.entries.empty()) SLUICE_TRY(rename_tables(session.version(), body));
     return answer(all_table_features(session.version()));
   } else if constexpr (std::is_same_v<T, PortDescRequest>) {
     return answer(describe_ports(session.version() < k15 ? action::of_port::kNone : body.port));
@@ -117,8 +116,7 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, GroupStatsRequest>) {
     return answer(group_stats(body.group));
   } else if constexpr (std::is_same_v<T, GroupDescRequest>) {
-    return answer(
-        GroupDescReply{pipeline().groups(session.version() < k15 ? action::group_id::kAll : body.group)});
+    return answer(GroupDescReply{pipeline().groups(body.group)});
   } else if constexpr (std::is_same_v<T, GroupFeaturesRequest>) {
     return answer(group_features(session.version()));
   } else if constexpr (std::is_same_v<T, MeterStatsRequest>) {

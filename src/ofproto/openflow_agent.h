@@ -125,6 +125,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   openflow::TableDescReply describe_tables() const;
   openflow::TableStatsReply table_stats(openflow::OfVersion version) const;
   openflow::TableFeatures table_features(std::uint8_t table, openflow::OfVersion version) const;
+  Status rename_tables(openflow::OfVersion version, const openflow::TableFeaturesRequest& request);
   openflow::TableFeaturesReply all_table_features(openflow::OfVersion version) const;
   void watch_vacancy();
   std::uint8_t vacancy_percent(std::uint8_t table) const;

@@ -6,6 +6,9 @@ namespace sluice::openflow {
 
 namespace {
 
+/// The new cookie of a modify that leaves the cookies of flows that exist alone.
+constexpr std::uint64_t kKeepCookie = ~std::uint64_t{0};
+
 using action::FlowCommand;
 
 constexpr WireForm kForms[] = {
@@ -112,7 +115,7 @@ Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   // 1.1 adds what a modify, if it compares no cookie, does not find.
   const bool modifies = flow.command == FlowCommand::Modify || flow.command == FlowCommand::ModifyStrict;
   if (flow.command == FlowCommand::Add || (context.version == k11 && modifies && cookie_mask == 0)) {
-    flow.new_cookie = cookie;
+    flow.new_cookie = modifies && cookie == 0 ? kKeepCookie : cookie;
   } else {
     flow.cookie = cookie & cookie_mask;
     flow.cookie_mask = cookie_mask;
@@ -167,8 +170,9 @@ Status FlowMod::decode(ByteReader& body, const DecodeContext& context, FlowMod& 
 void FlowMod::encode(Encoder& encoder) const {
   ByteWriter& out = encoder.out();
   const OfVersion version = encoder.version();
-  // All ones leave the cookies of flows that exist alone; a new flow has some cookie.
-  const std::uint64_t unset_cookie = flow.command == FlowCommand::Add ? 0 : ~std::uint64_t{0};
+  // What may add a flow gives it some cookie.
+  const bool may_add = flow.command <= FlowCommand::ModifyStrict && flow.cookie_mask == 0;
+  const std::uint64_t unset_cookie = may_add || flow.command >= FlowCommand::Delete ? 0 : kKeepCookie;
   const auto timing = [&] {
     out.u16(flow.idle_timeout);
     out.u16(flow.hard_timeout);
@@ -200,7 +204,8 @@ void FlowMod::encode(Encoder& encoder) const {
     const bool deletes = flow.command >= FlowCommand::Delete;
     const bool add = flow.command == FlowCommand::Add ||
                      (version == k11 && !deletes && flow.cookie_mask == 0 && flow.new_cookie);
-    out.u64(add ? flow.new_cookie.value_or(0) : flow.cookie & flow.cookie_mask);
+    const bool kept = flow.command != FlowCommand::Add && flow.new_cookie == kKeepCookie;
+    out.u64(!add ? flow.cookie & flow.cookie_mask : kept ? 0 : flow.new_cookie.value_or(0));
     out.u64(add ? 0 : flow.cookie_mask);
     // In 1.1 no command is about all tables.
     const bool any_table = deletes && version > k11;

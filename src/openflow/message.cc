@@ -255,13 +255,29 @@ std::string format(const Message& message, const PrintOptions& options) {
   return text;
 }
 
+namespace {
+
+/// How a message of a type that is known begins, as far as its bytes tell the type; empty if they don't.
+std::string known_heading(Bytes bytes, const Header& header, bool complete) {
+  if (!header.version) return {};
+  const auto key = read_key(bytes, *header.version);
+  if (!key) return {};
+  const auto entry = find_entry(*key, *header.version);
+  if (!entry || (complete && !check_length(*(*entry)->form, bytes.size()))) return {};
+  return heading(*(*entry)->form, *header.version, header.xid);
+}
+
+}  // namespace
+
 std::string print(Bytes bytes, const PrintOptions& options) {
   const auto header = decode_header(bytes);
   if (!header)
     return fmt::format("OpenFlow packet too short (only {} bytes):\n", bytes.size()) + hex_dump(bytes, true);
-  if (header->length > bytes.size())
-    return fmt::format("(***truncated to {} bytes from {}***)\n", bytes.size(), header->length) +
-           hex_dump(bytes, true);
+  if (header->length > bytes.size()) {
+    const std::string known = known_heading(bytes, *header, false);
+    return fmt::format("{}{}(***truncated to {} bytes from {}***)\n{}", known, known.empty() ? "" : "\n",
+                       bytes.size(), header->length, hex_dump(bytes, true));
+  }
   if (header->length < bytes.size())
     return fmt::format("(***only uses {} bytes out of {}***)\n", header->length, bytes.size()) +
            hex_dump(bytes, true);
@@ -272,12 +288,8 @@ std::string print(Bytes bytes, const PrintOptions& options) {
   const Error why = message ? bad_length("unknown error").value() : message.error();
 
   // What is wrong with the body follows the heading, what is wrong with the type or the length stands alone.
-  std::string before;
-  if (header->version)
-    if (const auto key = read_key(bytes, *header->version))
-      if (const auto entry = find_entry(*key, *header->version))
-        if (check_length(*(*entry)->form, bytes.size()))
-          before = heading(*(*entry)->form, *header->version, header->xid) + ' ';
+  std::string before = known_heading(bytes, *header, true);
+  if (!before.empty()) before += ' ';
   return decode_error(before, why, bytes);
 }
 

@@ -205,9 +205,10 @@ TEST_F(SessionTest, BundlesAreCollectedThenCommitted) {
   handler.fail_at = 1;
   control(BundleControlType::CommitRequest, 7);
   const std::string failure = output();
-  EXPECT_THAT(failure,
-              ::testing::StartsWith("OFPT_ERROR (OF1.4) (xid=0x6): OFPFMFC_TABLE_FULL\n(***truncated to 64 "
-                                    "bytes from 72***)\n00000000  05 22"));
+  EXPECT_THAT(failure, ::testing::StartsWith(
+                           "OFPT_ERROR (OF1.4) (xid=0x6): OFPFMFC_TABLE_FULL\nOFPT_BUNDLE_ADD_MESSAGE "
+                           "(OF1.4) (xid=0x6):\n(***truncated to 64 "
+                           "bytes from 72***)\n00000000  05 22"));
   EXPECT_THAT(failure, ::testing::HasSubstr("OFPT_ERROR (OF1.4) (xid=0x7): OFPBFC_MSG_FAILED\n"));
   control(BundleControlType::CommitRequest, 8);
   EXPECT_THAT(output(), ::testing::HasSubstr("OFPBFC_BAD_ID"));

@@ -876,11 +876,15 @@ Status TableFeaturesRequest::decode(ByteReader& body, const DecodeContext&, Tabl
 void TableFeaturesRequest::encode(Encoder& out) const {
   out.out().append(entries);
 }
-void TableFeaturesRequest::format(Printer& out) const {
-  TableFeaturesReply parsed;
+Result<TableFeaturesReply> TableFeaturesRequest::parsed(OfVersion version) const {
+  TableFeaturesReply tables;
   ByteReader in(entries);
-  const DecodeContext context{.version = out.version(), .form = &out.form()};
-  if (TableFeaturesReply::decode(in, context, parsed) && !parsed.entries.empty()) return parsed.format(out);
+  SLUICE_TRY(TableFeaturesReply::decode(in, DecodeContext{.version = version}, tables));
+  return tables;
+}
+void TableFeaturesRequest::format(Printer& out) const {
+  const auto tables = parsed(out.version());
+  if (tables && !tables->entries.empty()) return tables->format(out);
   out.put("\n");
 }
 

@@ -110,20 +110,23 @@ struct TableStatsReply {
   void format(Printer& out) const;
 };
 
-/// With entries it asks to change the features, which nobody does.
-struct TableFeaturesRequest {
-  std::vector<std::uint8_t> entries;  ///< as they came
-
-  static std::span<const WireForm> wire_forms();
-  static Status decode(ByteReader& body, const DecodeContext& context, TableFeaturesRequest& out);
-  void encode(Encoder& out) const;
-  void format(Printer& out) const;
-};
 struct TableFeaturesReply {
   std::vector<TableFeatures> entries;
 
   static std::span<const WireForm> wire_forms();
   static Status decode(ByteReader& body, const DecodeContext& context, TableFeaturesReply& out);
+  void encode(Encoder& out) const;
+  void format(Printer& out) const;
+};
+/// With entries it asks to change the features.
+struct TableFeaturesRequest {
+  std::vector<std::uint8_t> entries;  ///< as they came
+
+  /// What the entries ask for.
+  Result<TableFeaturesReply> parsed(OfVersion version) const;
+
+  static std::span<const WireForm> wire_forms();
+  static Status decode(ByteReader& body, const DecodeContext& context, TableFeaturesRequest& out);
   void encode(Encoder& out) const;
   void format(Printer& out) const;
 };

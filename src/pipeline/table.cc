@@ -32,6 +32,9 @@ std::int64_t seconds(std::uint16_t n) {
   return Duration::seconds(n).ns;
 }
 
+/// The new cookie of a modify that leaves the cookies of flows as they are, as messages of OpenFlow 1.0 say
+/// it.
+constexpr std::uint64_t kKeepCookie = ~std::uint64_t{0};
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 struct Due {
@@ -169,7 +172,8 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
     return field::fail(fmt::format("table {} is full: it may hold {} flows", number, table.config.max_flows),
                        OfError::FmfcTableFull);
 
-  RuleAttributes attributes{.cookie = flow.new_cookie.value_or(flow.cookie),
+  const bool keeps_cookie = flow.command != action::FlowCommand::Add && flow.new_cookie == kKeepCookie;
+  RuleAttributes attributes{.cookie = keeps_cookie ? 0 : flow.new_cookie.value_or(flow.cookie),
                             .created = now,
                             .modified = now,
                             .idle_timeout = flow.idle_timeout,
@@ -232,7 +236,7 @@ Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& cha
     attributes.modified = now;
     attributes.idle_timeout = old->idle_timeout();
     attributes.hard_timeout = old->hard_timeout();
-    if (flow.new_cookie) attributes.cookie = *flow.new_cookie;
+    if (flow.new_cookie.value_or(kKeepCookie) != kKeepCookie) attributes.cookie = *flow.new_cookie;
     if (flow.flags.reset_counts) change.reset.push_back(old->stats_ref());
     RuleRef rule = Rule::create(old->shape_ref(), old->match().value, old->table(), old->priority(),
                                 attributes, shared(flow.actions), old->stats_ref());

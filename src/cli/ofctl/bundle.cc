@@ -30,7 +30,7 @@ Result<openflow::Body> parse_line(Run& run, std::string_view line, const action:
     const auto words = action::FlowLines(line, action::FlowCommand::Add).next();
     SLUICE_ASSIGN(auto flow, parse_flow(run, words ? words->text : line,
                                         words ? words->command : action::FlowCommand::Add, names));
-    usable = usable & flow.usable;
+    usable = usable & carriers(flow);
     openflow::FlowMod mod;
     mod.flow = std::move(flow);
     return openflow::Body(std::move(mod));

@@ -86,7 +86,7 @@ Result<Reading> read_flows(Run& run, const FlowText& flows, std::optional<Protoc
       if (!flows.single) error.message = fmt::format("{}:{}: {}", flows.file, line->number, error.message);
       return tl::unexpected<Error>(std::move(error));
     }
-    reading.usable = reading.usable & flow->usable;
+    reading.usable = reading.usable & carriers(*flow);
     if (!encodes) continue;
     if (!reading.usable.has(wanted)) {
       reading.complete = false;
@@ -123,6 +123,12 @@ Result<action::FlowSpec> parse_flow(Run& run, std::string_view text, action::Flo
   run.log.write("ofp_match", Log::Level::Info, " pre: " + flow.written_match);
   run.log.write("ofp_match", Log::Level::Info, "post: " + field::format_match(flow.match, names.ports));
   return flow;
+}
+
+Protocols carriers(const action::FlowSpec& flow) {
+  if (flow.cookie_mask == 0) return flow.usable;
+  // OpenFlow 1.0 itself can't look for a cookie.
+  return flow.usable & Protocols(Protocols::kAnyNxm | Protocols::kOf11Up);
 }
 
 Result<Connection> open_and_encode(Run& run, const std::string& target, const FlowText& flows,

@@ -52,6 +52,9 @@ Result<bool> send_all(Run& run, Connection& connection, const std::string& targe
 /// and the result is an error.
 Status send_bundle(Run& run, Connection& connection, MessageList& messages);
 
+/// The protocols whose flow-mods can say all of it.
+action::Protocols carriers(const action::FlowSpec& flow);
+
 /// A flow whose actions fit its match, in ovs-ofctl's words if they don't. What is not as it was written is
 /// logged.
 Result<action::FlowSpec> parse_flow(Run& run, std::string_view text, action::FlowCommand command,
