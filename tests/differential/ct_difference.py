@@ -60,7 +60,7 @@ class Explainer:
             self.compared += 1
             if their != our:
                 row = self.row_of(their, our, sequence.notes[at], sequence.fair[at], past)
-                if row is None and sequence.astray is not None and at > sequence.astray:
+                if row is None and sequence.astray is not None and at >= sequence.astray:
                     row = ASTRAY
                 if row is None:
                     self.unexplained.append((sequence, at, their, our))

@@ -116,6 +116,18 @@ def test_errors_of_a_published_server_come_from_its_outer_address(switch):
     assert out.run(["/usr/bin/python3", "-c", PROBE, OUTER, "5300"]).stdout == "refused\n"
 
 
+def test_a_trace_to_a_published_server_hears_of_routers_inside(switch):
+    a, _, out = network(switch)
+    switch.sluice("flow", "add", "br0",
+                  "table=4,priority=50,udp,tp_dst=7000,actions=ct(commit,zone=1,nat(dst=10.1.1.1:7000),table=9)")
+    with open(f"{switch.rundir}/router.out", "w+b") as said:
+        a.start(["/usr/bin/python3", "-c", ROUTER.replace("10.2.2.77", "10.1.1.77")], stdout=said)
+        wait_until(lambda: b"ready" in open(said.name, "rb").read(), "the router listens", 30)
+        told = out.run(["/usr/bin/python3", "-c", TRACEROUTE, OUTER]).stdout
+    # What is quoted is what was sent; who complains is hidden behind the address that was asked for.
+    assert told == f"{OUTER} 7000 11 {OUTER}\n"
+
+
 def test_iperf3_both_directions(switch):
     a, _, out = network(switch)
     out.start("iperf3 -s")
