@@ -13,6 +13,7 @@ import struct
 import subprocess
 import time
 
+import ct_fragment
 import ct_kernel
 from ct_nat import RULES, delta, network, pool_text
 from daemon import BUILD
@@ -111,23 +112,38 @@ def number_of(packet):
     return int.from_bytes(packet[2:4] if packet[0] >> 4 == 6 else packet[4:6], "big")
 
 
+class Numbers:
+    """Gives packets their numbers. No identification comes again that fragments have had: who waits for the rest of a
+    datagram would take others for it (RFC 4963)."""
+
+    def __init__(self):
+        self.next, self.cut = 0, set()
+
+    def take(self, parts):
+        while self.next & 0xffff in self.cut:
+            self.next += 1
+        number = self.next
+        self.next += 1
+        if any(ct_fragment.parse(part) for part in parts):
+            self.cut.add(number & 0xffff)
+        return number
+
+
 class Switch:
     """What both switches share: frames with a number, and verdicts out of frames."""
 
     def __init__(self):
-        self.sent = 0
+        self.numbers = Numbers()
 
     def exchange(self, packets):
         """[(verdict "state mark", [IP packets that came out])], verdict None where nothing did."""
-        first = self.sent
-        self.sent += len(packets)
-        frames = [self.frame(first + n, part) for n, parts in enumerate(packets) for part in parts]
-        outcomes = [(None, []) for _ in packets]
+        numbers = [self.numbers.take(parts) for parts in packets]
+        frames = [self.frame(number, part) for number, parts in zip(numbers, packets) for part in parts]
+        outcomes = {number: (None, []) for number in numbers}
         for data in self.carry(frames):
-            number = int.from_bytes(data[7:12], "big") - first
-            outcomes[number][1].append(data[14:])
-            outcomes[number] = (self.verdict_of(data), outcomes[number][1])
-        return outcomes
+            number = int.from_bytes(data[7:12], "big")
+            outcomes[number] = (self.verdict_of(data), outcomes[number][1] + [data[14:]])
+        return list(outcomes.values())
 
     @staticmethod
     def frame(number, packet):
@@ -251,24 +267,22 @@ class Kernel:
             file.write(rules)
         self.process = subprocess.Popen(["unshare", "--net", "/usr/bin/python3", f"{HERE}/ct_kernel.py",
                                          f"{folder}/rules.nft"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.sent = 0
+        self.numbers = Numbers()
 
     def exchange(self, packets):
         return [outcome for at in range(0, len(packets), self.BATCH)
                 for outcome in self._exchange(packets[at:at + self.BATCH])]
 
     def _exchange(self, packets):
-        first = self.sent
-        self.sent += len(packets)
-        wire = [stamp(part, first + n) for n, parts in enumerate(packets) for part in parts]
-        outcomes = [(None, []) for _ in packets]
+        numbers = [self.numbers.take(parts) for parts in packets]
+        wire = [stamp(part, number) for number, parts in zip(numbers, packets) for part in parts]
+        outcomes = {number & 0xffff: (None, []) for number in numbers}
         for packet in self._carry(wire):
-            number = (number_of(packet) - first) % 65536
-            if number >= len(packets) or packet[0] >> 4 == 6 and packet[8] != 0xfd:
+            number = number_of(packet)
+            if number not in outcomes or packet[0] >> 4 == 6 and packet[8] != 0xfd:
                 continue  # the device's own packets (router solicitations) are nobody's
-            outcomes[number][1].append(packet)
-            outcomes[number] = (ct_kernel.verdict_of(packet), outcomes[number][1])
-        return outcomes
+            outcomes[number] = (ct_kernel.verdict_of(packet), outcomes[number][1] + [packet])
+        return list(outcomes.values())
 
     def _carry(self, wire):
         sink, source = self.process.stdin, self.process.stdout
