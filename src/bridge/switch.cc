@@ -443,7 +443,15 @@ Status Switch::open_port(Bridge& bridge, const PortConfig& port, std::uint32_t n
   bridge.ports[port.name] = {port, number, dp_port};
   bridge.ofproto.add_port({number, dp_port, port.name, port.vlan});
   upcalls_->connect(dp_port, bridge.ofproto, number);
+  reclaim_port_tables();
   return {};
+}
+
+/// Each change of a port retires a table of all ports: of a thousand ports in a row not hundreds of tables
+/// wait.
+void Switch::reclaim_port_tables() {
+  constexpr unsigned kChanges = 16;
+  if (++port_changes_ % kChanges == 0) rcu::reclaim();
 }
 
 void Switch::close_port(Bridge& bridge, const std::string& name) {
@@ -453,6 +461,7 @@ void Switch::close_port(Bridge& bridge, const std::string& name) {
   bridge.ofproto.remove_port(opened.number);
   datapath_->remove_port(opened.dp_port);
   upcalls_->disconnect(opened.dp_port);
+  reclaim_port_tables();
 }
 
 void Switch::remove_bridge(const std::string& name) {

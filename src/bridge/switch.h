@@ -135,6 +135,7 @@ class Switch {
   void close_port(Bridge& bridge, const std::string& name);
   /// Gives an open port another number, without touching its device.
   void renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number);
+  void reclaim_port_tables();
   void remove_bridge(const std::string& name);
   PortStatus status_of(const Bridge& bridge, const PortConfig& wanted) const;
   Bridge* find(std::string_view name) const;
@@ -147,6 +148,7 @@ class Switch {
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<io::TlsContext> tls_;           ///< null: ssl: and pssl: can't be used
   std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
+  unsigned port_changes_ = 0;
 };
 
 }  // namespace sluice::bridge

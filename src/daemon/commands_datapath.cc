@@ -158,18 +158,24 @@ Result<std::string> dpif_dump_flows(bridge::Switch& device, Args args) {
 
 Result<std::string> dpctl_show(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(const auto parsed, parse_dpctl(args));
-  std::string errors;
-  for (const auto& word : parsed.words)
-    if (!is_datapath(word))
-      errors +=
-          fmt::format("ovs-vswitchd: opening datapath {} failed ({})\n", word, std::strerror(EAFNOSUPPORT));
-  if (!errors.empty()) return fail(std::move(errors));
-  return show_datapath(device, parsed.statistics);
+  if (parsed.words.empty()) return show_datapath(device, parsed.statistics);
+  std::string text;
+  bool failed = false;
+  for (const auto& word : parsed.words) {
+    const bool exists = is_datapath(word);
+    failed |= !exists;
+    text += exists
+                ? show_datapath(device, parsed.statistics)
+                : fmt::format("ovs-vswitchd: opening datapath {} failed ({})\n", word, std::strerror(ENOENT));
+  }
+  if (failed) return fail(std::move(text));
+  return text;
 }
 
 Result<std::string> dpctl_del_flows(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
   SLUICE_TRY(take_datapath(parsed.words, 0));
+  if (!parsed.words.empty()) return dpctl_error("single megaflows can't be deleted", EOPNOTSUPP);
   device.datapath().flush_flows();
   return "";
 }
@@ -210,7 +216,7 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
     for (const auto* bridge : device.bridges()) text += fmt::format("netdev@{}\n", bridge->name());
     return text;
   });
-  commands.add("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3,
+  commands.add("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, unixctl::CommandRegistry::kAnyArgs,
                [&device](Args args) { return dpif_dump_flows(device, args); });
   commands.add("dpif/show-dp-features", "bridge", 1, 1, [&device](Args args) -> Result<std::string> {
     if (!device.find_bridge(args[0])) return fail("no such bridge");

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "daemon/commands.h"
-#include "daemon/dpctl_arguments.h"
 #include "daemon/pmd_stats.h"
 
 namespace sluice::daemon {
@@ -45,20 +44,6 @@ std::string show_queues(const bridge::Switch& device) {
   return text;
 }
 
-/// Behind options, each with a value, there may be a datapath.
-Status check_datapath(Args args) {
-  std::vector<std::string> words;
-  for (std::size_t i = 0; i < args.size(); ++i) {
-    if (args[i] == "-pmd" || args[i] == "-secs")
-      ++i;
-    else
-      words.push_back(args[i]);
-  }
-  if (words.size() > 1 || (words.size() == 1 && !is_datapath(words[0])))
-    return fail("please specify an existing datapath");
-  return {};
-}
-
 }  // namespace
 
 std::string PmdStats::show() const {
@@ -95,23 +80,15 @@ void PmdStats::clear() {
 }
 
 void add_pmd_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, PmdStats& stats) {
-  constexpr unsigned kMostWords = 6;
   commands.add("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3,
-               [&stats](Args args) -> Result<std::string> {
-                 SLUICE_TRY(check_datapath(args));
-                 return stats.show();
-               });
+               [&stats](Args) -> Result<std::string> { return stats.show(); });
   commands.add("dpif-netdev/pmd-stats-clear", "[-pmd core] [dp]", 0, 3,
-               [&stats](Args args) -> Result<std::string> {
-                 SLUICE_TRY(check_datapath(args));
+               [&stats](Args) -> Result<std::string> {
                  stats.clear();
                  return "";
                });
-  commands.add("dpif-netdev/pmd-rxq-show", "[-pmd core] [-secs secs] [dp]", 0, kMostWords,
-               [&device](Args args) -> Result<std::string> {
-                 SLUICE_TRY(check_datapath(args));
-                 return show_queues(device);
-               });
+  commands.add("dpif-netdev/pmd-rxq-show", "[-pmd core] [-secs secs] [dp]", 0, 5,
+               [&device](Args) -> Result<std::string> { return show_queues(device); });
 }
 
 }  // namespace sluice::daemon
