@@ -204,6 +204,7 @@ KERNEL_NAT = KERNEL + [
     Row("port-taken-over", "est wrong", "est translated", r"^< tcp", r"few ports(?=[\s\S]*> tcp FA)(?=[\s\S]*< tcp FA)", what="fate"),
     Row("port-taken-over", "inv", "est", r"tcp", r"few ports(?=[\s\S]*> tcp FA)(?=[\s\S]*< tcp FA)"),
     Row("port-taken-over", "inv", "est", r"^> tcp SA", r"simultaneous.*few ports"),
+    Row("port-taken-over", "nothing", "new|est", r"^> tcp", r"few ports(?=[\s\S]*> tcp FA)(?=[\s\S]*< tcp FA)"),
 ]
 OVS_NAT = OVS + [
     Row("invalid-translated", "inv wrong", "inv untouched", r"", ends=False, what="fate"),
