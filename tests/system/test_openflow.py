@@ -217,6 +217,18 @@ def test_port_status(switch, two_hosts):
     assert "OFPT_PORT_STATUS (OF1.4) (xid=0x0): MOD: 1(port1)" in heard and "ADD" not in heard
 
 
+def test_port_status_of_a_link(switch, two_hosts):
+    """Controllers hear of a cable that is pulled and put back, at either end."""
+    switch.boot("")
+    host = two_hosts[0]
+    for down, up in ((lambda: host.run("ip link set eth0 down"), lambda: host.run("ip link set eth0 up")),
+                     (lambda: switch.run("ip link set port1 down"), lambda: switch.run("ip link set port1 up"))):
+        heard = monitor(switch, "OpenFlow14", down, until="LINK_DOWN")
+        assert "OFPT_PORT_STATUS (OF1.4) (xid=0x0): MOD: 1(port1)" in heard
+        heard = monitor(switch, "OpenFlow14", up, until="state:      LIVE")
+        assert "OFPT_PORT_STATUS (OF1.4) (xid=0x0): MOD: 1(port1)" in heard
+
+
 def test_flow_removed(switch):
     switch.boot("", "--no-local", "--port", "p1=dummy")
 
