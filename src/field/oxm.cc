@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <optional>
 
 #include "base/check.h"
 #include "field/match_text.h"
@@ -314,8 +315,40 @@ std::uint32_t oxm_header(const FieldSpec& spec, OfVersion version, bool masked) 
   return id.exists() ? make_header(id, masked, spec.wire_bytes) : 0;
 }
 
+namespace {
+
+/// The fields of the classes whose numbers stand for fields by themselves, by class and number.
+class FieldIndex {
+ public:
+  FieldIndex() {
+    for (const FieldSpec& f : all_fields())
+      for (const OxmId* id : {&f.nxm, &f.oxm, &f.onf})
+        if (const auto row = row_of(id->oxm_class); id->exists() && id->experimenter == 0 && row)
+          if (const FieldSpec*& place = fields_[*row][id->oxm_field]; place == nullptr) place = &f;
+  }
+  /// Empty if the class is none of these.
+  std::optional<const FieldSpec*> find(const Header& header) const {
+    const auto row = row_of(static_cast<std::uint16_t>(header.bits >> 16));
+    if (!row) return std::nullopt;
+    return fields_[*row][(header.bits >> 9) & 0x7f];
+  }
+
+ private:
+  static std::optional<unsigned> row_of(std::uint16_t oxm_class) {
+    if (oxm_class <= 1) return oxm_class;  // NXM
+    if (oxm_class == 0x8000) return 2;     // OpenFlow's own
+    return std::nullopt;
+  }
+
+  std::array<std::array<const FieldSpec*, 128>, 3> fields_{};
+};
+
+}  // namespace
+
 const FieldSpec* field_of_header(std::uint32_t header, std::uint32_t experimenter) {
+  static const FieldIndex index;
   const Header wanted{header, experimenter};
+  if (const auto known = index.find(wanted)) return *known;
   for (const FieldSpec& f : all_fields())
     for (const OxmId* id : {&f.nxm, &f.oxm, &f.onf})
       if (is_known_id(*id, wanted)) return &f;

@@ -191,12 +191,14 @@ def test_table_misses_by_version(switch, two_hosts):
 def monitor(switch, version, provoke, until=""):
     """What ovs-ofctl monitor prints while `provoke` happens, and until it has printed `until`."""
     process, path = watch(switch, "-O", version, "monitor", mgmt(switch), "128")
-    # It is ready when it answers on its control socket, and it has then said what it wants.
-    wait_until(lambda: glob.glob(f"{switch.rundir}/ovs-ofctl.*.ctl"), "the monitor is ready")
+    # It has said what it wants before it has a control socket; a barrier tells that the switch has heard it.
+    control = wait_until(lambda: glob.glob(f"{switch.rundir}/ovs-ofctl.*.ctl"), "the monitor is ready")[0]
+    appctl = lambda command, check=True: switch.run(["ovs-appctl", "-t", control, command], check=check)
+    wait_until(lambda: appctl("ofctl/barrier", check=False).returncode == 0, "the switch has heard the monitor")
     provoke()
     wait_until(lambda: until in open(path, encoding="utf-8", errors="replace").read(), until)
-    switch.run(["ovs-appctl", "-t", glob.glob(f"{switch.rundir}/ovs-ofctl.*.ctl")[0], "ofctl/barrier"])
-    switch.run(["ovs-appctl", "-t", glob.glob(f"{switch.rundir}/ovs-ofctl.*.ctl")[0], "exit"])
+    appctl("ofctl/barrier")
+    appctl("exit")
     process.wait(10)
     return open(path, encoding="utf-8", errors="replace").read()
 
@@ -223,6 +225,8 @@ def test_port_status_of_a_link(switch, two_hosts):
     host = two_hosts[0]
     for down, up in ((lambda: host.run("ip link set eth0 down"), lambda: host.run("ip link set eth0 up")),
                      (lambda: switch.run("ip link set port1 down"), lambda: switch.run("ip link set port1 up"))):
+        # The kernel tells of a link a while after it was made.
+        wait_until(lambda: "LIVE" in ofctl(switch, "-O", "OpenFlow15", "dump-ports-desc", mgmt(switch), "1"), "the link is up")
         heard = monitor(switch, "OpenFlow14", down, until="LINK_DOWN")
         assert "OFPT_PORT_STATUS (OF1.4) (xid=0x0): MOD: 1(port1)" in heard
         heard = monitor(switch, "OpenFlow14", up, until="state:      LIVE")
