@@ -197,8 +197,12 @@ class MakeHost:
         self.host = DatabaseHost(self.folder, installed=installed)
 
     def __enter__(self):
-        self.host.start_server()
-        self.host.start_switch()
+        try:
+            self.host.start_server()
+            self.host.start_switch()
+        except BaseException:
+            self.__exit__()
+            raise
         return self.host
 
     def __exit__(self, *_):
