@@ -151,7 +151,28 @@ TEST_F(OpenFlowAgentTest, SaysWhatItIs) {
     if (version < k13) continue;
     EXPECT_THAT(client->ask(TableFeaturesRequest{}), HasSubstr("next tables: 1-253\n"));
     EXPECT_THAT(client->ask(MeterFeaturesRequest{}), HasSubstr("band_types: drop dscp_remark\n"));
-    EXPECT_EQ(client->fails(TableFeaturesRequest{.entries = std::vector<std::uint8_t>(64)}), "OFPTFFC_EPERM");
+    EXPECT_EQ(client->fails(TableFeaturesRequest{.entries = std::vector<std::uint8_t>(64)}),
+              "OFPBPC_BAD_LEN");
+  }
+}
+
+TEST_F(OpenFlowAgentTest, TablesAreRenamed) {
+  begin(1);
+  const auto request = [](OfVersion version, std::uint8_t table, std::string name) {
+    openflow::TableFeaturesReply wanted;
+    openflow::TableFeatures& features = wanted.entries.emplace_back();
+    features.table = table;
+    features.name = std::move(name);
+    const auto message = openflow::make_message(wanted, {.version = version}, 1);
+    const auto bytes = openflow::encode(message);
+    const auto head = static_cast<std::ptrdiff_t>(openflow::header_bytes(*message.form, version));
+    return TableFeaturesRequest{.entries = {bytes.begin() + head, bytes.end()}};
+  };
+  for (const OfVersion version : {k13, k14, k15}) {
+    const auto client = connect(version);
+    EXPECT_THAT(client->ask(request(version, 3, "acl")), HasSubstr("table 3 (\"acl\")"));
+    EXPECT_EQ(client->fails(request(version, 254, "acl")), "OFPTFFC_BAD_TABLE");
+    EXPECT_THAT(client->ask(request(version, 3, "")), Not(HasSubstr("acl")));
   }
 }
 
