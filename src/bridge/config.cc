@@ -43,6 +43,10 @@ Status check_bridge(const BridgeConfig& bridge, std::set<std::string>& used_name
       return fail(fmt::format("bridge {}: port name \"{}\" {}", bridge.name, port.name, fault));
     if (const auto fault = port_type_fault(port.type); !fault.empty())
       return fail(fmt::format("bridge {}: port {}: {}", bridge.name, port.name, fault));
+    if (port.type == "patch" && !port.options.contains("peer"))
+      return fail(
+          fmt::format("bridge {}: port {}: type patch needs the option peer, the name of its other end",
+                      bridge.name, port.name));
     if (!used_names.insert(port.name).second)
       return fail(
           fmt::format("the name \"{}\" is used twice: bridges and ports need names of their own", port.name));
@@ -69,12 +73,9 @@ std::string name_fault(std::string_view name, bool interface) {
 }
 
 std::string port_type_fault(std::string_view type) {
-  if (type == "system" || type == "internal" || type == "tap" || type == "pcap" || type == "dummy" ||
-      type == "dummy-internal" || type == "dummy-pmd")
-    return {};
-  if (type == "patch")
-    return "type patch is not supported yet: join the two bridges with a veth pair, a port of type system on "
-           "each";
+  for (const std::string_view known :
+       {"system", "internal", "tap", "patch", "pcap", "dummy", "dummy-internal", "dummy-pmd"})
+    if (type == known) return {};
   return fmt::format("unknown type \"{}\": expected {}", type, kPortTypes);
 }
 

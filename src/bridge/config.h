@@ -15,16 +15,39 @@
 #include "conntrack/strictness.h"
 #include "conntrack/timeout.h"
 #include "io/tls.h"
+#include "l2/bond.h"
+#include "l2/lacp.h"
+#include "l2/mac_table.h"
+#include "l2/stp.h"
 #include "l2/vlan.h"
 #include "net/address.h"
 #include "ofproto/connections_config.h"
+#include "pipeline/port_table.h"
 
 namespace sluice::bridge {
+
+/// How much a port may receive; 0: unlimited (ovs-vswitchd.conf.db(5), ingress_policing_*).
+struct Policing {
+  std::uint32_t kbps = 0, burst_kb = 0;        ///< thousands of bits; a burst of 0: 8000
+  std::uint32_t kpps = 0, burst_kpackets = 0;  ///< thousands of packets; a burst of 0: 16
+
+  bool operator==(const Policing&) const = default;
+};
+
+/// A port's part in a spanning tree.
+struct TreePortConfig {
+  bool enabled = true;
+  std::uint8_t priority = 128;
+  std::optional<std::uint8_t> number;
+  std::optional<std::uint32_t> cost;  ///< absent: by the speed of the link
+
+  bool operator==(const TreePortConfig&) const = default;
+};
 
 /// One interface of a bridge.
 struct PortConfig {
   std::string name;
-  std::string type = "system";  ///< system, internal, tap, pcap, dummy
+  std::string type = "system";  ///< system, internal, tap, patch (option peer), pcap, dummy
   std::optional<std::uint32_t>
       number;  ///< OpenFlow port; absent: the lowest free one, in the order of the file
   std::map<std::string, std::string> options;
@@ -34,9 +57,24 @@ struct PortConfig {
   // Of a kernel interface, changed while it is open; absent: left as they are.
   std::optional<net::Mac> mac;
   std::optional<std::uint32_t> mtu;
-  l2::VlanConfig vlan;  ///< for NORMAL
+  l2::VlanConfig vlan;        ///< for NORMAL
+  std::string bond;           ///< that it is a member of; empty: of none
+  bool is_protected = false;  ///< NORMAL does not forward between protected ports
+  Policing policing;
+  bool speaks_lacp = false;
+  TreePortConfig tree;
+  std::optional<std::uint16_t> lacp_number, lacp_priority;
 
   bool operator==(const PortConfig&) const = default;
+};
+
+/// What ports are that name it as their bond.
+struct BondConfig {
+  std::string name;
+  l2::BondSettings settings;
+  std::optional<l2::LacpSettings> lacp;  ///< absent: not spoken
+
+  bool operator==(const BondConfig&) const = default;
 };
 
 /// What a bridge does with packets before anything told it what to do (ovs-vswitchd.conf.db(5), fail_mode).
@@ -74,6 +112,13 @@ struct BridgeConfig {
   std::uint32_t openflow_versions = 0x7e;  ///< bit n is wire version n
   std::set<std::uint8_t> evicting_tables;  ///< that make room instead of refusing a flow
   std::map<std::uint8_t, std::string> table_names;
+  bool local_protected = false;
+  std::vector<BondConfig> bonds;
+  std::optional<l2::StpSettings> stp;  ///< absent: no spanning tree
+  std::vector<pipeline::Mirror> mirrors;
+  l2::VlanSet flood_vlans;    ///< in which NORMAL learns no addresses
+  bool forward_bpdu = false;  ///< NORMAL forwards frames to reserved addresses
+  l2::MacTable::Config macs;
 
   bool operator==(const BridgeConfig&) const = default;
 };
@@ -115,7 +160,7 @@ struct SwitchConfig {
 
 inline constexpr unsigned kMaxWorkers = 64;
 /// The port types that can be opened, for messages.
-inline constexpr std::string_view kPortTypes = "system, internal, tap, pcap or dummy";
+inline constexpr std::string_view kPortTypes = "system, internal, tap, patch, pcap or dummy";
 
 /// What is wrong with a type of port, empty if nothing is.
 std::string port_type_fault(std::string_view type);

@@ -197,12 +197,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"[[bridge]]\nname = \"b\"\nflow_files = [1]",
                   "s.toml:3:15: bridge.flow_files: expected an array of strings"},
         BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"p\"\ntype = \"patch\"",
-                  "s.toml:5:8: port p: type patch is not supported yet: join the two bridges with a veth "
-                  "pair, a port of "
-                  "type system on each"},
-        BadConfig{
-            "[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"p\"\ntype = \"vhost\"",
-            "s.toml:5:8: port p: unknown type \"vhost\": expected system, internal, tap, pcap or dummy"},
+                  "s.toml: bridge b: port p: type patch needs the option peer, the name of its other end"},
+        BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"p\"\ntype = \"vhost\"",
+                  "s.toml:5:8: port p: unknown type \"vhost\": expected system, internal, tap, patch, pcap "
+                  "or dummy"},
         BadConfig{"[[bridge]]\nname = \"b\"\n[[bridge.port]]\nname = \"b\"",
                   "s.toml: the name \"b\" is used twice: bridges and ports need names of their own"},
         BadConfig{"[[bridge]]\nname = \"b\"\nport = [{name = \"p\", number = 1}, {name = \"q\", number = 1}]",

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <limits>
 #include <set>
 
@@ -23,17 +24,22 @@ const ovsdb::Wanted& read_columns() {
   static const ovsdb::Wanted kColumns = {
       {"Open_vSwitch", {"bridges", "datapaths", "next_cfg", "other_config", "ssl"}},
       {"Bridge",
-       {"controller", "datapath_type", "fail_mode", "flow_tables", "ipfix", "mcast_snooping_enable",
-        "mirrors", "name", "netflow", "other_config", "ports", "protocols", "rstp_enable", "sflow",
-        "stp_enable"}},
+       {"controller", "datapath_type", "fail_mode", "flood_vlans", "flow_tables", "ipfix",
+        "mcast_snooping_enable", "mirrors", "name", "netflow", "other_config", "ports", "protocols",
+        "rstp_enable", "sflow", "stp_enable"}},
       {"Port",
-       {"cvlans", "interfaces", "name", "other_config", "protected", "qos", "tag", "trunks", "vlan_mode"}},
+       {"bond_downdelay", "bond_mode", "bond_updelay", "cvlans", "interfaces", "lacp", "name", "other_config",
+        "protected", "qos", "tag", "trunks", "vlan_mode"}},
       {"Interface",
-       {"ingress_policing_kpkts_rate", "ingress_policing_rate", "mac", "mtu_request", "name",
-        "ofport_request", "options", "type"}},
+       {"ingress_policing_burst", "ingress_policing_kpkts_burst", "ingress_policing_kpkts_rate",
+        "ingress_policing_rate", "mac", "mtu_request", "name", "ofport_request", "other_config", "options",
+        "type"}},
       {"Controller",
        {"controller_burst_limit", "controller_rate_limit", "enable_async_messages", "inactivity_probe",
         "max_backoff", "target"}},
+      {"Mirror",
+       {"name", "output_port", "output_vlan", "select_all", "select_dst_port", "select_src_port",
+        "select_vlan", "snaplen"}},
       {"Flow_Table", {"flow_limit", "name", "overflow_policy"}},
       {"Datapath", {"ct_zone_default_limit", "ct_zones"}},
       {"CT_Zone", {"limit", "timeout_policy"}},
@@ -48,10 +54,12 @@ const ovsdb::Wanted& written_columns() {
       {"Open_vSwitch",
        {"cur_cfg", "datapath_types", "db_version", "dpdk_initialized", "dpdk_version", "iface_types",
         "ovs_version", "system_type", "system_version"}},
-      {"Bridge", {"datapath_id", "datapath_version"}},
+      {"Bridge", {"datapath_id", "datapath_version", "status"}},
       {"Interface",
-       {"admin_state", "duplex", "error", "ifindex", "link_resets", "link_speed", "link_state", "mac_in_use",
-        "mtu", "ofport", "statistics", "status"}},
+       {"admin_state", "duplex", "error", "ifindex", "lacp_current", "link_resets", "link_speed",
+        "link_state", "mac_in_use", "mtu", "ofport", "statistics", "status"}},
+      {"Mirror", {"statistics"}},
+      {"Port", {"bond_active_slave", "statistics", "status"}},
       {"Controller", {"is_connected", "role", "status"}},
       {"Datapath", {"capabilities", "datapath_version"}},
   };
@@ -172,6 +180,13 @@ class Reader {
     read_tables(row, bridge);
     read_controllers(row, bridge);
     for (const auto& [port_name, port] : ports_of(row)) read_port(*port, bridge);
+    read_switching(row, other, bridge);
+    read_tree(row, other, bridge);
+    for (const Uuid& id : row.references("mirrors"))
+      if (const Row* mirror = replica_.find("Mirror", id)) read_mirror(*mirror, bridge);
+    // The order decides which bit a mirror has, and a set of rows has none.
+    std::sort(bridge.mirrors.begin(), bridge.mirrors.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     warn_of_missing(name, row);
   }
 
@@ -179,13 +194,98 @@ class Reader {
     const auto missing = [&](bool asked, std::string_view what) {
       if (asked) warn("bridge {}: {} not supported yet, and left out", name, what);
     };
-    missing(!row.references("mirrors").empty(), "mirrors are");
     missing(row.reference("netflow").has_value(), "NetFlow is");
     missing(row.reference("sflow").has_value(), "sFlow is");
     missing(row.reference("ipfix").has_value(), "IPFIX is");
-    missing(row.boolean("stp_enable").value_or(false), "STP is");
-    missing(row.boolean("rstp_enable").value_or(false), "RSTP is");
+    if (row.boolean("rstp_enable").value_or(false))
+      warn("bridge {}: RSTP is not spoken yet: STP keeps the network free of loops instead", name);
     missing(row.boolean("mcast_snooping_enable").value_or(false), "multicast snooping is");
+  }
+
+  static l2::VlanSet vlan_set(const Row& row, const char* column) {
+    l2::VlanSet set;
+    for (const auto vlan : row.integers(column))
+      if (vlan >= 0 && vlan < l2::kVlanCount) set.set(static_cast<std::size_t>(vlan));
+    return set;
+  }
+  template <typename Options>
+  static std::optional<std::uint32_t> number_of(const Options& options, std::string_view key) {
+    const auto text = option(options, key);
+    std::uint32_t value = 0;
+    if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc{})
+      return std::nullopt;
+    return value;
+  }
+
+  /// RSTP understands STP, so that a bridge that asks for it is safe with STP.
+  template <typename Options>
+  void read_tree(const Row& row, const Options& other, BridgeConfig& bridge) {
+    const bool rapid = row.boolean("rstp_enable").value_or(false);
+    if (!rapid && !row.boolean("stp_enable").value_or(false)) return;
+    l2::StpSettings& stp = bridge.stp.emplace();
+    const std::string prefix = rapid ? "rstp-" : "stp-";
+    const auto seconds = [&](const char* key, Duration& time, std::uint32_t least, std::uint32_t most) {
+      if (const auto value = number_of(other, prefix + key))
+        time = Duration::seconds(std::clamp(*value, least, most));
+    };
+    // IEEE 802.1D-1998 table 8-3.
+    seconds("hello-time", stp.hello, 1, 10);
+    seconds("max-age", stp.max_age, 6, 40);
+    seconds("forward-delay", stp.forward_delay, 4, 30);
+    if (const auto priority = number_of(other, prefix + "priority"))
+      stp.priority = static_cast<std::uint16_t>(std::min<std::uint32_t>(*priority, 0xffff));
+    stp.system = unicast_mac(option(other, rapid ? "rstp-address" : "stp-system-id")).value_or(net::Mac{});
+  }
+  static TreePortConfig read_tree_port(const Row& row) {
+    const auto other = row.text_map("other_config");
+    TreePortConfig port;
+    port.enabled = option(other, "stp-enable") != "false" && option(other, "rstp-enable") != "false";
+    constexpr std::uint32_t kMost = 255;
+    if (const auto number = number_of(other, "stp-port-num"); number && *number >= 1 && *number <= kMost)
+      port.number = static_cast<std::uint8_t>(*number);
+    if (const auto priority = number_of(other, "stp-port-priority"); priority && *priority <= kMost)
+      port.priority = static_cast<std::uint8_t>(*priority);
+    port.cost = number_of(other, "stp-path-cost");
+    return port;
+  }
+
+  template <typename Options>
+  void read_switching(const Row& row, const Options& other, BridgeConfig& bridge) {
+    bridge.flood_vlans = vlan_set(row, "flood_vlans");
+    bridge.forward_bpdu = option(other, "forward-bpdu") == "true";
+    constexpr std::uint32_t kLeastAge = 15, kMostAge = 3600, kLeastEntries = 10, kMostEntries = 1'000'000;
+    if (const auto age = number_of(other, "mac-aging-time"))
+      bridge.macs.ageing = Duration::seconds(std::clamp(*age, kLeastAge, kMostAge));
+    if (const auto entries = number_of(other, "mac-table-size"))
+      bridge.macs.max_entries = std::clamp(*entries, kLeastEntries, kMostEntries);
+  }
+
+  /// What the pipeline calls a port of the database: a bond by its own name, else by that of its interface.
+  std::string bundle_name(const Uuid& id) const {
+    const Row* port = replica_.find("Port", id);
+    if (port == nullptr) return {};
+    const auto interfaces = interfaces_of(*port);
+    return (interfaces.size() == 1 ? *interfaces.front() : *port).text("name").value_or("");
+  }
+
+  void read_mirror(const Row& row, BridgeConfig& bridge) {
+    pipeline::Mirror mirror;
+    mirror.name = row.text("name").value_or("");
+    if (bridge.mirrors.size() == pipeline::kMaxMirrors)
+      return warn("bridge {}: mirror {} is one more than the {} that a bridge can have", bridge.name,
+                  mirror.name, pipeline::kMaxMirrors);
+    mirror.all_ports = row.boolean("select_all").value_or(false);
+    for (const Uuid& id : row.references("select_src_port")) mirror.sources.push_back(bundle_name(id));
+    for (const Uuid& id : row.references("select_dst_port")) mirror.destinations.push_back(bundle_name(id));
+    mirror.vlans = vlan_set(row, "select_vlan");
+    if (const auto id = row.reference("output_port")) mirror.output = bundle_name(*id);
+    if (const auto vlan = row.integer("output_vlan"); vlan && mirror.output.empty())
+      mirror.output_vlan = static_cast<std::uint16_t>(*vlan & 0xfff);
+    if (const auto snaplen = row.integer("snaplen"))
+      mirror.snaplen = static_cast<std::uint16_t>(std::clamp<std::int64_t>(*snaplen, 0, 0xffff));
+    if (mirror.output.empty() && !mirror.output_vlan)
+      return warn("bridge {}: mirror {} does not specify output; ignoring", bridge.name, mirror.name);
+    bridge.mirrors.push_back(std::move(mirror));
   }
 
   void read_tables(const Row& row, BridgeConfig& bridge) {
@@ -240,54 +340,113 @@ class Reader {
   void read_port(const Row& row, BridgeConfig& bridge) {
     const std::string port = row.text("name").value_or("");
     const auto interfaces = interfaces_of(row);
-    const auto vlan = read_vlan(row);
+    PortConfig common;
+    common.vlan = read_vlan(row);
+    common.tree = read_tree_port(row);
+    common.is_protected = row.boolean("protected").value_or(false);
+    const std::string lacp = row.text("lacp").value_or("off");
+    if (interfaces.size() > 1 || lacp != "off") {
+      common.bond = port;
+      common.speaks_lacp = lacp != "off";
+      read_bond(row, lacp, bridge);
+    }
     for (const Row* interface : interfaces) {
-      if (interfaces.size() > 1)
-        refuse(*interface, fmt::format("port {}: bonds are not supported yet, and it has {} interfaces", port,
-                                       interfaces.size()));
-      else if (!vlan)
-        refuse(*interface, fmt::format("port {}: vlan_mode dot1q-tunnel is not supported yet", port));
+      if (interfaces.size() > 1 && interface->text("name") == bridge.name)
+        refuse(*interface, fmt::format("port {}: the bridge's own interface can't be in a bond", port));
       else
-        read_interface(*interface, *vlan, bridge);
+        read_interface(*interface, common, bridge);
     }
     if (row.reference("qos")) warn("port {}: QoS is not supported yet, and left out", port);
-    if (row.boolean("protected").value_or(false))
-      warn("port {}: protected is not supported yet, and left out", port);
   }
 
-  /// Nothing for a mode that NORMAL does not know.
-  static std::optional<l2::VlanConfig> read_vlan(const Row& row) {
+  void read_bond(const Row& row, const std::string& lacp, BridgeConfig& bridge) {
+    const auto other = row.text_map("other_config");
+    BondConfig& bond = bridge.bonds.emplace_back();
+    bond.name = row.text("name").value_or("");
+    l2::BondSettings& settings = bond.settings;
+    const std::string mode = row.text("bond_mode").value_or("active-backup");
+    if (mode == "balance-slb") settings.mode = l2::BondMode::BalanceSlb;
+    if (mode == "balance-tcp") settings.mode = l2::BondMode::BalanceTcp;
+    const auto delay = [&](const char* column) {
+      return Duration::milliseconds(clamp_u32(row.integer(column).value_or(0)));
+    };
+    settings.up_delay = delay("bond_updelay");
+    settings.down_delay = delay("bond_downdelay");
+    constexpr std::uint32_t kLeastInterval = 1000;
+    if (const auto interval = number_of(other, "bond-rebalance-interval"))
+      settings.rebalance = Duration::milliseconds(*interval == 0 ? 0 : std::max(*interval, kLeastInterval));
+    settings.basis = number_of(other, "bond-hash-basis").value_or(0);
+    settings.lacp_fallback = option(other, "lacp-fallback-ab") == "true";
+    settings.all_members_active = option(other, "all-members-active") == "true";
+    settings.primary = option(other, "bond-primary").value_or("");
+    settings.last_active = unicast_mac(row.text("bond_active_slave")).value_or(net::Mac{});
+    if (lacp == "off") return;
+    l2::LacpSettings& speaks = bond.lacp.emplace();
+    speaks.active = lacp == "active";
+    speaks.fast = option(other, "lacp-time") == "fast";
+    speaks.falls_back = settings.lacp_fallback;
+    speaks.system = unicast_mac(option(other, "lacp-system-id")).value_or(net::Mac{});
+    if (const auto priority = number_u16(other, "lacp-system-priority")) speaks.system_priority = *priority;
+    for (const Row* interface : interfaces_of(row))
+      if (const auto key = number_u16(interface->text_map("other_config"), "lacp-aggregation-key"))
+        speaks.key = *key;
+  }
+
+  /// From 1 on.
+  template <typename Options>
+  static std::optional<std::uint16_t> number_u16(const Options& options, std::string_view key) {
+    const auto value = number_of(options, key);
+    return value && *value != 0 && *value <= 0xffff ? std::optional(static_cast<std::uint16_t>(*value))
+                                                    : std::nullopt;
+  }
+
+  static l2::VlanConfig read_vlan(const Row& row) {
     l2::VlanConfig vlan;
     const auto tag = row.integer("tag");
     const auto mode = row.text("vlan_mode").value_or(tag ? "access" : "trunk");
-    if (mode == "dot1q-tunnel") return std::nullopt;
     if (mode == "access") vlan.mode = l2::VlanMode::Access;
     if (mode == "native-tagged") vlan.mode = l2::VlanMode::NativeTagged;
     if (mode == "native-untagged") vlan.mode = l2::VlanMode::NativeUntagged;
+    if (mode == "dot1q-tunnel") vlan.mode = l2::VlanMode::Tunnel;
     if (vlan.mode != l2::VlanMode::Trunk) vlan.tag = static_cast<std::uint16_t>(tag.value_or(0) & 0xfff);
-    for (const auto trunk : row.integers("trunks"))
-      if (trunk >= 0 && trunk < l2::kVlanCount) vlan.trunks.set(static_cast<std::size_t>(trunk));
+    vlan.trunks = vlan_set(row, "trunks");
+    vlan.customers = vlan_set(row, "cvlans");
+    const auto other = row.text_map("other_config");
+    if (option(other, "qinq-ethtype") == "802.1q") vlan.tunnel_type = 0x8100;
     // A native VLAN is carried even if the list of trunks forgot it.
-    if (vlan.mode >= l2::VlanMode::NativeTagged && vlan.trunks.any()) vlan.trunks.set(vlan.tag);
-    vlan.priority_tags = option(row.text_map("other_config"), "priority-tags").value_or("") == "true";
+    const bool native = vlan.mode == l2::VlanMode::NativeTagged || vlan.mode == l2::VlanMode::NativeUntagged;
+    if (native && vlan.trunks.any()) vlan.trunks.set(vlan.tag);
+    const auto priority_tags = option(other, "priority-tags");
+    vlan.priority_tags =
+        priority_tags == "true" || priority_tags == "if-nonzero" || priority_tags == "always";
     return vlan;
   }
 
-  void read_interface(const Row& row, const l2::VlanConfig& vlan, BridgeConfig& bridge) {
+  static Policing read_policing(const Row& row) {
+    const auto value = [&](const char* column) { return clamp_u32(row.integer(column).value_or(0)); };
+    return {.kbps = value("ingress_policing_rate"),
+            .burst_kb = value("ingress_policing_burst"),
+            .kpps = value("ingress_policing_kpkts_rate"),
+            .burst_kpackets = value("ingress_policing_kpkts_burst")};
+  }
+
+  /// @param common  what the interfaces of a port share
+  void read_interface(const Row& row, const PortConfig& common, BridgeConfig& bridge) {
     const std::string name = row.text("name").value_or("");
     const auto mtu = row.integer("mtu_request");
-    if (row.integer("ingress_policing_rate").value_or(0) != 0 ||
-        row.integer("ingress_policing_kpkts_rate").value_or(0) != 0)
-      warn("interface {}: ingress policing is not supported yet, and left out", name);
     if (name == bridge.name) {
-      bridge.local_vlan = vlan;
+      bridge.local_vlan = common.vlan;
+      bridge.local_protected = common.is_protected;
       if (mtu) bridge.local_mtu = clamp_u32(*mtu);
       if (!bridge.mac) bridge.mac = unicast_mac(row.text("mac"));
       return;
     }
-    PortConfig port;
+    PortConfig port = common;
     port.name = name;
-    port.vlan = vlan;
+    const auto other = row.text_map("other_config");
+    port.lacp_number = number_u16(other, "lacp-port-id");
+    port.lacp_priority = number_u16(other, "lacp-port-priority");
+    port.policing = read_policing(row);
     if (auto fault = interface_fault(row, port); !fault.empty()) return refuse(row, std::move(fault));
     names_.insert(name);
     if (const auto wish = row.integer("ofport_request")) port.number_wish = clamp_u32(*wish);
@@ -304,12 +463,14 @@ class Reader {
     if (bridges_.contains(port.name)) return open_fault(port.name, "the name is that of a bridge");
     if (names_.contains(port.name)) return open_fault(port.name, "another port has it already");
 
-    if (type == "patch")
-      return options.contains("peer")
-                 ? open_fault(port.name,
-                              "type patch is not supported yet: join the two bridges with a "
-                              "veth pair, a port of type system on each")
-                 : fmt::format("{}: patch type requires valid 'peer' argument", port.name);
+    if (type == "patch") {
+      const auto peer = option(options, "peer");
+      if (!peer) return fmt::format("{}: patch type requires valid 'peer' argument", port.name);
+      if (*peer == port.name) return fmt::format("{}: patch peer must not be self", port.name);
+      port.type = "patch";
+      port.options["peer"] = *peer;
+      return {};
+    }
     if (std::find(kTunnelTypes.begin(), kTunnelTypes.end(), type) != kTunnelTypes.end())
       return options.contains("remote_ip")
                  ? open_fault(port.name, fmt::format("tunnels, here of type {}, are not supported yet", type))

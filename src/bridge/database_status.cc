@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "bridge/bonds.h"
 #include "bridge/capabilities.h"
+#include "bridge/spanning_tree.h"
 #include "port/interface.h"
 
 namespace sluice::bridge {
@@ -32,10 +34,14 @@ Datum text_map(const std::vector<std::pair<std::string, std::string>>& pairs) {
   return ovsdb::make_map(std::move(atoms));
 }
 
+std::pair<Atom, Atom> counter(const char* name, std::uint64_t value) {
+  return {std::string(name), static_cast<std::int64_t>(value)};
+}
+
 Datum statistics_of(const datapath::PortInfo& port) {
-  const auto counter = [](const char* name, std::uint64_t value) {
-    return std::pair<Atom, Atom>(std::string(name), static_cast<std::int64_t>(value));
-  };
+  if (port.type == "patch")
+    return ovsdb::make_map({counter("rx_packets", port.rx_packets), counter("rx_bytes", port.rx_bytes),
+                            counter("tx_packets", port.tx_packets), counter("tx_bytes", port.tx_bytes)});
   return ovsdb::make_map({counter("rx_packets", port.rx_packets), counter("rx_bytes", port.rx_bytes),
                           counter("rx_dropped", port.rx_dropped), counter("rx_errors", port.rx_errors),
                           counter("tx_packets", port.tx_packets), counter("tx_bytes", port.tx_bytes),
@@ -48,6 +54,19 @@ Datum capabilities() {
     pairs.emplace_back(capability.key, capability.is_number ? std::to_string(capability.value)
                                                             : (capability.value != 0 ? "true" : "false"));
   return text_map(pairs);
+}
+
+/// "8000.3aac03319742"
+std::string format_bridge_id(std::uint64_t id) {
+  return fmt::format("{:04x}.{:012x}", id >> 48, id & 0xffffffffffff);
+}
+
+Datum tree_of(const Switch& device, const ofproto::Ofproto& bridge) {
+  const auto* stp = device.tree(bridge).stp();
+  if (stp == nullptr) return {};
+  return text_map({{"stp_bridge_id", format_bridge_id(stp->bridge_id())},
+                   {"stp_designated_root", format_bridge_id(stp->root_id())},
+                   {"stp_root_path_cost", std::to_string(stp->root_cost())}});
 }
 
 /// What the device of a port looks like from outside; of one without a kernel interface what the datapath
@@ -98,6 +117,7 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
     if (device.find_bridge(name) != nullptr) {
       writer.set("Bridge", *bridge, "datapath_id", fmt::format("{:016x}", device.datapath_id(name)));
       writer.set("Bridge", *bridge, "datapath_version", kVersionText);
+      writer.set("Bridge", *bridge, "status", tree_of(device, *device.find_bridge(name)));
     }
     if (const auto* ofproto = device.find_bridge(name))
       if (const auto* connections = device.connections(*ofproto))
@@ -106,15 +126,23 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
             if (const Row* row = replica.find("Controller", id);
                 row != nullptr && row->text("target") == controller.target)
               write_controller(writer, *row, controller, report);
+    if (const auto* ofproto = device.find_bridge(name); ofproto && report.statistics)
+      for (const auto& id : bridge->references("mirrors"))
+        if (const Row* mirror = replica.find("Mirror", id)) write_mirror(writer, *mirror, *ofproto);
     if (report.interfaces.empty() && !report.statistics) continue;
     for (const auto& port_id : bridge->references("ports")) {
       const Row* port = replica.find("Port", port_id);
       if (port == nullptr) continue;
+      for (const Bonds* bonds : device.bonds())
+        if (const auto* bond = bonds->find(port->text("name").value_or("")); bond && bond->bonded())
+          writer.set("Port", *port, "bond_active_slave",
+                     bond->bond.active() ? Datum(net::format_mac(bond->bond.active()->mac)) : Datum());
       for (const auto& interface_id : port->references("interfaces")) {
         const Row* interface = replica.find("Interface", interface_id);
         if (interface == nullptr) continue;
         if (!report.statistics && !report.interfaces.covers(*interface)) continue;
         const auto status = device.port(name, interface->text("name").value_or(""));
+        if (status) write_tree_port(writer, *port, *status, report);
         const auto refused = config.refused.find(interface_id);
         write_interface(writer, *interface, refused == config.refused.end() && status ? &*status : nullptr,
                         refused != config.refused.end() ? refused->second
@@ -136,7 +164,7 @@ void DatabaseStatus::write_switch(Writer& writer, const Row& row, const std::str
     writer.set("Open_vSwitch", row, column, std::move(value));
   };
   std::vector<std::string> datapath_types = {"netdev", "system"};
-  std::vector<std::string> interface_types = {"internal", "system", "tap"};
+  std::vector<std::string> interface_types = {"internal", "patch", "system", "tap"};
   if (report.dummy) {
     datapath_types.push_back("dummy");
     interface_types.insert(interface_types.end(), {"dummy", "dummy-internal", "dummy-pmd"});
@@ -155,6 +183,39 @@ void DatabaseStatus::write_switch(Writer& writer, const Row& row, const std::str
   set_if_empty("system_type", report.system_type);
   set_if_empty("system_version", report.system_version);
   if (report.applied_cfg) set("cur_cfg", *report.applied_cfg);
+}
+
+void DatabaseStatus::write_tree_port(Writer& writer, const Row& row, const PortStatus& port,
+                                     const DatabaseReport& report) {
+  if (!port.tree) {
+    writer.set("Port", row, "status", {});
+    writer.set("Port", row, "statistics", {});
+    return;
+  }
+  const auto& tree = *port.tree;
+  // Seconds go on all the time: they are written with the counters, or when something happened.
+  const auto before = row.text_map("status");
+  const auto state = before.find("stp_state");
+  const auto role = before.find("stp_role");
+  const bool news = state == before.end() || role == before.end() ||
+                    state->second != stp_state_name(tree.state) || role->second != stp_role_name(tree.role);
+  if (!news && !report.statistics) return;
+  writer.set("Port", row, "status",
+             text_map({{"stp_port_id", std::to_string(tree.id)},
+                       {"stp_state", std::string(stp_state_name(tree.state))},
+                       {"stp_sec_in_state", std::to_string(tree.seconds_in_state)},
+                       {"stp_role", std::string(stp_role_name(tree.role))}}));
+  writer.set("Port", row, "statistics",
+             ovsdb::make_map({counter("stp_tx_count", tree.sent), counter("stp_rx_count", tree.received),
+                              counter("stp_error_count", tree.errors)}));
+}
+
+void DatabaseStatus::write_mirror(Writer& writer, const Row& row, const ofproto::Ofproto& bridge) {
+  for (const auto& mirror : bridge.pipeline().mirrors())
+    if (mirror.name == row.text("name"))
+      writer.set("Mirror", row, "statistics",
+                 ovsdb::make_map({counter("tx_packets", mirror.copied->packets()),
+                                  counter("tx_bytes", mirror.copied->bytes())}));
 }
 
 void DatabaseStatus::write_datapath(Writer& writer, const Row& row) {
@@ -196,7 +257,7 @@ void DatabaseStatus::write_interface(Writer& writer, const Row& row, const PortS
     constexpr std::int64_t kFailed = -1;
     set("ofport", error.empty() ? Datum() : Datum(kFailed));
     for (const char* column : {"mac_in_use", "ifindex", "mtu", "admin_state", "link_state", "link_speed",
-                               "duplex", "link_resets", "status", "statistics"})
+                               "duplex", "lacp_current", "link_resets", "status", "statistics"})
       set(column, {});
     links_.erase(name);
     return;
@@ -204,9 +265,10 @@ void DatabaseStatus::write_interface(Writer& writer, const Row& row, const PortS
   const auto facts = facts_of(*port);
   const auto up_down = [](bool up) { return up ? "up" : "down"; };
   set("ofport", static_cast<std::int64_t>(port->number == action::of_port::kLocal ? 65534 : *port->number));
+  set("lacp_current", port->lacp_current ? Datum(*port->lacp_current) : Datum());
   set("mac_in_use", net::format_mac(facts.mac));
   set("ifindex", static_cast<std::int64_t>(facts.index));
-  set("mtu", static_cast<std::int64_t>(facts.mtu));
+  set("mtu", facts.mtu ? Datum(static_cast<std::int64_t>(facts.mtu)) : Datum());  // a patch port has none
   set("admin_state", up_down(facts.admin_up));
   set("link_state", up_down(facts.link_up));
   set("link_speed",

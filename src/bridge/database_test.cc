@@ -105,7 +105,7 @@ TEST_F(DatabaseTest, WhatCannotBeHadIsRefusedWithAReason) {
   load_ports({{"a", "", R"("type": "")"},
               {"b", "", R"("type": "strange")"},
               {"c", "", R"("type": "patch")"},
-              {"d", "", R"("type": "patch", "options": ["map", [["peer", "x"]]])"},
+              {"d", "", R"("type": "patch", "options": ["map", [["peer", "d"]]])"},
               {"e", "", R"("type": "vxlan")"},
               {"f", "", R"("type": "geneve", "options": ["map", [["remote_ip", "flow"]]])"},
               {"g", R"("vlan_mode": "dot1q-tunnel")", R"("type": "internal")"},
@@ -115,15 +115,76 @@ TEST_F(DatabaseTest, WhatCannotBeHadIsRefusedWithAReason) {
   EXPECT_EQ(refusal(100), "could not open network device a (No such device)");
   EXPECT_EQ(refusal(101), "could not open network device b (Address family not supported by protocol)");
   EXPECT_EQ(refusal(102), "c: patch type requires valid 'peer' argument");
-  EXPECT_THAT(refusal(103), HasSubstr("type patch is not supported yet"));
+  EXPECT_EQ(refusal(103), "d: patch peer must not be self");
   EXPECT_EQ(refusal(104), "e: vxlan type requires valid 'remote_ip' argument");
   EXPECT_THAT(refusal(105), HasSubstr("tunnels, here of type geneve, are not supported yet"));
-  EXPECT_EQ(refusal(106), "port g: vlan_mode dot1q-tunnel is not supported yet");
+  EXPECT_EQ(refusal(106), "");
   EXPECT_THAT(refusal(107), HasSubstr("the name holds a blank, a slash"));
   EXPECT_THAT(refusal(108), HasSubstr("the name is longer than 15 characters"));
   EXPECT_EQ(refusal(109), "");
   EXPECT_TRUE(check_config(read().config));
-  EXPECT_EQ(read().config.bridges[0].ports.size(), 1u);
+  EXPECT_EQ(read().config.bridges[0].ports.size(), 2u);
+}
+
+TEST_F(DatabaseTest, HowABridgeSwitches) {
+  load(R"("Open_vSwitch": {"#1": {"bridges": "@2"}},
+          "Bridge": {"#2": {"name": "br0", "ports": ["set", ["@10", "@11", "@12"]], "flood_vlans": ["set", [5, 6]],
+                            "mirrors": ["set", ["@5", "@6"]], "stp_enable": true,
+                            "other_config": ["map", [["mac-aging-time", "5"], ["mac-table-size", "100"],
+                                                     ["forward-bpdu", "true"], ["stp-priority", "4096"],
+                                                     ["stp-hello-time", "99"]]]}},
+          "Mirror": {"#5": {"name": "m", "select_src_port": ["set", ["@10"]], "select_dst_port": ["set", ["@11"]],
+                            "select_vlan": 7, "output_port": "@12", "snaplen": 96},
+                     "#6": {"name": "nowhere", "select_all": true}},
+          "Port": {"#10": {"name": "p", "interfaces": "@100", "vlan_mode": "dot1q-tunnel", "tag": 9, "cvlans": 8,
+                           "protected": true,
+                           "other_config": ["map", [["qinq-ethtype", "802.1q"], ["stp-path-cost", "7"]]]},
+                   "#11": {"name": "bond0", "interfaces": ["set", ["@101", "@102"]], "bond_mode": "balance-tcp",
+                           "lacp": "passive", "bond_updelay": 250,
+                           "other_config": ["map", [["lacp-time", "fast"], ["bond-rebalance-interval", "1"],
+                                                    ["lacp-system-id", "02:00:00:00:00:09"]]]},
+                   "#12": {"name": "q", "interfaces": "@103"}},
+          "Interface": {"#100": {"name": "p", "type": "dummy", "ingress_policing_rate": 1000},
+                        "#101": {"name": "b1", "type": "dummy", "other_config": ["map", [["lacp-port-id", "77"]]]},
+                        "#102": {"name": "b2", "type": "dummy"},
+                        "#103": {"name": "q", "type": "dummy"}})");
+  const auto result = read();
+  const auto& br0 = result.config.bridges.at(0);
+  EXPECT_EQ(br0.flood_vlans.count(), 2u);
+  EXPECT_TRUE(br0.forward_bpdu);
+  EXPECT_EQ(br0.macs, (l2::MacTable::Config{.ageing = Duration::seconds(15), .max_entries = 100}))
+      << "15 seconds are the least";
+  ASSERT_EQ(br0.mirrors.size(), 1u);
+  EXPECT_THAT(result.warnings, ElementsAre("bridge br0: mirror nowhere does not specify output; ignoring"));
+  EXPECT_THAT(br0.mirrors[0].sources, ElementsAre("p"));
+  EXPECT_THAT(br0.mirrors[0].destinations, ElementsAre("bond0"));
+  EXPECT_EQ(br0.mirrors[0].output, "q");
+  EXPECT_EQ(br0.mirrors[0].snaplen, 96);
+  EXPECT_TRUE(br0.mirrors[0].vlans.count() == 1 && br0.mirrors[0].vlans[7]);
+  ASSERT_TRUE(br0.stp);
+  EXPECT_EQ(br0.stp->priority, 4096);
+  EXPECT_EQ(br0.stp->hello, Duration::seconds(10));
+  ASSERT_EQ(br0.ports.size(), 4u);
+  const auto& b1 = br0.ports[0];
+  EXPECT_EQ(b1.name + b1.bond, "b1bond0");
+  EXPECT_TRUE(b1.speaks_lacp);
+  EXPECT_EQ(b1.lacp_number, 77);
+  const auto& p = br0.ports[2];
+  EXPECT_EQ(p.vlan.mode, l2::VlanMode::Tunnel);
+  EXPECT_EQ(p.vlan.tunnel_type, 0x8100);
+  EXPECT_TRUE(p.vlan.customers[8] && p.vlan.carries(9, 8) && !p.vlan.carries(9, 7));
+  EXPECT_TRUE(p.is_protected);
+  EXPECT_EQ(p.policing.kbps, 1000u);
+  EXPECT_EQ(p.tree.cost, 7u);
+  ASSERT_EQ(br0.bonds.size(), 1u);
+  EXPECT_EQ(br0.bonds[0].settings.mode, l2::BondMode::BalanceTcp);
+  EXPECT_EQ(br0.bonds[0].settings.up_delay, Duration::milliseconds(250));
+  EXPECT_EQ(br0.bonds[0].settings.rebalance, Duration::seconds(1)) << "the least";
+  ASSERT_TRUE(br0.bonds[0].lacp);
+  EXPECT_FALSE(br0.bonds[0].lacp->active);
+  EXPECT_TRUE(br0.bonds[0].lacp->fast);
+  EXPECT_EQ(br0.bonds[0].lacp->system, *net::parse_mac("02:00:00:00:00:09"));
+  EXPECT_TRUE(check_config(result.config));
 }
 
 TEST_F(DatabaseTest, NamesAreUsedOnce) {
@@ -160,7 +221,7 @@ TEST_F(DatabaseTest, TablesControllersAndMissingFeatures) {
       ElementsAre(ofproto::ControllerConfig{
           .target = "tcp:127.0.0.1:6653", .max_backoff_ms = 2000, .inactivity_probe_ms = 0, .async = false}));
   EXPECT_THAT(result.warnings, Contains(HasSubstr("carrier pigeon")));
-  EXPECT_THAT(result.warnings, Contains("bridge br0: STP is not supported yet, and left out"));
+  EXPECT_TRUE(br0.stp.has_value());
 }
 
 TEST_F(DatabaseTest, ZonesHaveTimeouts) {

@@ -8,8 +8,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/rcu.h"
+#include "bridge/bonds.h"
+#include "bridge/spanning_tree.h"
 #include "conntrack/tracker.h"
+#include "datapath/meter.h"
 #include "field/match_text.h"
 #include "ofproto/openflow_agent.h"
 #include "ofproto/packet_in_message.h"
@@ -21,15 +25,13 @@ namespace sluice::bridge {
 using action::of_port::kLocal;
 
 struct Switch::Bridge {
-  struct Opened {
-    PortConfig config;
-    std::uint32_t number = 0, dp_port = 0;
-  };
-
-  Bridge(std::uint64_t secret, pipeline::BridgeConfig config) : ofproto(secret, std::move(config)) {}
+  Bridge(std::uint64_t secret, pipeline::BridgeConfig config, pipeline::FrozenStore& frozen)
+      : ofproto(secret, std::move(config), &frozen) {}
 
   ofproto::Ofproto ofproto;
   std::map<std::string, Opened> ports;
+  std::unique_ptr<Bonds> bonds;
+  std::unique_ptr<SpanningTree> tree;
   std::vector<PortConfig> wanted;                          ///< in the order of the configuration, LOCAL first
   std::unordered_map<std::string, std::size_t> wanted_at;  ///< by name, the place in `wanted`
   std::map<std::string, std::string> port_errors;
@@ -62,6 +64,7 @@ std::vector<PortConfig> wanted_ports(const BridgeConfig& bridge) {
       local.options["mac"] = net::format_mac(*mac);
     local.mtu = bridge.local_mtu;
     local.vlan = bridge.local_vlan;
+    local.is_protected = bridge.local_protected;
   }
   ports.insert(ports.end(), bridge.ports.begin(), bridge.ports.end());
   return ports;
@@ -107,7 +110,7 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
 
 Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
                std::unique_ptr<conntrack::Tracker> tracker)
-    : clock_(clock), options_(std::move(options)), tracker_(std::move(tracker)) {
+    : clock_(clock), frozen_(options.secret), options_(std::move(options)), tracker_(std::move(tracker)) {
   if (!options_.make_port) options_.make_port = make_real_port;
   config_.workers = first.workers;
   config_.run_dir = first.run_dir;
@@ -123,6 +126,8 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
   options_.datapath.hash_secret = options_.secret;
   datapath_ = std::make_unique<datapath::Datapath>(options_.datapath, clock_, *tracker_);
   datapath_->set_handler(upcalls_.get());
+  if (options_.loop)
+    upcalls_->own_frames().set_notify([this] { options_.loop->post([this] { deliver_own_frames(); }); });
   if (options_.loop)
     upcalls_->packet_ins().set_notify([this] { options_.loop->post([this] { deliver_packet_ins(); }); });
 }
@@ -176,6 +181,8 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
   for (const auto& name : gone) remove_bridge(name);
   const auto retired_tls = reconcile_ssl(desired.ssl, report);
   for (const auto& bridge : desired.bridges) reconcile_bridge(bridge, report);
+  join_patches();
+  report.changed_ports.merge(std::exchange(patches_changed_, {}));
 
   const unsigned workers = config_.workers;
   config_ = desired;
@@ -230,9 +237,11 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
   if (!bridge) {
     pipeline::BridgeConfig config;
     config.name = desired.name;
-    auto made = std::make_unique<Bridge>(options_.secret, std::move(config));
+    auto made = std::make_unique<Bridge>(options_.secret, std::move(config), frozen_);
     bridge = made.get();
     bridge->ofproto.set_meters(datapath_->meters());
+    bridge->bonds = std::make_unique<Bonds>(bridge->ofproto, *datapath_);
+    bridge->tree = std::make_unique<SpanningTree>(bridge->ofproto, *datapath_);
     if (options_.loop) {
       bridge->agent =
           std::make_unique<ofproto::OpenFlowAgent>(ofproto::AgentEnvironment{.bridge = bridge->ofproto,
@@ -254,7 +263,10 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
     bridges_.insert(place, std::move(made));
   }
   reconcile_ports(*bridge, desired, report);
+  reconcile_switching(*bridge, desired);
   reconcile_address(*bridge, desired, report);
+  reconcile_bonds(*bridge, desired);
+  reconcile_tree(*bridge, desired);
   reconcile_tables(*bridge, desired, report);
   reconcile_flows(*bridge, desired, report);
   if (!bridge->connections) return;
@@ -376,19 +388,135 @@ void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, Reconc
   }
 }
 
+namespace {
+
+net::Mac patch_mac(std::string_view name, std::uint64_t secret) {
+  std::uint64_t hash = secret;
+  for (const char c : name) hash = hash_mix(hash, static_cast<unsigned char>(c));
+  constexpr std::uint64_t kLocal = 0x020000000000, kMulticast = 0x010000000000;
+  return net::Mac::from_value((hash & 0xffffffffffff & ~kMulticast) | kLocal);
+}
+
+}  // namespace
+
+/// What NORMAL goes by beside the ports themselves.
+void Switch::reconcile_switching(Bridge& bridge, const BridgeConfig& desired) {
+  auto& pipeline = bridge.ofproto.pipeline();
+  pipeline.set_mirrors(desired.mirrors);
+  if (!(pipeline.mac_table().config() == desired.macs)) pipeline.mac_table().configure(desired.macs);
+  auto config = pipeline.config();
+  config.flood_vlans = desired.flood_vlans;
+  config.forward_bpdu = desired.forward_bpdu;
+  config.spanning_tree = desired.stp.has_value();
+  if (config == pipeline.config()) return;
+  if (config.flood_vlans != pipeline.config().flood_vlans) pipeline.mac_table().flush();
+  pipeline.configure(std::move(config));
+}
+
+void Switch::reconcile_bonds(Bridge& bridge, const BridgeConfig& desired) {
+  std::vector<BondPort> ports;
+  for (const auto& [name, opened] : bridge.ports)
+    if (!opened.config.bond.empty())
+      ports.push_back({.name = name,
+                       .bond = opened.config.bond,
+                       .number = opened.number,
+                       .dp_port = opened.dp_port,
+                       .lacp_number = opened.config.lacp_number,
+                       .lacp_priority = opened.config.lacp_priority});
+  bridge.bonds->configure(desired.bonds, ports, system_address(bridge), clock_.now());
+}
+
+net::Mac Switch::system_address(const Bridge& bridge) {
+  constexpr std::uint64_t kAddress = 0xffffffffffff;
+  return net::Mac::from_value(bridge.datapath_id & kAddress);
+}
+
+void Switch::reconcile_tree(Bridge& bridge, const BridgeConfig& desired) {
+  // Bonds, internal and patch ports take no part: what is behind them is not a link.
+  std::vector<SpanningTree::Port> ports;
+  for (const auto& [name, opened] : bridge.ports)
+    if (opened.number != kLocal && opened.config.type != "internal" && opened.config.bond.empty() &&
+        opened.dp_port != pipeline::kNoDpPort)
+      ports.push_back({name, opened.number, opened.dp_port, opened.config.tree});
+  bridge.tree->configure(desired.stp, ports, system_address(bridge), clock_.now());
+}
+
+SpanningTree& Switch::tree(const ofproto::Ofproto& bridge) const {
+  return *find(bridge.name())->tree;
+}
+
+std::vector<Bonds*> Switch::bonds() const {
+  std::vector<Bonds*> all;
+  for (const auto& bridge : bridges_) all.push_back(bridge->bonds.get());
+  return all;
+}
+
+void Switch::run_bonds() {
+  for (const auto& bridge : bridges_) bridge->bonds->run(clock_.now());
+}
+
+void Switch::deliver_own_frames() {
+  for (const auto& frame : upcalls_->own_frames().take()) {
+    Bridge& bridge = *find(frame.bridge->name());
+    if (frame.action.slow == dp_action::Userspace::Slow::Lacp)
+      bridge.bonds->receive(frame.key.in_port.host(), frame.bytes, clock_.now());
+    else
+      bridge.tree->receive(frame.key.in_port.host(), frame.bytes, clock_.now());
+  }
+}
+
+void Switch::join_patches() {
+  const auto find_end = [&](const std::string& name) -> std::pair<Bridge*, const Opened*> {
+    for (const auto& bridge : bridges_)
+      if (const auto port = bridge->ports.find(name);
+          port != bridge->ports.end() && port->second.config.type == "patch")
+        return {bridge.get(), &port->second};
+    return {};
+  };
+  for (const auto& bridge : bridges_) {
+    for (auto& [name, opened] : bridge->ports) {
+      if (opened.config.type != "patch") continue;
+      const std::string& peer = opened.config.options.at("peer");
+      const auto [other, end] = find_end(peer);
+      const bool joined = end && end->config.options.at("peer") == name;
+      bridge->ofproto.join_patch(opened.number, joined ? &other->ofproto : nullptr, joined ? end->number : 0);
+      const std::string error =
+          joined ? "" : fmt::format("No usable peer '{}' exists in 'netdev' datapath.", peer);
+      if (std::exchange(opened.error, error) != error) patches_changed_.insert(name);
+    }
+  }
+}
+
+void Switch::set_policing(std::uint32_t dp_port, const Policing& policing) {
+  constexpr std::uint32_t kBurstKb = 8000, kBurstKpackets = 16, kThousand = 1000;
+  std::vector<datapath::MeterConfig> limits;
+  const auto limit = [&](bool packets, std::uint32_t rate, std::uint32_t burst) {
+    limits.push_back({.packets = packets, .bands = {{.rate = rate, .burst = burst}}});
+  };
+  if (policing.kbps) limit(false, policing.kbps, policing.burst_kb ? policing.burst_kb : kBurstKb);
+  if (policing.kpps)
+    limit(true, policing.kpps * kThousand,
+          (policing.burst_kpackets ? policing.burst_kpackets : kBurstKpackets) * kThousand);
+  datapath_->set_policing(dp_port, limits);
+}
+
 void Switch::renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number) {
   auto& opened = bridge.ports.find(name)->second;
   bridge.ofproto.remove_port(opened.number);
-  upcalls_->disconnect(opened.dp_port);
+  if (opened.dp_port != pipeline::kNoDpPort) upcalls_->disconnect(opened.dp_port);
   opened.number = number;
-  bridge.ofproto.add_port({number, opened.dp_port, name, opened.config.vlan});
-  upcalls_->connect(opened.dp_port, bridge.ofproto, number);
+  bridge.ofproto.add_port(port_of(opened));
+  if (opened.dp_port != pipeline::kNoDpPort) upcalls_->connect(opened.dp_port, bridge.ofproto, number);
 }
 
 /// What can change while a port is open.
 void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report) {
   auto& opened = bridge.ports.find(desired.name)->second;
-  if (!(opened.config.vlan == desired.vlan)) bridge.ofproto.set_port_vlan(opened.number, desired.vlan);
+  if (opened.config.policing != desired.policing) set_policing(opened.dp_port, desired.policing);
+  if (!(opened.config == desired)) {
+    opened.config = desired;
+    bridge.ofproto.set_port(port_of(opened));
+  }
   const auto info = datapath_->find_port(opened.dp_port);
   const auto change = [&](Status status) {
     report.changed_ports.insert(desired.name);
@@ -401,7 +529,6 @@ void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, Reco
     change(port::set_interface_mac(desired.name, *desired.mac));
   if (info && desired.mtu && *desired.mtu != info->mtu)
     change(port::set_interface_mtu(desired.name, *desired.mtu));
-  if (!(opened.config == desired)) opened.config = desired;
 }
 
 void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
@@ -411,7 +538,7 @@ void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, Reco
   };
   for (const auto& [name, opened] : bridge.ports) {
     const auto info = datapath_->find_port(opened.dp_port);
-    if (!info) continue;
+    if (!info) continue;  // a patch port has no address that counts
     if (opened.number == kLocal) {
       local = info->mac;
       continue;
@@ -437,11 +564,33 @@ std::uint64_t Switch::datapath_id(std::string_view bridge) const {
   return found ? found->datapath_id : 0;
 }
 
+/// As the OpenFlow side is to know it.
+ofproto::Ofproto::Port Switch::port_of(const Opened& opened) const {
+  const PortConfig& config = opened.config;
+  ofproto::Ofproto::Port port{.number = opened.number,
+                              .dp_port = opened.dp_port,
+                              .name = config.name,
+                              .vlan = config.vlan,
+                              .bond = config.bond,
+                              .is_protected = config.is_protected,
+                              .speaks_lacp = config.speaks_lacp};
+  if (config.type == "patch") port.patch_mac = patch_mac(config.name, options_.secret);
+  return port;
+}
+
 Status Switch::open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number) {
-  SLUICE_ASSIGN(auto opened, options_.make_port(port));
-  SLUICE_ASSIGN(const std::uint32_t dp_port, datapath_->add_port(std::move(opened)));
-  bridge.ports[port.name] = {port, number, dp_port};
-  bridge.ofproto.add_port({number, dp_port, port.name, port.vlan});
+  if (port.type == "patch") {
+    if (!port.options.contains("peer"))
+      return fail(port.name + ": patch type requires valid 'peer' argument");
+    const auto& opened = bridge.ports[port.name] = {port, number, pipeline::kNoDpPort, {}};
+    bridge.ofproto.add_port(port_of(opened));
+    return {};
+  }
+  SLUICE_ASSIGN(auto made, options_.make_port(port));
+  SLUICE_ASSIGN(const std::uint32_t dp_port, datapath_->add_port(std::move(made)));
+  const auto& opened = bridge.ports[port.name] = {port, number, dp_port, {}};
+  bridge.ofproto.add_port(port_of(opened));
+  if (port.policing != Policing{}) set_policing(dp_port, port.policing);
   upcalls_->connect(dp_port, bridge.ofproto, number);
   reclaim_port_tables();
   return {};
@@ -459,6 +608,7 @@ void Switch::close_port(Bridge& bridge, const std::string& name) {
   const auto opened = it->second;
   bridge.ports.erase(it);
   bridge.ofproto.remove_port(opened.number);
+  if (opened.dp_port == pipeline::kNoDpPort) return;
   datapath_->remove_port(opened.dp_port);
   upcalls_->disconnect(opened.dp_port);
   reclaim_port_tables();
@@ -470,8 +620,10 @@ void Switch::remove_bridge(const std::string& name) {
   Bridge& bridge = **it;
   bridge.connections.reset();
   while (!bridge.ports.empty()) close_port(bridge, bridge.ports.begin()->first);
+  join_patches();  // nothing leads into the bridge any more
   upcalls_->remove(bridge.ofproto);
   datapath_->flush_flows();  // megaflows count into the bridge's rules
+  frozen_.forget(bridge.ofproto.pipeline());
   bridges_.erase(it);
 }
 
@@ -533,6 +685,10 @@ void Switch::run() {
   const Instant now = clock_.now();
   datapath_->push_stats();  // idle timeouts go by what the rules have seen
   datapath_->refresh_ports();
+  frozen_.sweep(now);
+  deliver_own_frames();
+  run_bonds();
+  for (const auto& bridge : bridges_) bridge->tree->run(now);
   for (const auto& bridge : bridges_) {
     for (const auto& [name, port] : bridge->ports)
       if (const auto info = datapath_->find_port(port.dp_port))
@@ -554,6 +710,10 @@ PortStatus Switch::status_of(const Bridge& bridge, const PortConfig& wanted) con
   if (opened != bridge.ports.end()) {
     status.number = opened->second.number;
     status.datapath = datapath_->find_port(opened->second.dp_port);
+    status.tree = bridge.tree->status(opened->second.number, clock_.now());
+    status.lacp_current = bridge.bonds->lacp_current(opened->second.number);
+    status.error = opened->second.error;
+    if (wanted.type == "patch") describe_patch(bridge, status);
   } else if (const auto error = bridge.port_errors.find(wanted.name); error != bridge.port_errors.end()) {
     status.error = error->second;
   }
@@ -583,6 +743,21 @@ void Switch::refresh_port(const std::string& name) {
     if (const auto info = datapath_->find_port(opened->second.dp_port))
       bridge->ofproto.set_port_live(opened->second.number, info->link_up);
   }
+}
+
+/// A patch port has no device: what it counted is in the pipeline.
+void Switch::describe_patch(const Bridge& bridge, PortStatus& status) const {
+  const auto info = bridge.ofproto.pipeline().port(*status.number);
+  status.peer = bridge.ports.at(status.name).config.options.at("peer");
+  status.datapath = datapath::PortInfo{.number = pipeline::kNoDpPort,
+                                       .name = status.name,
+                                       .type = "patch",
+                                       .mac = info->patch->mac,
+                                       .link_up = true,
+                                       .rx_packets = info->patch->received->packets(),
+                                       .rx_bytes = info->patch->received->bytes(),
+                                       .tx_packets = info->patch->sent->packets(),
+                                       .tx_bytes = info->patch->sent->bytes()};
 }
 
 std::string Switch::dump_flows(ofproto::Ofproto& bridge) {

@@ -57,7 +57,10 @@ struct PortStatus {
   std::string bridge, name, type;
   std::optional<std::uint32_t> number;  ///< OpenFlow; absent if it could not be opened
   std::optional<datapath::PortInfo> datapath;
-  std::string error;  ///< why it could not be opened
+  std::string error;  ///< why it could not be opened, or is of no use
+  std::string peer;   ///< of a patch port
+  std::optional<l2::Stp::Status> tree;
+  std::optional<bool> lacp_current;  ///< whether LACP hears its partner there
 };
 
 /// What reconcile() could not do, a sentence each; the rest is done.
@@ -66,6 +69,9 @@ struct ReconcileReport {
   std::set<std::string> changed_ports;  ///< opened, closed, failed, or changed otherwise
   bool ok() const { return errors.empty(); }
 };
+
+class Bonds;
+class SpanningTree;
 
 class Switch {
  public:
@@ -86,6 +92,8 @@ class Switch {
   void stop() { datapath_->stop(); }
   /// Hands packets for controllers to those who want them; called by the loop when there are some.
   void deliver_packet_ins();
+  /// Hands frames to the protocols that the switch speaks.
+  void deliver_own_frames();
   /// Time passes: flows time out, MAC entries age, statistics reach the rules. At least once a second.
   void run();
 
@@ -105,6 +113,11 @@ class Switch {
   void push_stats() { datapath_->push_stats(); }
   /// Flows of a bridge with counters that are exact at this moment.
   std::string dump_flows(ofproto::Ofproto& bridge);
+  /// Of all bridges.
+  std::vector<Bonds*> bonds() const;
+  SpanningTree& tree(const ofproto::Ofproto& bridge) const;
+  /// After a command changed a bond.
+  void run_bonds();
   Result<std::string> trace(std::span<const std::string> arguments);
 
   Instant now() const { return clock_.now(); }
@@ -118,6 +131,12 @@ class Switch {
 
  private:
   struct Bridge;
+  /// A port that is there.
+  struct Opened {
+    PortConfig config;
+    std::uint32_t number = 0, dp_port = 0;
+    std::string error{};  ///< of a patch port without another end
+  };
 
   Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
          std::unique_ptr<conntrack::Tracker> tracker);
@@ -126,13 +145,23 @@ class Switch {
   void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report);
+  void reconcile_tree(Bridge& bridge, const BridgeConfig& desired);
+  void reconcile_bonds(Bridge& bridge, const BridgeConfig& desired);
+  void reconcile_switching(Bridge& bridge, const BridgeConfig& desired);
   void reconcile_address(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_tables(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   std::unique_ptr<io::TlsContext> reconcile_ssl(const io::TlsFiles& desired, ReconcileReport& report);
   void reconcile_connections(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  ofproto::Ofproto::Port port_of(const Opened& opened) const;
+  /// By which partners of protocols know the bridge unless the configuration has another name.
+  static net::Mac system_address(const Bridge& bridge);
+  void describe_patch(const Bridge& bridge, PortStatus& status) const;
   Status open_port(Bridge& bridge, const PortConfig& port, std::uint32_t number);
   void close_port(Bridge& bridge, const std::string& name);
+  /// Joins patch ports to their other ends, and parts those that have none any more.
+  void join_patches();
+  void set_policing(std::uint32_t dp_port, const Policing& policing);
   /// Gives an open port another number, without touching its device.
   void renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number);
   void reclaim_port_tables();
@@ -141,6 +170,7 @@ class Switch {
   Bridge* find(std::string_view name) const;
 
   const Clock& clock_;
+  pipeline::FrozenStore frozen_;  ///< of all bridges: patch ports lead packets from one to another
   SwitchOptions options_;
   SwitchConfig config_;
   std::unique_ptr<conntrack::Tracker> tracker_;
@@ -149,6 +179,7 @@ class Switch {
   std::unique_ptr<io::TlsContext> tls_;           ///< null: ssl: and pssl: can't be used
   std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
   unsigned port_changes_ = 0;
+  std::set<std::string> patches_changed_;  ///< patch ports that got another end, or lost it
 };
 
 }  // namespace sluice::bridge

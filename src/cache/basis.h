@@ -8,7 +8,7 @@
 namespace sluice::cache {
 
 struct Basis {
-  std::array<std::uint64_t, 6> words{};
+  std::array<std::uint64_t, 10> words{};
 };
 
 }  // namespace sluice::cache

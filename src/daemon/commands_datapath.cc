@@ -35,8 +35,11 @@ std::string show_bridges(bridge::Switch& device) {
     for (const auto& port : ports) {
       if (port.bridge != bridge->name() || !port.number || !port.datapath) continue;
       const std::uint32_t number = *port.number == action::of_port::kLocal ? 65534 : *port.number;
-      text +=
-          fmt::format("    {} {}/{}: ({})\n", port.name, number, port.datapath->number, dp_type(port.type));
+      if (port.type == "patch")
+        text += fmt::format("    {} {}/none: (patch: peer={})\n", port.name, number, port.peer);
+      else
+        text +=
+            fmt::format("    {} {}/{}: ({})\n", port.name, number, port.datapath->number, dp_type(port.type));
     }
   }
   return text;

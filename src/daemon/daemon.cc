@@ -157,6 +157,8 @@ struct Daemon::Impl {
   void add_commands() {
     add_ofproto_commands(commands, *device);
     add_openflow_commands(commands, *device);
+    add_bond_commands(commands, *device);
+    add_stp_commands(commands, *device);
     add_group_commands(commands, *device);
     add_datapath_commands(commands, *device);
     pmd_stats = std::make_unique<PmdStats>(*device);

@@ -154,6 +154,15 @@ void Datapath::refresh_port(std::uint32_t number) {
   if (const auto it = impl_->ports.find(number); it != impl_->ports.end()) refresh(*it->second);
 }
 
+void Datapath::set_policing(std::uint32_t number, const std::vector<MeterConfig>& limits) {
+  const auto it = impl_->ports.find(number);
+  if (it == impl_->ports.end()) return;
+  PortSlot& slot = *it->second;
+  std::vector<std::unique_ptr<Meter>> made;
+  for (const MeterConfig& limit : limits) made.push_back(std::make_unique<Meter>(limit, Instant{}));
+  impl_->workers[slot.worker]->post([&] { slot.limits.swap(made); });
+}
+
 std::vector<PortInfo> Datapath::ports() const {
   std::vector<PortInfo> all;
   for (const auto& [number, slot] : impl_->ports) all.push_back(info_of(*slot));

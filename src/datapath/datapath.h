@@ -52,6 +52,7 @@ inline constexpr std::uint32_t kOwnPort = 0;
 inline constexpr std::string_view kOwnPortName = "ovs-netdev";
 
 class MeterTable;
+struct MeterConfig;
 
 struct PortInfo {
   std::uint32_t number;
@@ -106,6 +107,8 @@ class Datapath {
   /// Asks the devices for address, MTU and link: once when a port is added, then whenever this is called.
   void refresh_ports();
   void refresh_port(std::uint32_t number);
+  /// From now on packets that the port receives beyond any of the limits are dropped.
+  void set_policing(std::uint32_t number, const std::vector<MeterConfig>& limits);
   std::vector<PortInfo> ports() const;  ///< ascending
   std::optional<PortInfo> find_port(std::uint32_t number) const;
   std::optional<std::uint32_t> port_number(std::string_view name) const;

@@ -469,12 +469,26 @@ unsigned Worker::round() {
     received += batch.size();
     counters_.add(Counter::Received, batch.size());
     for (Packet* p : batch) p->meta.in_port = slot->number;
+    if (!slot->limits.empty()) [[unlikely]]
+      police(batch, *slot);
     process_batch(batch);
   }
   counters_.add(Counter::MaskProbes, megaflows_.probes() - published_probes_);
   published_probes_ = megaflows_.probes();
   housekeeping();
   return received;
+}
+
+/// Drops what goes beyond the rates that the port may receive.
+void Worker::police(PacketBatch& batch, const PortSlot& slot) {
+  PacketBatch kept, dropped;
+  for (Packet* const p : batch) {
+    const bool over = std::ranges::any_of(
+        slot.limits, [&](const auto& limit) { return limit->measure(p->size(), now_).drop; });
+    (over ? dropped : kept).push(p);
+  }
+  engine_.drop(dropped, DropReason::PolicingExceeded);
+  batch = kept;
 }
 
 Status Worker::start() {

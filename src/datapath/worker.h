@@ -91,6 +91,7 @@ class Worker final : private EngineHost {
   cache::Megaflow* renew(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet& packet);
   bool still_valid(cache::Megaflow& megaflow, const flow::FlowKey& key, const packet::Packet* packet,
                    UpcallResult& result);
+  void police(packet::PacketBatch& batch, const PortSlot& slot);
   void housekeeping();
   void expire_tracked();
   void sweep(unsigned budget);

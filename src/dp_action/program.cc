@@ -128,6 +128,10 @@ struct Writer {
   }
   void operator()(const Truncate& a) const { out += fmt::format("trunc({})", a.max_len); }
   void operator()(const Userspace& a) const {
+    if (a.slow != Userspace::Slow::None) {
+      out += fmt::format("userspace(pid=0,slow_path({}))", a.slow == Userspace::Slow::Lacp ? "lacp" : "stp");
+      return;
+    }
     out += fmt::format(
         "userspace(pid=0,controller(reason={},dont_send={:d},continuation={:d},recirc_id={},rule_cookie={},"
         "controller_id={},max_len={}))",

@@ -36,6 +36,8 @@ class MacTable {
     Duration ageing = Duration::seconds(300);
     std::uint32_t max_entries =
         8192;  ///< beyond it the entry seen longest ago goes (ovs-vswitchd.conf.db: mac-table-size)
+
+    bool operator==(const Config&) const = default;
   };
   explicit MacTable(std::uint64_t hash_secret) : MacTable(hash_secret, Config{}) {}
   MacTable(std::uint64_t hash_secret, Config config);

@@ -1,12 +1,15 @@
-// VLAN modes of ports, as ovs-vswitchd.conf.db(5) defines them for the Port table (vlan_mode, tag, trunks):
-// which VLAN a packet that came in belongs to, and how it leaves. Used by NORMAL and FLOOD-like decisions
+// VLAN modes of ports, as ovs-vswitchd.conf.db(5) defines them for the Port table (vlan_mode, tag, trunks,
+// cvlans): which VLAN a packet that came in belongs to, and how it leaves. Used by NORMAL and by mirrors
 // only.
+//
+// Inside the switch a packet is a VLAN and what is behind it: of a tunnel port that is the packet with all
+// the tags that it came with, of any other port what is left when its outermost tag is off.
 #pragma once
 
 #include <bitset>
 #include <cstdint>
 #include <optional>
-#include <string_view>
+#include <string>
 
 #include "net/endian.h"
 
@@ -17,21 +20,27 @@ enum class VlanMode : std::uint8_t {
   Access,          ///< one VLAN, untagged on the wire
   NativeTagged,    ///< trunk; untagged packets that come in belong to `tag`, and go out tagged
   NativeUntagged,  ///< trunk; untagged packets that come in belong to `tag`, and go out untagged
+  Tunnel,          ///< dot1q-tunnel: one VLAN, whose tag goes around the customer's own
 };
 
 inline constexpr std::uint16_t kVlanCount = 4096;
+using VlanSet = std::bitset<kVlanCount>;
 
 struct VlanConfig {
   VlanMode mode = VlanMode::Trunk;
-  std::uint16_t tag = 0;           ///< of access and native modes
-  std::bitset<kVlanCount> trunks;  ///< empty: all VLANs
-  /// Keep an 802.1Q header that says only a priority: for packets that would leave untagged with a PCP.
+  std::uint16_t tag = 0;  ///< of all modes but trunk
+  VlanSet trunks;         ///< empty: all VLANs
+  VlanSet customers;      ///< of a tunnel: VLANs that packets may have behind its own; empty: all
+  std::uint16_t tunnel_type = 0x88a8;  ///< of a tunnel: EtherType of the tag that goes around
+  /// Keep an 802.1Q header that says only a priority: for packets that would leave untagged with a PCP that
+  /// is not 0. ovs-vswitchd has "if-nonzero" and "always", and treats both so.
   bool priority_tags = false;
 
   bool operator==(const VlanConfig&) const = default;
-  bool is_trunk_like() const { return mode != VlanMode::Access; }
-  /// Whether packets of this VLAN may enter or leave here.
-  bool carries(std::uint16_t vlan) const;
+  /// Whether packets of this VLAN may enter or leave here. `customer`: the VLAN behind it, 0 if none.
+  bool carries(std::uint16_t vlan, std::uint16_t customer = 0) const;
+  /// Whether the outermost tag of a packet that comes in says the VLAN, and is not the customer's.
+  bool owns_tags() const { return mode != VlanMode::Tunnel; }
 };
 
 /// The VLAN of a packet that came in with this outermost TCI (0x1000 clear: untagged); nothing if the port
@@ -43,6 +52,6 @@ std::optional<std::uint16_t> input_vlan(const VlanConfig& port, be16 tci);
 be16 output_tci(const VlanConfig& port, std::uint16_t vlan, unsigned pcp);
 
 /// Why input_vlan() refused, as a sentence of ofproto/trace.
-std::string_view describe_refusal(const VlanConfig& port, be16 tci);
+std::string describe_refusal(const std::string& name, const VlanConfig& port, be16 tci);
 
 }  // namespace sluice::l2

@@ -31,17 +31,18 @@ bool same(const openflow::PortDescription& a, const openflow::PortDescription& b
 std::optional<openflow::PortDescription> OpenFlowAgent::describe_port(std::uint32_t number) const {
   const auto info = pipeline().port(number);
   if (!info) return std::nullopt;
-  const auto device = env_.datapath.find_port(info->dp_port);
+  const auto device = info->patch ? std::nullopt : env_.datapath.find_port(info->dp_port);
   openflow::PortDescription port;
   port.number = number;
   port.name = info->name;
   if (device) port.address = device->mac;
+  if (info->patch) port.address = info->patch->mac;
   if (info->down) port.config |= port_config::kDown;
   if (!info->receive) port.config |= port_config::kNoRecv;
   if (!info->flood) port.config |= port_config::kNoFlood;
   if (!info->forward) port.config |= port_config::kNoForward;
   if (!info->packet_in) port.config |= port_config::kNoPacketIn;
-  const bool up = device && device->link_up && !info->down;
+  const bool up = (info->patch || (device && device->link_up)) && !info->down;
   port.state = up ? port_state::kLive : port_state::kLinkDown;
   return port;
 }
@@ -60,18 +61,26 @@ openflow::PortStatsReply OpenFlowAgent::port_stats(std::uint32_t wanted) const {
   openflow::PortStatsReply reply;
   for (const std::uint32_t number : pipeline().ports()) {
     if (wanted != kNone && wanted != number) continue;
-    const auto device = env_.datapath.find_port(*pipeline().dp_port_of(number));
-    if (!device) continue;
+    const auto info = pipeline().port(number);
+    const auto device = info->patch ? std::nullopt : env_.datapath.find_port(info->dp_port);
+    if (!device && !info->patch) continue;
     openflow::PortCounters& counters = reply.entries.emplace_back();
     counters.port = number;
-    counters.rx_packets = device->rx_packets;
-    counters.rx_bytes = device->rx_bytes;
-    counters.rx_dropped = device->rx_dropped;
-    counters.rx_errors = device->rx_errors;
-    counters.tx_packets = device->tx_packets;
-    counters.tx_bytes = device->tx_bytes;
-    counters.tx_dropped = device->tx_dropped;
-    counters.tx_errors = device->tx_errors;
+    if (info->patch) {
+      counters.rx_packets = info->patch->received->packets();
+      counters.rx_bytes = info->patch->received->bytes();
+      counters.tx_packets = info->patch->sent->packets();
+      counters.tx_bytes = info->patch->sent->bytes();
+    } else {
+      counters.rx_packets = device->rx_packets;
+      counters.rx_bytes = device->rx_bytes;
+      counters.rx_dropped = device->rx_dropped;
+      counters.rx_errors = device->rx_errors;
+      counters.tx_packets = device->tx_packets;
+      counters.tx_bytes = device->tx_bytes;
+      counters.tx_dropped = device->tx_dropped;
+      counters.tx_errors = device->tx_errors;
+    }
     counters.rx_frame_errors = counters.rx_over_errors = counters.rx_crc_errors = counters.collisions =
         kUnknown;
     if (const auto state = ports_.find(number); state != ports_.end()) {

@@ -102,24 +102,55 @@ Result<std::vector<FileFlow>> parse_flow_text(std::string_view text, const std::
   return flows;
 }
 
-Ofproto::Ofproto(std::uint64_t secret, pipeline::BridgeConfig config)
-    : name_(config.name), pipeline_(secret, std::move(config)) {}
+Ofproto::Ofproto(std::uint64_t secret, pipeline::BridgeConfig config, pipeline::FrozenStore* frozen)
+    : name_(config.name), pipeline_(secret, std::move(config), frozen) {}
 
 void Ofproto::add_port(const Port& port) {
   ports_[port.number] = port;
   pipeline::PortInfo info;
   info.dp_port = port.dp_port;
   info.name = port.name;
-  info.vlan = port.vlan;
+  if (port.dp_port == pipeline::kNoDpPort) {
+    const auto counters = [] { return pipeline::Ref<pipeline::RuleStats>::adopt(new pipeline::RuleStats); };
+    info.patch = {.mac = port.patch_mac, .received = counters(), .sent = counters()};
+  }
+  apply_settings(port, info);
   pipeline_.set_port(port.number, std::move(info));
 }
 
-void Ofproto::set_port_vlan(std::uint32_t number, const l2::VlanConfig& vlan) {
-  auto info = pipeline_.port(number);
-  if (!info || info->vlan == vlan) return;
-  info->vlan = vlan;
-  ports_[number].vlan = vlan;
-  pipeline_.set_port(number, std::move(*info));
+void Ofproto::apply_settings(const Port& port, pipeline::PortInfo& info) {
+  info.vlan = port.vlan;
+  info.bundle = port.bond;
+  info.is_protected = port.is_protected;
+  info.speaks_lacp = port.speaks_lacp;
+}
+
+void Ofproto::set_port(const Port& port) {
+  change_port(port.number, [&](pipeline::PortInfo& info) { apply_settings(port, info); });
+  ports_[port.number] = port;
+}
+
+void Ofproto::join_patch(std::uint32_t number, Ofproto* peer, std::uint32_t peer_number) {
+  change_port(number, [&](pipeline::PortInfo& info) {
+    info.patch->peer = peer ? &peer->pipeline_ : nullptr;
+    info.patch->peer_port = peer_number;
+  });
+}
+
+void Ofproto::set_tree_state(std::uint32_t number, bool learns, bool forwards) {
+  change_port(number, [&](pipeline::PortInfo& info) {
+    info.tree_learns = learns;
+    info.tree_forwards = forwards;
+  });
+}
+
+/// Publishes the port anew only if the change makes a difference.
+void Ofproto::change_port(std::uint32_t number, const std::function<void(pipeline::PortInfo&)>& change) {
+  const auto before = pipeline_.port(number);
+  if (!before) return;
+  pipeline::PortInfo after = *before;
+  change(after);
+  if (!(after == *before)) pipeline_.set_port(number, std::move(after));
 }
 
 void Ofproto::remove_port(std::uint32_t number) {
@@ -128,10 +159,7 @@ void Ofproto::remove_port(std::uint32_t number) {
 }
 
 void Ofproto::set_port_live(std::uint32_t number, bool live) {
-  auto info = pipeline_.port(number);
-  if (!info || info->live == live) return;
-  info->live = live;
-  pipeline_.set_port(number, std::move(*info));
+  change_port(number, [&](pipeline::PortInfo& info) { info.live = live; });
 }
 
 std::vector<Ofproto::Port> Ofproto::ports() const {

@@ -45,14 +45,18 @@ struct FileFlow {
 class Ofproto final : public field::NameResolver {
  public:
   struct Port {
-    std::uint32_t number = 0;  ///< OpenFlow
-    std::uint32_t dp_port = 0;
+    std::uint32_t number = 0;   ///< OpenFlow
+    std::uint32_t dp_port = 0;  ///< kNoDpPort: a patch port
     std::string name;
-    l2::VlanConfig vlan;  ///< for NORMAL
+    l2::VlanConfig vlan;        ///< for NORMAL
+    std::string bond;           ///< that it is a member of; empty: of none
+    bool is_protected = false;  ///< from other protected ports
+    bool speaks_lacp = false;
+    net::Mac patch_mac{};  ///< of a patch port
   };
 
-  /// `secret` keys the pipeline's hashes.
-  Ofproto(std::uint64_t secret, pipeline::BridgeConfig config);
+  /// `secret` keys the pipeline's hashes. Bridges that patch ports join share `frozen`.
+  Ofproto(std::uint64_t secret, pipeline::BridgeConfig config, pipeline::FrozenStore* frozen = nullptr);
   ~Ofproto() override;
   Ofproto(const Ofproto&) = delete;
   Ofproto& operator=(const Ofproto&) = delete;
@@ -64,7 +68,12 @@ class Ofproto final : public field::NameResolver {
   // --- Ports ---
   void add_port(const Port& port);
   void remove_port(std::uint32_t number);
-  void set_port_vlan(std::uint32_t number, const l2::VlanConfig& vlan);
+  /// What can change while the port is open.
+  void set_port(const Port& port);
+  /// Joins a patch port to its other end; null: leaves it without.
+  void join_patch(std::uint32_t number, Ofproto* peer, std::uint32_t peer_number);
+  /// What a spanning tree says of the port.
+  void set_tree_state(std::uint32_t number, bool learns, bool forwards);
   /// Groups and bundles choose among live ports.
   void set_port_live(std::uint32_t number, bool live);
   /// By number, LOCAL last.
@@ -122,6 +131,8 @@ class Ofproto final : public field::NameResolver {
   std::string dump_macs(Instant now);
 
  private:
+  static void apply_settings(const Port& port, pipeline::PortInfo& info);
+  void change_port(std::uint32_t number, const std::function<void(pipeline::PortInfo&)>& change);
   /// Tells the listener of what was done.
   Result<pipeline::FlowModResult> concluded(Result<pipeline::FlowModResult> result);
 

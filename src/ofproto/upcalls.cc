@@ -35,7 +35,7 @@ class CreditSink final : public datapath::StatsSink {
   pipeline::Credits credits_;
 };
 
-/// What a megaflow's translation rested on. A translation stays within the bridge of its input port.
+/// What a megaflow's translation rested on.
 struct Rest {
   std::uint64_t tables = 0;  ///< Upcalls::tables_epoch() before it began
   pipeline::MacDependence macs;
@@ -76,6 +76,7 @@ void Upcalls::remove(Ofproto& bridge) {
   publish(std::move(next));
   rcu::synchronize();
   packet_ins_.forget(bridge);
+  own_frames_.forget(bridge);
 }
 
 std::uint32_t Upcalls::nowhere(Ofproto& bridge) {
@@ -122,8 +123,7 @@ std::uint64_t Upcalls::tables_epoch() const {
 bool Upcalls::unchanged(const flow::FlowKey& key, const datapath::Basis& basis) const {
   const auto rest = std::bit_cast<Rest>(basis);
   const Place from = place(key.in_port.host());
-  return rest.tables == tables_epoch() && from.bridge &&
-         rest.macs.unchanged(from.bridge->pipeline().mac_table());
+  return rest.tables == tables_epoch() && from.bridge && rest.macs.unchanged();
 }
 
 void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
@@ -158,16 +158,27 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
 void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
                         const dp_action::Userspace& action) {
   const Place from = place(key.in_port.host());
-  if (!from.bridge || action.dont_send || packet_ins_.refuse()) return;
+  PacketInQueue& queue = action.slow == dp_action::Userspace::Slow::None ? packet_ins_ : own_frames_;
+  if (!from.bridge || action.dont_send || queue.refuse()) return;
   PacketIn message;
-  message.bridge = from.bridge;
+  message.bridge = bridge_of(action, *from.bridge);
   message.key = key;
   message.key.in_port = be32{from.of_port};
   message.meta = packet.meta;
   message.action = action;
   const Bytes contents = packet.contents();
   message.bytes.assign(contents.begin(), contents.end());
-  packet_ins_.push(std::move(message));
+  queue.push(std::move(message));
+}
+
+/// Patch ports may have led the packet to another bridge than that of its port.
+Ofproto* Upcalls::bridge_of(const dp_action::Userspace& action, Ofproto& first) const {
+  const auto state =
+      action.recirc_id ? first.pipeline().frozen_state(action.recirc_id) : pipeline::FrozenRef();
+  if (!state) return &first;
+  for (Ofproto* bridge : map_.get()->bridges)
+    if (&bridge->pipeline() == state->data.bridge) return bridge;
+  return &first;
 }
 
 }  // namespace sluice::ofproto

@@ -62,6 +62,8 @@ class Upcalls final : public datapath::UpcallHandler {
 
   PacketInQueue& packet_ins() { return packet_ins_; }
   const PacketInQueue& packet_ins() const { return packet_ins_; }
+  /// Frames of protocols that the switch itself speaks.
+  PacketInQueue& own_frames() { return own_frames_; }
 
   void translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
                  datapath::UpcallResult& result) override;
@@ -74,10 +76,11 @@ class Upcalls final : public datapath::UpcallHandler {
   struct Map;
   void publish(std::unique_ptr<Map> next);
   std::uint64_t tables_epoch() const;
+  Ofproto* bridge_of(const dp_action::Userspace& action, Ofproto& first) const;
 
   rcu::Published<Map> map_;
   TranslationObserver* observer_ = nullptr;
-  PacketInQueue packet_ins_;
+  PacketInQueue packet_ins_, own_frames_;
 };
 
 }  // namespace sluice::ofproto

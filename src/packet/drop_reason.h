@@ -51,8 +51,13 @@ enum class DropReason : std::uint8_t {
   RecirculationExhausted,
   NoLiveBucket,
   UnsupportedAction,
+  BondRefused,
+  ProtectedPorts,
+  MirrorOutput,
+  SpanningTree,
+  PolicingExceeded,
 };
-inline constexpr unsigned kDropReasonCount = static_cast<unsigned>(DropReason::UnsupportedAction) + 1;
+inline constexpr unsigned kDropReasonCount = static_cast<unsigned>(DropReason::PolicingExceeded) + 1;
 
 struct DropReasonText {
   DropReason reason;
@@ -133,6 +138,18 @@ inline constexpr std::array<DropReasonText, kDropReasonCount> kDropReasons = {{
     {DropReason::NoLiveBucket, "no_live_bucket", "A group or bundle has no live bucket or port to choose."},
     {DropReason::UnsupportedAction, "unsupported_action",
      "A flow uses an action that this version does not carry out."},
+    {DropReason::BondRefused, "bond_refused",
+     "The packet came in by a member of a bond that is not the one to take it: a second copy, or one that "
+     "the "
+     "switch itself had sent."},
+    {DropReason::ProtectedPorts, "protected_ports",
+     "NORMAL does not forward from one protected port to another."},
+    {DropReason::MirrorOutput, "mirror_output",
+     "The packet came in by a port that is reserved for copies made by a mirror."},
+    {DropReason::SpanningTree, "spanning_tree", "The spanning tree does not let the port forward."},
+    // Found before a packet is looked at.
+    {DropReason::PolicingExceeded, "policing_exceeded",
+     "The rate at which the input port may receive (ingress policing) was exceeded."},
 }};
 
 constexpr bool drop_reasons_in_order() {

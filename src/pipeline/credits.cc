@@ -29,20 +29,18 @@ void Credits::credit(std::uint64_t packets, std::uint64_t bytes, Instant last_us
     if (!mac.table->would_change(mac.mac, mac.vlan, mac.port, last_used))
       mac.table->learn(mac.mac, mac.vlan, mac.port, last_used);
   if (tcp_flags & kFinOrRst)
-    for (const FinTimeout& fin : fin_timeouts_) tables_->shorten(fin.rule, fin.idle, fin.hard, last_used);
+    for (const FinTimeout& fin : fin_timeouts_) fin.tables->shorten(fin.rule, fin.idle, fin.hard, last_used);
   if (packets > std::exchange(learned_by_, 0))
-    for (const Ref<LearnedFlow>& flow : learned_) tables_->learn(flow, last_used);
+    for (const Learning& learning : learned_) learning.tables->learn(learning.flow, last_used);
 }
 
 void Credits::add_fin_timeout(FlowRequests& tables, Rule* rule, std::uint16_t idle, std::uint16_t hard) {
-  tables_ = &tables;
-  fin_timeouts_.push_back({RuleRef::share(rule), idle, hard});
+  fin_timeouts_.push_back({&tables, RuleRef::share(rule), idle, hard});
 }
 
 void Credits::add_learned(FlowRequests& tables, Ref<LearnedFlow> flow, bool done) {
-  tables_ = &tables;
   if (done) learned_by_ = 1;
-  learned_.push_back(std::move(flow));
+  learned_.push_back({&tables, std::move(flow)});
 }
 
 void Credits::clear() {

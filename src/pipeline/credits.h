@@ -47,6 +47,7 @@ class Credits {
 
   /// Of fin_timeout: what a TCP FIN or RST does to the rule.
   struct FinTimeout {
+    FlowRequests* tables;
     RuleRef rule;
     std::uint16_t idle, hard;
   };
@@ -81,8 +82,11 @@ class Credits {
   std::vector<MacRefresh> macs_;
   std::vector<Ref<RuleStats>> traffic_;
   std::vector<FinTimeout> fin_timeouts_;
-  std::vector<Ref<LearnedFlow>> learned_;
-  FlowRequests* tables_ = nullptr;
+  struct Learning {
+    FlowRequests* tables;
+    Ref<LearnedFlow> flow;
+  };
+  std::vector<Learning> learned_;
   std::uint64_t learned_by_ = 0;  ///< packets not yet credited that have learned themselves
 };
 

@@ -45,6 +45,19 @@ std::string_view describe(packet::DropReason error) {
   }
 }
 
+/// What is for the switch itself is no action to a user.
+std::string describe_program(const dp_action::Program& program) {
+  using Slow = dp_action::Userspace::Slow;
+  const auto* userspace = program.empty() ? nullptr : std::get_if<dp_action::Userspace>(&program.front());
+  if (!userspace || userspace->slow == Slow::None)
+    return "Datapath actions: " + dp_action::format_program(program, nullptr) + '\n';
+  return fmt::format(
+      "Datapath actions: drop\n"
+      "This flow is handled by the userspace slow path because it:\n"
+      "  - Consists of {} packets.\n",
+      userspace->slow == Slow::Lacp ? "LACP" : "STP");
+}
+
 std::string format_masked(const FlowKey& key, const flow::Mask& mask, const action::Names& names) {
   return field::format_match({flow::masked(key, mask), mask}, names.ports);
 }
@@ -90,7 +103,7 @@ ExplainResult explain_packet(const TranslationInput& first_input, const FlowKey&
     dp_action::Program program;
     Credits credits;
     Translator translator(input, pass.key, mask, program, credits);
-    trace.open(Trace::Kind::Bridge, fmt::format("bridge(\"{}\")", input.ports.config.name));
+    trace.open(Trace::Kind::Bridge, fmt::format("bridge(\"{}\")", input.bridge.ports->config.name));
     if (n == 0 && actions)
       translator.run_actions(*actions);
     else
@@ -103,7 +116,7 @@ ExplainResult explain_packet(const TranslationInput& first_input, const FlowKey&
     result.text +=
         "\nFinal flow: " + (changed ? field::format_key(final_key, names.ports) : "unchanged") + '\n';
     result.text += "Megaflow: " + format_megaflow(pass.key, mask, names) + '\n';
-    result.text += "Datapath actions: " + dp_action::format_program(program, nullptr) + '\n';
+    result.text += describe_program(program);
     if (const auto error = translator.error())
       result.text += fmt::format("Translation failed ({}), packet is dropped.\n", describe(*error));
 

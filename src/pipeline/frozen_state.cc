@@ -9,7 +9,7 @@ namespace sluice::pipeline {
 std::uint64_t FrozenData::hash(std::uint64_t secret) const {
   std::uint64_t h =
       hash_mix(secret, std::uint64_t{in_port} << 32 | table << 17 | std::uint32_t{zone} << 1 | conntracked);
-  h = hash_mix(h, metadata.raw());
+  h = hash_mix(h, metadata.raw() ^ reinterpret_cast<std::uintptr_t>(bridge));
   for (unsigned i = 0; i < flow::kRegisters; i += 2)
     h = hash_mix(h, std::uint64_t{regs[i].raw()} << 32 | regs[i + 1].raw());
   for (const StackItem& item : stack)
@@ -55,6 +55,25 @@ FrozenRef FrozenStore::find(std::uint32_t id) const {
 void FrozenStore::sweep(Instant now) {
   for (HashShard& shard : by_hash_)
     for (std::size_t bucket = 0; bucket != kNoBucket;) bucket = sweep_slice(shard, bucket, now);
+}
+
+void FrozenStore::forget(const Pipeline& bridge) {
+  for (HashShard& shard : by_hash_) {
+    const std::lock_guard lock(shard.mutex);
+    for (auto it = shard.states.begin(); it != shard.states.end();) {
+      FrozenState* const state = it->second;
+      if (state->data.bridge != &bridge) {
+        ++it;
+        continue;
+      }
+      IdShard& ids = by_id_[state->id() % kShards];
+      const std::lock_guard id_lock(ids.mutex);
+      ids.states.erase(state->id());
+      it = shard.states.erase(it);
+      state->unref();
+      size_.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
 }
 
 /// A worker that interns a state waits for a slice at most. States that a rehash moves between two slices are

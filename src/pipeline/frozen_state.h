@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -31,8 +32,11 @@ using StackItem = field::FieldValue;
 /// it, priority 0 and matching all. The number is what ovs-vswitchd shows in datapath actions.
 inline constexpr std::uint8_t kReasonExplicitMiss = 6;
 
+class Pipeline;
+
 struct FrozenData {
-  std::uint32_t in_port = 0;  ///< OpenFlow port
+  const Pipeline* bridge = nullptr;  ///< where the packet goes on: patch ports may have led it there
+  std::uint32_t in_port = 0;         ///< OpenFlow port
   be64 metadata;
   std::array<be32, flow::kRegisters> regs{};
   std::vector<StackItem> stack;
@@ -44,7 +48,9 @@ struct FrozenData {
   bool conntracked = false;       ///< false: ct_* fields of the packet are hidden
   std::uint64_t rule_cookie = 0;  ///< of the rule that sent the packet to a controller
   std::uint8_t rule_table = 0;
-  bool from_rule = false;              ///< false: a packet-out's own action
+  std::uint32_t mirrored = 0;  ///< mirrors that have their copy already
+  std::string bond;            ///< not empty: the packet leaves by the member that its dp_hash chooses
+  bool from_rule = false;      ///< false: a packet-out's own action
   std::vector<std::uint8_t> userdata;  ///< of the controller action
 
   bool operator==(const FrozenData&) const = default;
@@ -87,6 +93,8 @@ class FrozenStore {
   FrozenRef find(std::uint32_t id) const;
   /// Forgets what has been unreferenced for kLinger.
   void sweep(Instant now);
+  /// Forgets what is left of a bridge that goes away. No worker uses it any more.
+  void forget(const Pipeline& bridge);
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
 
  private:

@@ -21,7 +21,7 @@ using Kind = Trace::Kind;
 namespace of_port = action::of_port;
 
 bool Translator::port_is_live(std::uint32_t port) const {
-  const PortInfo* info = input_.ports.find(port);
+  const PortInfo* info = here_.ports->find(port);
   return info && info->is_live();
 }
 
@@ -32,13 +32,13 @@ bool Translator::bucket_is_live(const action::Bucket& bucket, unsigned depth) co
   if (watches_port && port_is_live(bucket.watch_port)) return true;
   // A group is live if any of its buckets is. Groups may watch each other in a circle.
   if (!watches_group || depth >= kMaxResubmitDepth) return false;
-  const Group* group = input_.tables.find_group(bucket.watch_group, version_);
+  const Group* group = here_.tables->find_group(bucket.watch_group, here_.version);
   return group && std::any_of(group->spec().buckets.begin(), group->spec().buckets.end(),
                               [&](const action::Bucket& b) { return bucket_is_live(b, depth + 1); });
 }
 
 void Translator::group(std::uint32_t id) {
-  const Group* group = input_.tables.find_group(id, version_);
+  const Group* group = here_.tables->find_group(id, here_.version);
   if (!group) {
     hint(DropReason::NoOutput);
     note(Kind::Warning, fmt::format("output to nonexistent group {}", id));

@@ -76,10 +76,10 @@ action::FlowSpec Translator::learned_flow(const action::Learn& learn) {
 
 void Translator::learn(const action::Learn& learn) {
   auto flow = Ref<LearnedFlow>::adopt(new LearnedFlow(learned_flow(learn), learn.limit));
-  const bool may = input_.tables.may_learn(*flow);
+  const bool may = here_.tables->may_learn(*flow);
   if (tracing()) tell_learned(*flow, may);
-  if (may && input_.may_learn) input_.tables.learn(flow, input_.now);
-  if (may) credits_.add_learned(input_.tables, flow, input_.may_learn);
+  if (may && input_.may_learn) here_.tables->learn(flow, input_.now);
+  if (may) credits_.add_learned(*here_.tables, flow, input_.may_learn);
   if (!learn.result) return;
   write(*learn.result, may ? 1 : 0);
   if (tracing()) tell_value(*learn.result);
@@ -103,7 +103,7 @@ void Translator::tell_learned(const LearnedFlow& flow, bool may) {
 void Translator::fin_timeout(std::uint16_t idle, std::uint16_t hard) {
   if (!is_ip() || !rule_) return;
   mask_.bits.nw_proto = 0xff;
-  if (flow_.nw_proto == net::ip_proto::kTcp) credits_.add_fin_timeout(input_.tables, rule_, idle, hard);
+  if (flow_.nw_proto == net::ip_proto::kTcp) credits_.add_fin_timeout(*here_.tables, rule_, idle, hard);
 }
 
 }  // namespace sluice::pipeline

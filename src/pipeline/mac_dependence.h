@@ -11,27 +11,28 @@ namespace sluice::pipeline {
 
 class MacDependence {
  public:
-  MacDependence() = default;
-  /// Before the first look-up of the translation.
-  explicit MacDependence(const l2::MacTable& macs) : changes_(macs.changes()) {}
-
-  void add(const l2::MacTable::Watch& watch) {
-    if (count_ < kMost) watches_[count_] = watch;
+  /// Before the look-up. The table outlives whoever asks unchanged().
+  void add(const l2::MacTable& table, const net::Mac& mac, std::uint16_t vlan) {
+    if (count_ < kMost) looked_up_[count_] = {&table, table.watch(mac, vlan)};
     ++count_;
   }
-  bool unchanged(const l2::MacTable& macs) const {
-    if (count_ > kMost) return macs.changes() == changes_;
+  bool unchanged() const {
+    if (count_ > kMost) return false;
     for (unsigned i = 0; i < count_; ++i)
-      if (!macs.unchanged(watches_[i])) return false;
+      if (!looked_up_[i].table->unchanged(looked_up_[i].watch)) return false;
     return true;
   }
 
  private:
-  /// Source and destination, and one to spare; a translation that looked up more rests on the whole table.
-  static constexpr unsigned kMost = 3;
+  /// Source and destination in two bridges; a translation that looked up more is made again.
+  static constexpr unsigned kMost = 4;
+  struct LookedUp {
+    const l2::MacTable* table = nullptr;
+    l2::MacTable::Watch watch;
+  };
 
-  std::array<l2::MacTable::Watch, kMost> watches_;
-  std::uint64_t count_ = 0, changes_ = 0;
+  std::array<LookedUp, kMost> looked_up_;
+  std::uint64_t count_ = 0;
 };
 
 }  // namespace sluice::pipeline

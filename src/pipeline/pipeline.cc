@@ -20,15 +20,18 @@ void TranslationResult::clear() {
 }
 
 struct Pipeline::Impl {
-  Impl(std::uint64_t secret, BridgeConfig config)
-      : tables(secret), frozen(secret ^ 0x9e3779b97f4a7c15), macs(secret ^ 0x2545f4914f6cdd1d) {
+  Impl(std::uint64_t secret, BridgeConfig config, FrozenStore* shared)
+      : tables(secret),
+        own_frozen(shared ? nullptr : std::make_unique<FrozenStore>(secret ^ 0x9e3779b97f4a7c15)),
+        frozen(shared ? *shared : *own_frozen),
+        macs(secret ^ 0x2545f4914f6cdd1d) {
     auto first = std::make_unique<PortTable>();
     first->config = std::move(config);
     ports.publish(std::move(first));
   }
 
-  TranslationInput input(Instant now) {
-    return {.tables = tables, .ports = *ports.get(), .frozen = frozen, .macs = macs, .now = now};
+  TranslationInput input(const Pipeline& pipeline, Instant now) {
+    return {.bridge = pipeline.view(), .frozen = frozen, .now = now};
   }
   /// Publishes a changed copy of the ports and settings.
   template <typename Change>
@@ -40,13 +43,14 @@ struct Pipeline::Impl {
   }
 
   FlowTables tables;
-  FrozenStore frozen;
+  const std::unique_ptr<FrozenStore> own_frozen;
+  FrozenStore& frozen;
   l2::MacTable macs;
   rcu::Published<PortTable> ports;
 };
 
-Pipeline::Pipeline(std::uint64_t secret, BridgeConfig config)
-    : impl_(std::make_unique<Impl>(secret, std::move(config))) {}
+Pipeline::Pipeline(std::uint64_t secret, BridgeConfig config, FrozenStore* frozen)
+    : impl_(std::make_unique<Impl>(secret, std::move(config), frozen)) {}
 Pipeline::~Pipeline() = default;
 
 // --- Workers
@@ -68,25 +72,33 @@ void conclude(const Translator& translator, const BridgeConfig& config, Translat
 
 }  // namespace
 
+BridgeView Pipeline::view() const {
+  return {.pipeline = this,
+          .tables = &impl_->tables,
+          .ports = impl_->ports.get(),
+          .macs = &impl_->macs,
+          .version = impl_->tables.version()};
+}
+
 void Pipeline::translate(const flow::FlowKey& key, bool may_learn, Instant now, TranslationResult& result) {
   result.clear();
   const rcu::WithoutWaiting reading;
-  TranslationInput input = impl_->input(now);
+  TranslationInput input = impl_->input(*this, now);
   input.may_learn = may_learn;
   Translator translator(input, key, result.mask, result.program, result.credits);
   translator.run();
-  conclude(translator, input.ports.config, result);
+  conclude(translator, input.bridge.ports->config, result);
 }
 
 void Pipeline::translate_actions(const flow::FlowKey& key, const action::ActionList& actions, Instant now,
                                  TranslationResult& result, std::optional<std::uint64_t> version) {
   result.clear();
-  TranslationInput input = impl_->input(now);
-  input.version = version;
+  TranslationInput input = impl_->input(*this, now);
+  if (version) input.bridge.version = *version;
   input.may_learn = !version;  // in the midst of a change nothing else may change
   Translator translator(input, key, result.mask, result.program, result.credits);
   translator.run_actions(actions);
-  conclude(translator, input.ports.config, result);
+  conclude(translator, input.bridge.ports->config, result);
 }
 
 FrozenRef Pipeline::frozen_state(std::uint32_t recirc_id) const {
@@ -102,7 +114,7 @@ std::optional<std::uint32_t> Pipeline::of_port_of(std::uint32_t dp_port) const {
 
 std::optional<std::uint32_t> Pipeline::dp_port_of(std::uint32_t of_port) const {
   const PortInfo* info = impl_->ports.get()->find(of_port);
-  return info ? std::optional(info->dp_port) : std::nullopt;
+  return info && info->dp_port != kNoDpPort ? std::optional(info->dp_port) : std::nullopt;
 }
 
 // --- Flows
@@ -144,6 +156,7 @@ Moment Pipeline::moment() const {
   return impl_->tables.moment();
 }
 FrozenRef Pipeline::freeze(FrozenData data) {
+  data.bridge = this;
   return impl_->frozen.intern(std::move(data));
 }
 
@@ -250,6 +263,62 @@ std::vector<std::uint32_t> Pipeline::ports() const {
   return result;
 }
 
+void Pipeline::set_mirrors(std::vector<Mirror> mirrors) {
+  const std::vector<Mirror>& before = impl_->ports.get()->mirrors;
+  if (mirrors.size() > kMaxMirrors) mirrors.resize(kMaxMirrors);
+  for (Mirror& mirror : mirrors) {
+    const auto same =
+        std::find_if(before.begin(), before.end(), [&](const Mirror& m) { return m.name == mirror.name; });
+    mirror.copied = same == before.end() ? Ref<RuleStats>::adopt(new RuleStats) : same->copied;
+  }
+  if (mirrors == before) return;
+  impl_->change_ports([&](PortTable& table) { table.mirrors = std::move(mirrors); });
+  bump_epoch();
+}
+
+const std::vector<Mirror>& Pipeline::mirrors() const {
+  return impl_->ports.get()->mirrors;
+}
+
+void Pipeline::set_bond(const std::string& name, const std::optional<l2::BondView>& bond) {
+  const auto& before = impl_->ports.get()->bonds;
+  const auto found = before.find(name);
+  if (!bond && found == before.end()) return;
+  PortTable::Bond made;
+  if (bond) {
+    static_cast<l2::BondView&>(made) = *bond;
+    if (found != before.end()) made.traffic = found->second.traffic;
+    if (bond->owners.empty()) made.traffic.clear();
+    while (made.traffic.size() < bond->owners.size())
+      made.traffic.push_back(Ref<RuleStats>::adopt(new RuleStats));
+    if (found != before.end() && found->second == made) return;
+  }
+  impl_->change_ports([&](PortTable& table) {
+    if (bond)
+      table.bonds.insert_or_assign(name, std::move(made));
+    else
+      table.bonds.erase(name);
+  });
+  bump_epoch();
+}
+
+FrozenRef Pipeline::freeze_bond(const std::string& name) {
+  FrozenData data;
+  data.bond = name;
+  return freeze(std::move(data));
+}
+
+std::vector<std::uint64_t> Pipeline::take_bond_traffic(const std::string& name) {
+  std::vector<std::uint64_t> bytes;
+  const auto& bonds = impl_->ports.get()->bonds;
+  if (const auto bond = bonds.find(name); bond != bonds.end())
+    for (const Ref<RuleStats>& share : bond->second.traffic) {
+      bytes.push_back(share->bytes());
+      share->reset();
+    }
+  return bytes;
+}
+
 void Pipeline::configure(BridgeConfig config) {
   impl_->change_ports([&](PortTable& table) { table.config = std::move(config); });
   bump_epoch();
@@ -267,7 +336,7 @@ const l2::MacTable& Pipeline::mac_table() const {
 
 void Pipeline::run(Instant now) {
   impl_->macs.expire(now);
-  impl_->frozen.sweep(now);
+  if (impl_->own_frozen) impl_->own_frozen->sweep(now);
   impl_->tables.collect_garbage();
   rcu::reclaim();  // what workers retired: they never wait
 }
@@ -277,14 +346,14 @@ void Pipeline::run(Instant now) {
 
 ExplainResult Pipeline::explain(const flow::FlowKey& key, Instant now, const CtHook& hook,
                                 const action::Names& names, bool may_learn) {
-  TranslationInput input = impl_->input(now);
+  TranslationInput input = impl_->input(*this, now);
   input.may_learn = may_learn;
   return explain_packet(input, key, nullptr, hook, names);
 }
 
 ExplainResult Pipeline::explain_actions(const flow::FlowKey& key, const action::ActionList& actions,
                                         Instant now, const CtHook& hook, const action::Names& names) {
-  return explain_packet(impl_->input(now), key, &actions, hook, names);
+  return explain_packet(impl_->input(*this, now), key, &actions, hook, names);
 }
 
 }  // namespace sluice::pipeline

@@ -50,10 +50,13 @@ struct TranslationResult {
   void clear();
 };
 
+struct BridgeView;
+
 class Pipeline {
  public:
-  /// `secret` keys the hashes.
-  explicit Pipeline(std::uint64_t secret, BridgeConfig config = {});
+  /// `secret` keys the hashes. Bridges that patch ports join share `frozen`, which outlives them; null: the
+  /// bridge stands alone.
+  explicit Pipeline(std::uint64_t secret, BridgeConfig config = {}, FrozenStore* frozen = nullptr);
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
@@ -70,6 +73,9 @@ class Pipeline {
   /// Changes with flows (those that packets learn too), groups, ports and settings. While it stands still, a
   /// translation holds whose MacDependence is unchanged.
   std::uint64_t tables_epoch() const;
+
+  /// The bridge as it is now, inside an RCU read section.
+  BridgeView view() const;
 
   /// What the recirculation or controller state of this id is; empty reference if it is unknown. Any thread.
   FrozenRef frozen_state(std::uint32_t recirc_id) const;
@@ -134,6 +140,15 @@ class Pipeline {
   void remove_port(std::uint32_t of_port);
   std::optional<PortInfo> port(std::uint32_t of_port) const;
   std::vector<std::uint32_t> ports() const;
+  /// At most kMaxMirrors; counters of mirrors that stay go on.
+  void set_mirrors(std::vector<Mirror> mirrors);
+  const std::vector<Mirror>& mirrors() const;
+  /// What the ports whose `bundle` this is do; nothing: there is no such bond any more.
+  void set_bond(const std::string& name, const std::optional<l2::BondView>& bond);
+  /// The state behind packets of a bond that come back with a hash.
+  FrozenRef freeze_bond(const std::string& name);
+  /// Bytes of each share of a bond since the last call.
+  std::vector<std::uint64_t> take_bond_traffic(const std::string& name);
   void configure(BridgeConfig config);
   const BridgeConfig& config() const;
   l2::MacTable& mac_table();

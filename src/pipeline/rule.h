@@ -49,6 +49,7 @@ class Ref {
   T* operator->() const { return object_; }
   T& operator*() const { return *object_; }
   explicit operator bool() const { return object_ != nullptr; }
+  bool operator==(const Ref&) const = default;  ///< the same object
 
  private:
   T* object_ = nullptr;

@@ -10,6 +10,7 @@
 #include "field/match_text.h"
 #include "net/protocol.h"
 #include "pipeline/action_set.h"
+#include "pipeline/pipeline.h"
 
 namespace sluice::pipeline {
 namespace {
@@ -29,6 +30,9 @@ constexpr std::uint8_t kReasonNoMatch = 0, kReasonAction = 1, kReasonInvalidTtl 
 constexpr std::uint32_t kMplsBottom = 0x100;
 /// resubmit's own spelling of IN_PORT has 16 bits.
 constexpr std::uint32_t kInPort16 = 0xfff8;
+
+/// IEEE 802.3 annex 57A: LACP and its kin.
+constexpr std::uint16_t kSlowProtocols = 0x8809;
 
 constexpr be32 kOnes32{0xffffffff};
 constexpr be16 kOnes16{0xffff};
@@ -71,11 +75,6 @@ void copy_below_labels(const FlowKey& from, FlowKey& to) {
   to.tp_src = from.tp_src;
   to.tp_dst = from.tp_dst;
   to.tcp_flags = from.tcp_flags;
-}
-
-/// IEEE 802.1D-2004 section 7.12.6: never forwarded by a bridge.
-bool is_reserved_multicast(const net::Mac& mac) {
-  return (mac.value() & ~std::uint64_t{0xf}) == 0x0180c2000000;
 }
 
 template <typename A>
@@ -130,14 +129,13 @@ std::string format_one(const action::Action& a, const action::Names& names) {
 Translator::Translator(const TranslationInput& input, const FlowKey& key, flow::Mask& mask, Program& program,
                        Credits& credits)
     : input_(input),
-      version_(input.version.value_or(input.tables.version())),
+      here_(input.bridge),
       flow_(key),
       base_(key),
       original_(key),
       mask_(mask),
       program_(&program),
-      credits_(credits),
-      macs_(input.macs) {}
+      credits_(credits) {}
 
 // --- The whole
 // ------------------------------------------------------------------------------------------------------
@@ -155,16 +153,23 @@ void Translator::run() {
     if (!thaw()) return finish();
     table = thawed_->data.table;
   }
-  if (const PortInfo* port = input_.ports.find(flow_.in_port.host()); port && !port->receives()) {
+  if (thawed_ && !thawed_->data.bond.empty()) {
+    leave_by_hash(thawed_->data.bond);
+    return finish();
+  }
+  const PortInfo* const port = here_.ports->find(flow_.in_port.host());
+  if (port && !port->receives()) {
     hint(DropReason::PortNotReceiving);
     note(Kind::Error, "dropping packet: the input port does not receive");
     return finish();
   }
-  if ((flow_.nw_frag & flow::kFragAny) != 0 && input_.ports.config.fragments == FragmentMode::Drop) {
+  if (port && !thawed_) look_at_input(*port);
+  if ((flow_.nw_frag & flow::kFragAny) != 0 && here_.ports->config.fragments == FragmentMode::Drop) {
     hint(DropReason::ExplicitDrop);
     note(Kind::Error, "dropping packet: fragments are dropped by configuration");
     return finish();
   }
+  if (!thawed_ && bar_ == Bar::None) mirror_input();
   if (thawed_ && !thawed_->data.remaining.empty()) {
     run_list(thawed_->data.remaining);
     if (next_table_) table = *next_table_;
@@ -184,6 +189,46 @@ void Translator::run_actions(const action::ActionList& actions) {
   finish();
 }
 
+/// The protocol that the frame is one of, if the switch speaks it on the port.
+dp_action::Userspace::Slow Translator::own_protocol(const PortInfo& port) {
+  using Slow = dp_action::Userspace::Slow;
+  constexpr std::uint64_t kBridgeGroup = 0x0180c2000000;
+  if (port.speaks_lacp && flow_.eth_type.host() == kSlowProtocols) return Slow::Lacp;
+  if (!here_.ports->config.spanning_tree) return Slow::None;
+  mask_.bits.eth_dst = net::Mac::from_value(0xffffffffffff);
+  return flow_.eth_dst.value() == kBridgeGroup ? Slow::Stp : Slow::None;
+}
+
+/// What comes before flows when a packet has just come in.
+void Translator::look_at_input(const PortInfo& port) {
+  slow_ = own_protocol(port);
+  if (slow_ != dp_action::Userspace::Slow::None)
+    bar_ = Bar::Own;
+  else if (!port.tree_forwards && !port.tree_learns)
+    bar_ = Bar::Tree;
+}
+
+void Translator::turn_away() {
+  switch (bar_) {
+    case Bar::None:
+      break;
+    case Bar::Copies:
+      hint(DropReason::MirrorOutput);
+      if (tracing())
+        note(Kind::Error,
+             fmt::format("dropping packet received on port {}, which is reserved exclusively for mirroring",
+                         here_.ports->bundle_of(flow_.in_port.host())->name));
+      break;
+    case Bar::Own:
+      emit(dp_action::Userspace{.slow = slow_});
+      delivered_ = true;
+      break;
+    case Bar::Tree:
+      hint(DropReason::SpanningTree);
+      break;
+  }
+}
+
 bool Translator::thaw() {
   if (tracing()) input_.trace->open(Kind::Thaw, "thaw");
   thawed_ = input_.frozen.find(flow_.recirc_id.host());
@@ -195,6 +240,8 @@ bool Translator::thaw() {
   }
   credits_.add_state(thawed_);
   const FrozenData& data = thawed_->data;
+  if (data.bridge != here_.pipeline) here_ = data.bridge->view();
+  mirrored_ = data.mirrored;
   flow_.in_port = be32{data.in_port};
   flow_.metadata = data.metadata;
   flow_.regs = data.regs;
@@ -256,6 +303,13 @@ void Translator::finish() {
   if (tracing())
     for (; open_traces_ > 0; --open_traces_) input_.trace->close();
   if (error_) program_->clear();
+  // A port that only learns: NORMAL has seen the packet, and that was all.
+  if (const PortInfo* port = here_.ports->find(flow_.in_port.host());
+      port && !port->tree_forwards && port->tree_learns && !thawed_ && bar_ != Bar::Own) {
+    program_->clear();
+    delivered_ = false;
+    hint(DropReason::SpanningTree);
+  }
   // Nothing follows a clone at the end: the packet itself can do what its copy would.
   while (!program_->empty()) {
     auto* clone = std::get_if<dp_action::Clone>(&program_->back().variant());
@@ -312,7 +366,7 @@ Rule* Translator::look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_
   flow::Mask swapped{};
   // As OpenFlow has it: ports of a fragment are not seen, though the first one carries them.
   const bool hides_ports =
-      (flow_.nw_frag & flow::kFragAny) != 0 && input_.ports.config.fragments == FragmentMode::Normal;
+      (flow_.nw_frag & flow::kFragAny) != 0 && here_.ports->config.fragments == FragmentMode::Normal;
   const be16 tp_src = flow_.tp_src, tp_dst = flow_.tp_dst;
   if (hides_ports) flow_.tp_src = flow_.tp_dst = {};
   if (with_ct_tuple) {
@@ -322,11 +376,11 @@ Rule* Translator::look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_
   Rule* rule = nullptr;
   miss = TableMiss::Drop;
   for (;;) {
-    rule = input_.tables.lookup(table, flow_, version_, with_ct_tuple ? &swapped : &mask_);
-    credits_.add_table(&input_.tables.counters(table), rule != nullptr);
+    rule = here_.tables->lookup(table, flow_, here_.version, with_ct_tuple ? &swapped : &mask_);
+    credits_.add_table(&here_.tables->counters(table), rule != nullptr);
     if (rule || on_miss == OnMiss::Ignore) break;
-    miss = input_.tables.miss(table);
-    if (miss == TableMiss::Default) miss = input_.ports.config.default_miss;
+    miss = here_.tables->miss(table);
+    if (miss == TableMiss::Default) miss = here_.ports->config.default_miss;
     if (miss != TableMiss::Continue || table + 1u >= kTables) break;
     ++table;
   }
@@ -367,8 +421,10 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
     if (!rule) {
       missed_ = true;
       if (tracing()) input_.trace->open(Kind::Table, fmt::format("{:2}. No match.", table_));
-      if (miss == TableMiss::Controller) {
-        const PortInfo* port = input_.ports.find(flow_.in_port.host());
+      if (bar_ != Bar::None) {
+        turn_away();
+      } else if (miss == TableMiss::Controller) {
+        const PortInfo* port = here_.ports->find(flow_.in_port.host());
         if (!port || port->packet_in) {
           rule_ = nullptr;
           note(Kind::Action, "CONTROLLER:65535");
@@ -385,7 +441,7 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
     if (!first_rule) first_rule = rule;
     credits_.add_rule(rule);
     if (tracing()) {
-      const std::string& name = input_.tables.config(table_).name;
+      const std::string& name = here_.tables->config(table_).name;
       std::string text =
           name.empty() ? fmt::format("{:2}. ", table_) : fmt::format("{:2}({}). ", table_, name);
       const std::string match = field::format_match(rule->match(), input_.names.ports);
@@ -395,6 +451,10 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
       input_.trace->open(Kind::Table, std::move(text));
     }
     ++opened;
+    if (bar_ != Bar::None) {
+      turn_away();
+      break;
+    }
     run_list(rule->actions());
     if (!next_table_ || stopped()) break;
     table = *next_table_;
@@ -531,6 +591,7 @@ void Translator::branch_on_size(std::uint16_t size, const field::Subfield& targe
   const action::ActionList own_set = action_set_;
   const std::optional<std::uint8_t> own_next = next_table_;
   const bool own_exit = exit_, own_conntracked = conntracked_, own_was_mpls = was_mpls_;
+  const MirrorSet own_mirrored = mirrored_;
   Program* const own_program = program_;
   Program branches[2];
   for (const bool larger : {true, false}) {
@@ -550,6 +611,7 @@ void Translator::branch_on_size(std::uint16_t size, const field::Subfield& targe
     frozen_rest_ = {};
     conntracked_ = own_conntracked;
     was_mpls_ = own_was_mpls;
+    mirrored_ = own_mirrored;
     if (error_) break;
   }
   --depth_;
@@ -756,7 +818,12 @@ void Translator::output_truncated(std::uint32_t port, std::uint32_t max_len) {
       if (port == flow_.in_port.host()) return output_port(port);
       break;
   }
-  const PortInfo* info = input_.ports.find(port);
+  const PortInfo* info = here_.ports->find(port);
+  if (info && info->patch) {
+    note(Kind::Error,
+         fmt::format("output_trunc does not support patch port {}", action::format_port(port, input_.names)));
+    return;
+  }
   // It limits the next output, whatever is rewritten between.
   if (info && info->forwards()) emit(dp_action::Truncate{max_len});
   compose_output(port);
@@ -772,7 +839,7 @@ void Translator::output_port(std::uint32_t port) {
 }
 
 void Translator::compose_output(std::uint32_t port) {
-  const PortInfo* info = input_.ports.find(port);
+  const PortInfo* info = here_.ports->find(port);
   if (!info) {
     hint(DropReason::NoPort);
     note(Kind::Warning, "Nonexistent output port");
@@ -780,7 +847,19 @@ void Translator::compose_output(std::uint32_t port) {
   }
   if (!info->forwards()) {
     hint(DropReason::PortNotForwarding);
-    note(Kind::Warning, "OFPPC_NO_FWD set, skipping output");
+    note(Kind::Detail, "OFPPC_NO_FWD set, skipping output");
+    return;
+  }
+  if (!info->tree_forwards) {
+    hint(DropReason::SpanningTree);
+    note(Kind::Warning, "STP not in forwarding state, skipping output");
+    return;
+  }
+  const PortTable::Bundle* const bundle =
+      here_.ports->mirrors.empty() ? nullptr : here_.ports->bundle_of(port);
+  if (info->patch) {
+    cross(*info);
+    if (bundle) mirror(*bundle, bundle->destinations);
     return;
   }
   if (flow_.packet_type.raw() != 0) {
@@ -789,17 +868,21 @@ void Translator::compose_output(std::uint32_t port) {
     return;
   }
   commit();
+  if (snaplen_ != 0) emit(dp_action::Truncate{snaplen_});
   emit(dp_action::Output{info->dp_port});
   delivered_ = true;
+  if (bundle) mirror(*bundle, bundle->destinations);
 }
 
 void Translator::flood(bool all) {
   bool any = false;
-  for (const PortTable::Port& port : input_.ports.ports) {
+  const bool own_last = std::exchange(last_, false);
+  for (const PortTable::Port& port : here_.ports->ports) {
     if (port.of_port == flow_.in_port.host() || (!all && !port.info.flood)) continue;
     compose_output(port.of_port);
     any = true;
   }
+  last_ = own_last;
   if (!any) hint(DropReason::InputPortOnly);
 }
 
@@ -816,7 +899,7 @@ void Translator::controller(const action::Controller& asked) {
   if (action.reason == kReasonAction && rule_ && rule_->priority() == 0 && rule_->match() == flow::Match{})
     action.reason = kReasonExplicitMiss;
   // The action stands there even where nobody wants the packet, as Open vSwitch has it.
-  const bool wanted = action.reason != kReasonInvalidTtl || input_.ports.config.invalid_ttl_to_controller;
+  const bool wanted = action.reason != kReasonInvalidTtl || here_.ports->config.invalid_ttl_to_controller;
   commit();
   if (action.pause) {
     // Whoever resumes the packet takes it on from the next action.
@@ -839,7 +922,7 @@ void Translator::emit_packet_in(const action::Controller& action, bool wanted, s
                               .continuation = action.pause,
                               .recirc_id = state,
                               .rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0}};
-  const auto meter = action.has_meter ? input_.tables.find_meter(action.meter) : std::nullopt;
+  const auto meter = action.has_meter ? here_.tables->find_meter(action.meter) : std::nullopt;
   if (meter)  // what the meter drops is the copy for the controller
     emit(dp_action::Clone{{dp_action::Meter{*meter}, upcall}});
   else
@@ -848,7 +931,7 @@ void Translator::emit_packet_in(const action::Controller& action, bool wanted, s
 }
 
 void Translator::meter(std::uint32_t id) {
-  const auto meter = input_.tables.find_meter(id);
+  const auto meter = here_.tables->find_meter(id);
   if (!meter) return;
   commit();
   emit(dp_action::Meter{*meter});
@@ -1009,6 +1092,8 @@ void Translator::decap() {
 
 FrozenData Translator::snapshot(std::uint8_t table) const {
   FrozenData data;
+  data.bridge = here_.pipeline;
+  data.mirrored = mirrored_;
   data.in_port = flow_.in_port.host();
   data.metadata = flow_.metadata;
   data.regs = flow_.regs;
@@ -1078,99 +1163,6 @@ void Translator::ct_clear() {
   conntracked_ = false;
   clear_conntrack(flow_);
   clear_conntrack(base_);
-}
-
-// --- NORMAL
-// ---------------------------------------------------------------------------------------------------------
-
-void Translator::watch_mac(const net::Mac& mac, std::uint16_t vlan) {
-  macs_.add(input_.macs.watch(mac, vlan));
-}
-
-void Translator::normal() {
-  const std::uint32_t in_port = flow_.in_port.host();
-  const net::Mac every_bit = net::Mac::from_value(0xffffffffffff);
-  mask_.bits.eth_src = mask_.bits.eth_dst = every_bit;
-  mask_.bits.vlan[0].tci = mask_.bits.vlan[0].tci | be16{flow::kVlanPresent | flow::kVlanVidMask};
-  const PortInfo* input = input_.ports.find(in_port);
-  if (!input) {
-    hint(DropReason::UnknownInputPort);
-    note(Kind::Warning, "no input bundle, dropping");
-    return;
-  }
-  if (is_reserved_multicast(flow_.eth_dst) && !input_.ports.config.forward_bpdu) {
-    hint(DropReason::ReservedMulticast);
-    note(Kind::Warning, "dropping packet destined to a reserved multicast address");
-    return;
-  }
-  const std::optional<std::uint16_t> vlan = l2::input_vlan(input->vlan, flow_.vlan[0].tci);
-  if (!vlan) {
-    hint(DropReason::VlanNotAllowed);
-    note(Kind::Warning, std::string(l2::describe_refusal(input->vlan, flow_.vlan[0].tci)));
-    return;
-  }
-  if (!flow_.eth_src.is_multicast()) {
-    if (input_.may_learn && input_.macs.learn(flow_.eth_src, *vlan, in_port, input_.now)) {
-      if (tracing())
-        note(Kind::Detail, fmt::format("learned that {} is on port {} in VLAN {}",
-                                       net::format_mac(flow_.eth_src), input->name, *vlan));
-    }
-    watch_mac(flow_.eth_src, *vlan);
-    // Not allowed to, or another worker has just learned otherwise.
-    unlearned_ = unlearned_ || input_.macs.would_change(flow_.eth_src, *vlan, in_port, input_.now);
-    credits_.add_mac({&input_.macs, flow_.eth_src, *vlan, in_port});
-  }
-  if (!flow_.eth_dst.is_multicast()) {
-    watch_mac(flow_.eth_dst, *vlan);
-    if (const auto port = input_.macs.lookup(flow_.eth_dst, *vlan, input_.now)) {
-      const PortInfo* out = input_.ports.find(*port);
-      if (*port == in_port) {
-        hint(DropReason::InputPortOnly);
-        note(Kind::Warning, "learned port is input port, dropping");
-        return;
-      }
-      if (out && out->vlan.carries(*vlan)) {
-        note(Kind::Detail, "forwarding to learned port");
-        return output_normal(*port, *out, *vlan);
-      }
-    }
-  }
-  note(Kind::Detail, "no learned MAC for destination, flooding");
-  // First where the packet leaves as it came, so that its tag changes once at most.
-  bool any = false;
-  for (const bool retagged : {false, true}) {
-    for (const PortTable::Port& port : input_.ports.ports) {
-      if (port.of_port == in_port || !port.info.flood || !port.info.vlan.carries(*vlan)) continue;
-      if (needs_retag(port.info, *vlan) != retagged) continue;
-      output_normal(port.of_port, port.info, *vlan);
-      any = true;
-    }
-  }
-  if (!any) hint(DropReason::InputPortOnly);
-}
-
-bool Translator::needs_retag(const PortInfo& info, std::uint16_t vlan) const {
-  const std::uint16_t tci = flow_.vlan[0].tci.host();
-  const std::uint16_t wanted = l2::output_tci(info.vlan, vlan, tci >> 13).host();
-  constexpr std::uint16_t kTag = flow::kVlanPresent | flow::kVlanVidMask;
-  return (tci & kTag) != (wanted & kTag);
-}
-
-void Translator::output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan) {
-  const auto own = flow_.vlan;
-  if (needs_retag(info, vlan)) {
-    const be16 tci = own[0].tci;
-    const bool tagged = (tci.host() & flow::kVlanPresent) != 0;
-    const be16 wanted = l2::output_tci(info.vlan, vlan, tci.host() >> 13);
-    mask_.bits.vlan[0].tci = kOnes16;
-    if (tagged) pop_vlan();
-    if (wanted.host() & flow::kVlanPresent) {
-      push_vlan(tagged ? own[0].tpid : be16{eth::kVlan});
-      flow_.vlan[0].tci = wanted;
-    }
-  }
-  compose_output(port);
-  flow_.vlan = own;
 }
 
 }  // namespace sluice::pipeline

@@ -36,15 +36,21 @@ inline constexpr unsigned kMaxResubmits = 4096;
 inline constexpr std::size_t kMaxActions = 4096;
 inline constexpr std::size_t kMaxStack = 4096;
 
+/// A bridge as a translation sees it: nothing of it changes meanwhile but the MAC table.
+struct BridgeView {
+  const Pipeline* pipeline;
+  FlowTables* tables;
+  const PortTable* ports;
+  l2::MacTable* macs;
+  std::uint64_t version;  ///< of the tables
+};
+
 /// What a translation works on; all of it outlives the translation.
 struct TranslationInput {
-  FlowTables& tables;
-  const PortTable& ports;
+  BridgeView bridge;  ///< where it begins
   FrozenStore& frozen;
-  l2::MacTable& macs;
   Instant now;
   bool may_learn = false;
-  std::optional<std::uint64_t> version{};  ///< of the tables; nothing: the one that packets see
   /// Set: narrate. Unset: only translate.
   Trace* trace = nullptr;
   action::Names names{};
@@ -117,9 +123,19 @@ class Translator final : public action::Translation {
   bool stopped() const override { return exit_ || freezing_ || error_.has_value(); }
 
  private:
+  /// Why no flow is to see the packet. Table 0 is looked up all the same, as a trace shows.
+  enum class Bar : std::uint8_t {
+    None,
+    Copies,  ///< it came in by a port that is there for copies only
+    Own,     ///< it is a frame of a protocol that the switch itself speaks
+    Tree,    ///< the spanning tree blocks the port
+  };
   enum class OnMiss : std::uint8_t { Ignore, AsConfigured };
 
   void begin();
+  dp_action::Userspace::Slow own_protocol(const PortInfo& port);
+  void look_at_input(const PortInfo& port);
+  void turn_away();
   bool thaw();
   void finish();
   void table_action(std::uint32_t in_port, std::uint8_t table, OnMiss on_miss, bool with_ct_tuple);
@@ -147,10 +163,38 @@ class Translator final : public action::Translation {
   void output_port(std::uint32_t port);
   void compose_output(std::uint32_t port);
   void flood(bool all);
-  void watch_mac(const net::Mac& mac, std::uint16_t vlan);
+
+  // normal.cc
+  using Bundle = PortTable::Bundle;
+  /// A packet inside NORMAL: its VLAN, and whether its outermost tag says so.
+  struct InVlan {
+    std::uint16_t vlan;
+    bool owns_tag;
+  };
   void normal();
-  bool needs_retag(const PortInfo& info, std::uint16_t vlan) const;
-  void output_normal(std::uint32_t port, const PortInfo& info, std::uint16_t vlan);
+  std::optional<InVlan> enter_vlan(const Bundle& bundle);
+  bool bond_admits(const Bundle& bundle, std::uint16_t vlan);
+  bool is_gratuitous_arp();
+  void learn_source(const Bundle& bundle, std::uint16_t vlan);
+  void watch_mac(const net::Mac& mac, std::uint16_t vlan);
+  void flood_vlan(const Bundle* from, InVlan vlan, bool copies);
+  bool carries(const Bundle& bundle, InVlan vlan);
+  bool strips_priority(const Bundle& bundle, InVlan vlan) const;
+  bool needs_retag(const Bundle& bundle, InVlan vlan) const;
+  be16 tag_for(const Bundle& bundle, InVlan vlan) const;
+  void output_normal(const Bundle& bundle, InVlan vlan);
+  void output_bundle(const Bundle& bundle, std::uint16_t vlan);
+  bool output_by_hash(const std::string& bond);
+  void leave_by_hash(const std::string& name);
+  void count_share(const Bundle& bundle, unsigned share);
+
+  // mirror.cc
+  void mirror_input();
+  void mirror(const Bundle& bundle, MirrorSet chosen);
+
+  // patch.cc
+  void cross(const PortInfo& from);
+  void run_crossed(const PortInfo& entry);
   bool decrement_ttl_of(std::span<const std::uint16_t> controllers);
   std::uint32_t freeze(FrozenData data);
   FrozenData snapshot(std::uint8_t table) const;
@@ -188,7 +232,7 @@ class Translator final : public action::Translation {
   }
 
   const TranslationInput& input_;
-  const std::uint64_t version_;
+  BridgeView here_;  ///< where the packet is: patch ports lead to other bridges
   flow::FlowKey flow_, base_;
   const flow::FlowKey& original_;
   flow::Mask& mask_;
@@ -213,6 +257,10 @@ class Translator final : public action::Translation {
   bool conntracked_ = false;
   bool hid_tag_ = false;  ///< a pushed tag took the innermost one out of sight: popping does not undo it
   bool in_bucket_ = false, in_action_set_ = false, in_packet_out_ = false;
+  MirrorSet mirrored_ = 0;  ///< that have their copy of the packet
+  Bar bar_ = Bar::None;
+  dp_action::Userspace::Slow slow_ = dp_action::Userspace::Slow::None;  ///< with Bar::Own
+  std::uint16_t snaplen_ = 0;  ///< of the copies that are being made; 0: whole
   bool delivered_ = false, unlearned_ = false, missed_ = false, empty_rule_ = false;
   std::optional<packet::DropReason> error_, hint_;
 };

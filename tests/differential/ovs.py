@@ -14,7 +14,8 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
 class Ovs:
-    def __init__(self):
+    def __init__(self, vswitchd="ovs-vswitchd"):
+        """`vswitchd`: another program that is to stand in its place."""
         self.dir = tempfile.mkdtemp(prefix="sluice-ovs-")
         self.env = {**os.environ, "OVS_RUNDIR": self.dir, "OVS_LOGDIR": self.dir, "OVS_DBDIR": self.dir,
                     "OVS_SYSCONFDIR": self.dir, "OVS_SYSLOG_METHOD": "null"}
@@ -22,12 +23,12 @@ class Ovs:
         self.run("ovsdb-tool", "create", f"{self.dir}/conf.db", SCHEMA)
         self._start("ovsdb-server", f"--remote=punix:{self.dir}/db.sock", f"{self.dir}/conf.db", path="db.sock")
         self.run("ovs-vsctl", "--no-wait", "init")
-        self._start("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{self.dir}/db.sock",
+        self._start(vswitchd, "--enable-dummy=override", "--disable-system", f"unix:{self.dir}/db.sock",
                     path="ovs-vswitchd.ctl", options=[f"--unixctl={self.dir}/ovs-vswitchd.ctl"])
         self.control = Control(f"{self.dir}/ovs-vswitchd.ctl")
 
     def _start(self, program, *words, path, options=()):
-        log = open(f"{self.dir}/{program}.out", "wb")
+        log = open(f"{self.dir}/{os.path.basename(program)}.out", "wb")
         self.processes.append(subprocess.Popen([program, *options, *words], env=self.env, stdin=subprocess.DEVNULL,
                                                stdout=log, stderr=log))
         end = time.monotonic() + 10

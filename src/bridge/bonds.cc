@@ -1,0 +1,100 @@
+#include "bridge/bonds.h"
+
+#include <algorithm>
+
+#include "bridge/own_frames.h"
+
+namespace sluice::bridge {
+
+void Bonds::configure(const std::vector<BondConfig>& bonds, const std::vector<BondPort>& ports,
+                      const net::Mac& system, Instant now) {
+  const auto is_wanted = [&](const std::string& name) {
+    return std::any_of(bonds.begin(), bonds.end(), [&](const BondConfig& b) { return b.name == name; });
+  };
+  std::erase_if(bonds_, [&](const auto& entry) {
+    if (is_wanted(entry->name)) return false;
+    bridge_.pipeline().set_bond(entry->name, std::nullopt);
+    return true;
+  });
+  for (const BondConfig& wanted : bonds) {
+    Entry* entry = find(wanted.name);
+    if (!entry) {
+      entry = bonds_.emplace_back(std::make_unique<Entry>()).get();
+      entry->name = wanted.name;
+    }
+    std::map<std::uint32_t, l2::BondMember> members;
+    std::map<std::uint32_t, l2::LacpMember> speakers;
+    entry->dp_ports.clear();
+    for (const BondPort& port : ports) {
+      if (port.bond != wanted.name) continue;
+      const auto device = datapath_.find_port(port.dp_port);
+      const net::Mac mac = device ? device->mac : net::Mac{};
+      members[port.number] = {.name = port.name, .mac = mac};
+      speakers[port.number] = {.name = port.name,
+                               .number = port.lacp_number.value_or(static_cast<std::uint16_t>(port.number)),
+                               .priority = port.lacp_priority.value_or(l2::LacpMember{}.priority),
+                               .mac = mac};
+      entry->dp_ports[port.number] = port.dp_port;
+    }
+    entry->bond.configure(wanted.settings, members, now);
+    if (!wanted.lacp) {
+      entry->lacp.reset();
+    } else {
+      if (!entry->lacp) entry->lacp.emplace();
+      l2::LacpSettings settings = *wanted.lacp;
+      if (settings.system.is_zero()) settings.system = system;
+      entry->lacp->configure(settings, speakers, now);
+    }
+  }
+  std::sort(bonds_.begin(), bonds_.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
+  run(now);
+}
+
+Bonds::Entry* Bonds::find(std::string_view name) const {
+  const auto it = std::find_if(bonds_.begin(), bonds_.end(), [&](const auto& e) { return e->name == name; });
+  return it == bonds_.end() ? nullptr : it->get();
+}
+
+std::optional<bool> Bonds::lacp_current(std::uint32_t number) const {
+  for (const auto& entry : bonds_)
+    if (entry->lacp && entry->dp_ports.contains(number)) return entry->lacp->is_current(number);
+  return std::nullopt;
+}
+
+void Bonds::receive(std::uint32_t number, Bytes frame, Instant now) {
+  for (const auto& entry : bonds_) {
+    if (!entry->lacp || !entry->dp_ports.contains(number)) continue;
+    entry->lacp->receive(number, frame, now);
+    run(*entry, now);
+  }
+}
+
+void Bonds::run(Instant now) {
+  for (const auto& entry : bonds_) run(*entry, now);
+}
+
+void Bonds::run(Entry& entry, Instant now) {
+  for (const auto& [number, dp_port] : entry.dp_ports) {
+    const auto device = datapath_.find_port(dp_port);
+    const auto info = bridge_.pipeline().port(number);
+    const bool up = device && device->link_up && info && !info->down;
+    if (entry.lacp) entry.lacp->set_link(number, up, now);
+    entry.bond.set_member(number, up);
+  }
+  if (entry.lacp) {
+    for (const auto& outgoing : entry.lacp->run(now))
+      if (const auto it = entry.dp_ports.find(outgoing.port); it != entry.dp_ports.end())
+        send_frame(datapath_, it->second, outgoing.frame);
+    for (const auto& [number, dp_port] : entry.dp_ports)
+      entry.bond.set_member(number, entry.lacp->may_enable(number));
+  }
+  std::vector<std::uint64_t> traffic;
+  if (entry.bond.rebalances(now)) traffic = bridge_.pipeline().take_bond_traffic(entry.name);
+  entry.bond.run(entry.lacp ? entry.lacp->status() : l2::LacpStatus::Off, traffic, now);
+  entry.by_hash = {};
+  if (entry.bond.mode() == l2::BondMode::BalanceTcp)
+    entry.by_hash = bridge_.pipeline().freeze_bond(entry.name);
+  bridge_.pipeline().set_bond(entry.name, entry.bonded() ? std::optional(entry.bond.view()) : std::nullopt);
+}
+
+}  // namespace sluice::bridge

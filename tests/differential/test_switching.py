@@ -1,0 +1,237 @@
+"""Patch ports, VLAN modes, mirrors, protected ports and bonds: ofproto/trace of the installed ovs-vswitchd and of Sluice in
+its place, both configured by ovs-vsctl.
+
+The narration must be equal, and what leaves by which port under which tags. The order of outputs in a flood, and so of
+the tags that are pushed and popped between them, is each switch's own.
+"""
+
+import os
+import re
+import tempfile
+import time
+
+import pytest
+
+from daemon import BUILD
+from ovs import Ovs
+
+PORTS = 6
+MAC = "50:54:00:00:00:01"
+BROADCAST = f"dl_src={MAC},dl_dst=ff:ff:ff:ff:ff:ff,arp"
+UDP = f"dl_src={MAC},dl_dst=50:54:00:00:00:02,udp,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,udp_src=1,udp_dst=2"
+
+
+class Pair:
+    """Open vSwitch and Sluice, told the same."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="sluice-switching-")
+        program = f"{self.folder.name}/ovs-vswitchd"
+        os.symlink(f"{BUILD}/sluiced", program)
+        self.switches = [Ovs(), Ovs(program)]
+
+    def close(self):
+        for switch in self.switches:
+            switch.close()
+        self.folder.cleanup()
+
+    def vsctl(self, words):
+        for switch in self.switches:
+            switch.vsctl(*words.split())
+
+    def flows(self, bridge, *flows):
+        for switch in self.switches:
+            version = "OpenFlow13" if "table=" in flows[0] else "OpenFlow10"  # what the actions are printed as
+            switch.run("ovs-ofctl", "-O", version, "replace-flows", bridge, "-", text="\n".join(flows) + "\n")
+
+    def add_bridge(self, name, *ports):
+        """Ports of type dummy: "p1" is number 1."""
+        words = f"add-br {name} -- set bridge {name} datapath_type=dummy fail_mode=secure"
+        for port in ports:
+            words += f" -- add-port {name} {port} -- set interface {port} type=dummy ofport_request={port[1:]}"
+        self.vsctl(words)
+
+    def compare(self, packet, *options):
+        theirs, ours = (Trace(switch, packet, options) for switch in self.switches)
+        assert ours.sections == theirs.sections, f"{packet}\n--- ovs\n{theirs.text}\n--- sluice\n{ours.text}"
+        return theirs
+
+
+class Trace:
+    """What ofproto/trace says, without what two switches may differ in: [narration, packets that leave] of each pass."""
+
+    def __init__(self, switch, packet, options):
+        self.text = switch.appctl("ofproto/trace", "br0", packet, *options)
+        shown = switch.appctl("dpif/show")
+        names = {dp: name for name, dp in re.findall(r"^\s+(\S+) \d+/(\d+):", shown, re.M)}
+        self.sections = []
+        for section in re.split(r"^={20,}$\n.*\n^={20,}$", self.text, flags=re.M):
+            narration = re.search(r"^bridge\(.*?(?=^Final flow)", section, re.M | re.S)[0]
+            actions = re.search(r"^Datapath actions: (.*)", section, re.M | re.S)[1].split("\nrecirc", 1)[0].strip()
+            tag = re.search(r"^Flow:.*dl_vlan=(\d+),dl_vlan_pcp=(\d+)", section, re.M)
+            own = [f"(vid={tag[1]},pcp={tag[2]})"] if tag else []
+            self.sections.append([narration.strip(), leaving(actions, own, names)])
+
+
+def leaving(actions, tags, names):
+    """The packets that datapath actions send, each with its tags; anything else as it is."""
+    truncated, found = "", []
+    for word in re.findall(r"\d+(?=,|$)|[a-z_]+(?:\((?:[^()]|\([^()]*\)|\((?:[^()]|\([^()]*\))*\))*\))?", actions):
+        if word.startswith("push_vlan"):
+            tags = [word[9:]] + tags
+        elif word == "pop_vlan":
+            tags = tags[1:]
+        elif word.startswith("trunc"):
+            truncated = word
+        elif word.isdigit():
+            found.append(f"{names[word]} {' '.join(tags)}{truncated}")
+            truncated = ""
+        else:
+            word = re.sub(r"recirc\(0x[0-9a-f]+\)", "recirc(R)", word)
+            found.append(re.sub(r"(?<=[(,])\d+(?=[,)])", lambda m: names.get(m[0], m[0]), word)
+                         if word.startswith("clone") else word)
+    return sorted(found)
+
+
+@pytest.fixture
+def pair():
+    p = Pair()
+    yield p
+    p.close()
+
+
+def vlan(port, vid, pcp=0):
+    return f"in_port={port},{BROADCAST},dl_vlan={vid},dl_vlan_pcp={pcp}"
+
+
+def test_patch_ports(pair):
+    pair.add_bridge("br0", "p1", "p2", "p3")
+    pair.add_bridge("br1", "q4", "q5")
+    pair.vsctl("add-port br0 pa -- set interface pa type=patch options:peer=pb ofport_request=10 -- "
+               "add-port br1 pb -- set interface pb type=patch options:peer=pa ofport_request=11")
+    packet = f"in_port=1,{UDP}"
+    for first, second in (
+            ("ip,actions=load:5->NXM_NX_REG0[],mod_nw_src:10.9.9.9,10,2", "ip,in_port=11,actions=mod_nw_dst:10.8.8.8,5"),
+            ("actions=10", "ip,in_port=11,actions=ct(table=1,zone=5)\ntable=1,ct_state=+trk,actions=4,in_port"),
+            ("actions=10,2", "ip,in_port=11,actions=ct(table=1,zone=5)\ntable=1,ct_state=+trk,actions=4"),
+            ("ct_state=-trk,ip,actions=ct(table=1)\ntable=1,ct_state=+trk,actions=10,2",
+             "in_port=11,ct_state=+trk,ip,actions=4\nct_state=-trk,ip,actions=5,local"),
+            ("actions=10", "actions=NORMAL"), ("actions=NORMAL", "actions=NORMAL"), ("actions=flood", "actions=flood"),
+            ("actions=10,2", "in_port=11,ip,actions=clone(ct(commit),4),5"),
+            ("actions=10,2", "in_port=11,ip,actions=ct(commit),5"),
+            ("actions=10,2", "actions=output(port=4,max_len=64)"),
+            ("actions=output(port=10,max_len=64),2", "actions=drop"),
+            ("actions=10", "actions=drop"),
+            ("in_port=1,actions=mod_vlan_vid:7,10\nin_port=10,actions=2", "in_port=11,actions=in_port")):
+        pair.flows("br0", first)
+        pair.flows("br1", second)
+        pair.compare(packet)
+    pair.flows("br0", "actions=10")
+    pair.flows("br1", "actions=5")
+    assert "5" in pair.compare(packet).text.rsplit("actions:", 1)[1]
+    pair.vsctl("set interface pb options:peer=elsewhere")
+    pair.compare(packet)
+    assert all(s.vsctl("get", "interface", "pa", "ofport").strip() == "10" for s in pair.switches)
+    assert all("No usable peer 'pb' exists in" in s.vsctl("get", "interface", "pa", "error") for s in pair.switches)
+
+
+def test_vlan_modes(pair):
+    pair.add_bridge("br0", *(f"p{n}" for n in range(1, PORTS + 1)))
+    pair.vsctl("set open . other_config:vlan-limit=2")
+    pair.flows("br0", "actions=NORMAL")
+    pair.vsctl("set port p1 tag=10 -- set port p2 trunks=10,20 -- set port p3 vlan_mode=native-tagged tag=10 trunks=20 -- "
+               "set port p4 vlan_mode=native-untagged tag=10 -- set port p5 vlan_mode=dot1q-tunnel tag=10 -- "
+               "set port p6 vlan_mode=dot1q-tunnel tag=10 cvlans=7,8")
+    packets = [f"in_port={port},{BROADCAST}" for port in range(1, PORTS + 1)]
+    packets += [vlan(port, vid, pcp) for port in range(1, PORTS + 1) for vid, pcp in ((0, 3), (7, 5), (10, 2), (20, 0), (30, 1))]
+    for packet in packets:
+        pair.compare(packet)
+    pair.vsctl("set port p5 other_config:qinq-ethtype=802.1q -- set port p4 other_config:priority-tags=if-nonzero")
+    for packet in packets:
+        pair.compare(packet)
+    pair.vsctl("set port p1 protected=true -- set port p4 protected=true -- set bridge br0 flood_vlans=20")
+    for packet in packets:
+        pair.compare(packet, "-generate")
+    for packet in packets:
+        pair.compare(packet.replace("ff:ff:ff:ff:ff:ff", MAC).replace(MAC, "50:54:00:00:00:02", 1))
+
+
+def test_mirrors(pair):
+    pair.add_bridge("br0", *(f"p{n}" for n in range(1, PORTS + 1)))
+    pair.vsctl("set port p1 tag=10 -- set port p2 trunks=10,20")
+    packets = [f"in_port={port},{BROADCAST}" for port in (1, 4, 6)] + [vlan(4, 20), vlan(4, 30), vlan(3, 500)]
+    get = "-- --id=@p4 get port p4 -- --id=@p2 get port p2 -- --id=@p6 get port p6"
+    for mirror in ("select_all=true output_port=@p6", "select_dst_port=@p2 output_port=@p6 snaplen=64",
+                   "select_src_port=@p4 output_vlan=500", "select_all=true select_vlan=20 output_port=@p6"):
+        pair.vsctl(f"clear bridge br0 mirrors {get} -- --id=@m create mirror name=m0 {mirror} -- set bridge br0 mirrors=@m")
+        for flow in ("NORMAL", "2,3", "drop", "mod_vlan_vid:20,2,6", "2,mod_dl_src:00:00:00:00:00:05,2,3"):
+            pair.flows("br0", f"actions={flow}")
+            for packet in packets:
+                pair.compare(packet)
+
+
+def test_bonds(pair):
+    """With one member enabled there is no choice that two switches could make differently."""
+    pair.add_bridge("br0", "p1", "p2")
+    pair.flows("br0", "actions=NORMAL")
+    pair.vsctl("add-bond br0 bond0 b1 b2 -- set interface b1 type=dummy ofport_request=11 -- "
+               "set interface b2 type=dummy ofport_request=12")
+    packets = [f"in_port={port},{packet}" for port in (1, 12) for packet in (BROADCAST, UDP)]
+    for switch in pair.switches:
+        switch.appctl("netdev-dummy/set-admin-state", "b1", "down")
+        shown = wait_for(lambda s=switch: s.appctl("bond/show", "bond0"), "member b1: disabled")
+        assert "active member mac: " in shown and "(b2)" in shown
+    for mode in ("active-backup", "balance-slb"):
+        pair.vsctl(f"set port bond0 bond_mode={mode}")
+        for packet in packets:
+            pair.compare(packet)
+        shown = [re.sub(r"(?<=next rebalance: )\d+|(?<=member mac: )[0-9a-f:]+", "N", s.appctl("bond/show", "bond0"))
+                 for s in pair.switches]
+        assert shown[0] == shown[1]
+    for words in (("bond/set-active-member", "bond0", "zz"), ("bond/set-active-member", "nob", "b2"),
+                  ("bond/set-active-member", "bond0", "b2"), ("bond/set-active-member", "bond0", "b1"),
+                  ("bond/migrate", "bond0", "3", "zz"), ("bond/migrate", "bond0", "3", "b1"),
+                  ("bond/migrate", "bond0", "3", "b2"), ("lacp/show", "foo"), ("lacp/show",), ("stp/show",),
+                  ("stp/show", "nobr")):
+        theirs, ours = ([answer(switch, words)] for switch in pair.switches)
+        assert ours == theirs, words
+    for switch in pair.switches:
+        switch.appctl("netdev-dummy/set-admin-state", "b1", "up")
+        wait_for(lambda s=switch: s.appctl("bond/show", "bond0"), "member b1: enabled")
+    pair.vsctl("set port bond0 bond_mode=balance-tcp lacp=active")
+    for switch in pair.switches:
+        wait_for(lambda s=switch: s.appctl("lacp/show", "bond0"), "member: b2: expired attached")
+    lacp = [re.sub(r"(?<=sys_id: )[0-9a-f:]+|(?<=key: )\d+", "N", s.appctl("lacp/show", "bond0")) for s in pair.switches]
+    assert lacp[0] == lacp[1]
+    pair.compare(f"in_port=12,dl_src={MAC},dl_dst=01:80:c2:00:00:02,dl_type=0x8809")
+    pair.compare(f"in_port=1,dl_src={MAC},dl_dst=01:80:c2:00:00:02,dl_type=0x8809")
+    pair.compare(f"in_port=12,{BROADCAST}")
+
+
+def test_spanning_tree(pair):
+    pair.add_bridge("br0", "p1")
+    pair.flows("br0", "actions=NORMAL")
+    pair.vsctl("set bridge br0 stp_enable=true")
+    shown = []
+    for switch in pair.switches:
+        text = wait_for(lambda s=switch: s.appctl("stp/show"), "listening")
+        shown.append(re.sub(r"(?<=system-id   )\S+", "N", text))
+    assert shown[0] == shown[1]
+    pair.compare(f"in_port=1,dl_src={MAC},dl_dst=01:80:c2:00:00:00,dl_type=0x05ff")
+    pair.compare(f"in_port=1,{UDP}")
+
+
+def answer(switch, words):
+    """What a command answers, an error as such."""
+    try:
+        return switch.appctl(*words)
+    except AssertionError as error:
+        return f"error: {error}"
+
+
+def wait_for(read, wanted):
+    end = time.monotonic() + 20
+    while wanted not in (text := read()):
+        assert time.monotonic() < end, f"{wanted} did not come:\n{text}"
+        time.sleep(0.05)
+    return text
