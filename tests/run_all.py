@@ -112,7 +112,8 @@ def run_fuzzers(seconds):
 def run_pytest(*folders):
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         code, output = run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                            "--import-mode=importlib", f"--junitxml={report.name}", *folders], 2400)
+                            "--import-mode=importlib", "-n", str(os.cpu_count()), "--dist", "loadfile",
+                            f"--junitxml={report.name}", *folders], 2400)
         try:
             suites = xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite")
         except xml.etree.ElementTree.ParseError:

@@ -152,6 +152,7 @@ using DpActionVariant =
 struct DpAction : DpActionVariant {
   using DpActionVariant::DpActionVariant;
   const DpActionVariant& variant() const { return *this; }
+  DpActionVariant& variant() { return *this; }
 };
 
 static_assert(sizeof(DpAction) <= 32, "programs are read for every batch: large actions are boxed");

@@ -241,7 +241,7 @@ class Consultant {
   }
 
   static std::string sentence(const conntrack::PeekResult& result, std::uint16_t zone) {
-    const std::string what = meeting(result, zone);
+    std::string what = meeting(result, zone);
     if (result.refused) return fmt::format("{}; it would be dropped: {}", what, reason_text(result.reason));
     if (!result.translated || (result.state & ct_state::kInvalid) != 0) return what;
     return what + "; NAT makes it " + conntrack::format_tuple(result.translated->tuple);

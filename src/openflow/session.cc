@@ -254,7 +254,7 @@ Status Session::serve(const Message& message, Bytes bytes) {
   } else if (is<GetAsyncRequest>(message)) {
     GetAsyncReply answer;
     static_cast<AsyncConfig&>(answer) = AsyncConfig::of(async_);
-    reply(message, std::move(answer));
+    reply(message, answer);
   } else if (const auto* flow_format = as<SetFlowFormat>(message)) {
     const std::uint32_t code = flow_format->format_code;
     if (code != static_cast<std::uint32_t>(FlowFormat::OpenFlow10) &&
@@ -287,7 +287,7 @@ Status Session::on_role(const Message& request, const RoleRequest& wanted) {
   RoleReply answer;
   answer.role = role_;
   if (dialect_.version >= k12) answer.generation = generation;
-  reply(request, std::move(answer));
+  reply(request, answer);
   return {};
 }
 
@@ -340,7 +340,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
     default:
       return bad(OfError::BfcBadType);
   }
-  reply(request, std::move(answer));
+  reply(request, answer);
   return {};
 }
 

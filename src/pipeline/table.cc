@@ -327,14 +327,16 @@ void FlowTables::count_references(Rule& rule, int by, Change* change) {
   any_action(rule.actions(), [&](const action::Action& action) {
     if (const auto* group = action::as<action::Group>(action)) groups.insert(group->id);
     if (const auto* meter = action::as<action::Meter>(action)) meters.insert(meter->id);
-    if (const auto* learn = action::as<action::Learn>(action)) {
-      const Learned learned{learn->table, learn->cookie};
-      if (learn->limit != 0) count_limited(learned, by);
-      if (learn->delete_learned && (learners_[learned] += static_cast<std::uint32_t>(by)) == 0) {
-        learners_.erase(learned);
-        if (change) change->unlearned.push_back(learned);
-      }
-    }
+    const auto* learn = action::as<action::Learn>(action);
+    if (!learn) return false;
+    const Learned learned{learn->table, learn->cookie};
+    if (learn->limit != 0) count_limited(learned, by);
+    if (!learn->delete_learned) return false;
+    std::uint32_t& learners = learners_[learned];
+    learners += static_cast<std::uint32_t>(by);
+    if (learners != 0) return false;
+    learners_.erase(learned);
+    if (change) change->unlearned.push_back(learned);
     return false;
   });
   for (const std::uint32_t id : groups) refer(group_users_, id);

@@ -17,7 +17,8 @@ void Trace::print(const List& list, unsigned level, std::string& out) {
     const std::string indent((level + more) * 4, ' ');
     switch (node->kind) {
       case Kind::Bridge:
-        out += '\n' + indent + node->text + '\n' + indent + std::string(node->text.size(), '-') + '\n';
+        out += '\n' + indent + node->text + '\n';
+        out += indent + std::string(node->text.size(), '-') + '\n';
         break;
       case Kind::Detail:
         out += indent + " -> " + node->text + '\n';

@@ -53,7 +53,7 @@ bool has_ports(const Layout& layout) {
 }
 
 std::string endpoint(Bytes frame, const Layout& layout, bool is_src) {
-  const std::string text = address(frame, layout, is_src);
+  std::string text = address(frame, layout, is_src);
   if (!has_ports(layout)) return text;
   const std::uint16_t port = be16::load(frame.data() + layout.l4 + (is_src ? 0 : 2)).host();
   const bool is_ipv6 = layout.eth_type == be16{net::ethertype::kIpv6};

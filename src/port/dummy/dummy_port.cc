@@ -6,7 +6,9 @@
 namespace sluice::port {
 
 DummyPort::DummyPort(std::string name, DummyOptions options)
-    : Port(std::move(name)), options_(options), event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+    : Port(std::move(name)),
+      options_(std::move(options)),
+      event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
 DummyPort::~DummyPort() {
   if (event_fd_ >= 0) close(event_fd_);

@@ -95,7 +95,8 @@ Result<CaptureReader> CaptureReader::open_stream(std::unique_ptr<Impl> impl) {
   if (impl->total >= magic.size()) {  // a pipe can't be looked at twice
     impl->nanoseconds =
         std::fread(magic.data(), 1, magic.size(), file.get()) == magic.size() && has_nanoseconds(magic);
-    std::rewind(file.get());
+    if (std::fseek(file.get(), 0, SEEK_SET) != 0)
+      return fail(impl->name + ": cannot be read from its beginning");
   }
   char error[PCAP_ERRBUF_SIZE] = {};
   impl->pcap.reset(pcap_fopen_offline_with_tstamp_precision(file.get(), PCAP_TSTAMP_PRECISION_NANO, error));
