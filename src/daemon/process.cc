@@ -87,7 +87,7 @@ Process Process::start(const ProcessOptions& options) {
     const std::time_t started = std::time(nullptr);
     Child child = fork_with_notice();
     if (child.pid == 0) {
-      notice.reset();
+      notice = io::UniqueFd();
       return {options, std::move(child.notice), std::move(predecessor)};
     }
     const bool was_ready = wait_for_notice(child.notice);

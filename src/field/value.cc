@@ -414,7 +414,7 @@ std::string format_value(const FieldSpec& spec, FieldValue value, FieldValue mas
                                                         : spec.valid_bits();
   const bool exact = (mask & full) == full;
   if (mask == 0) return "*";
-  const auto with_mask = [&](std::string text) { return exact ? text : text + "/" + format_hex(mask); };
+  const auto with_mask = [&](const std::string& text) { return exact ? text : text + "/" + format_hex(mask); };
   switch (spec.format) {
     case Format::Decimal:
     case Format::HexDecimal:
@@ -427,14 +427,14 @@ std::string format_value(const FieldSpec& spec, FieldValue value, FieldValue mas
                    : text + "/" + net::format_mac(net::Mac::from_value(static_cast<std::uint64_t>(mask)));
     }
     case Format::Ipv4: {
-      const std::string text = net::format_ipv4(be32{static_cast<std::uint32_t>(value)});
+      std::string text = net::format_ipv4(be32{static_cast<std::uint32_t>(value)});
       const be32 bits{static_cast<std::uint32_t>(mask)};
       if (exact) return text;
       if (const auto length = net::ipv4_prefix_length(bits)) return fmt::format("{}/{}", text, *length);
       return text + "/" + net::format_ipv4(bits);
     }
     case Format::Ipv6: {
-      const std::string text = net::format_ipv6(to_be128(value));
+      std::string text = net::format_ipv6(to_be128(value));
       if (exact) return text;
       if (const auto length = net::ipv6_prefix_length(to_be128(mask)))
         return fmt::format("{}/{}", text, *length);

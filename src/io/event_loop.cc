@@ -57,7 +57,7 @@ void EventLoop::post(Callback work) {
   asio::post(impl_->context, std::move(work));
 }
 
-Status EventLoop::on_signal(std::initializer_list<int> signals, std::function<void(int)> callback) {
+Status EventLoop::on_signal(std::initializer_list<int> signals, const std::function<void(int)>& callback) {
   auto set = std::make_unique<asio::signal_set>(impl_->context);
   for (const int signal : signals) {
     asio::error_code error;

@@ -37,7 +37,7 @@ class EventLoop {
   void post(Callback work);
 
   /// Calls back for each arrival of one of the signals, for the rest of the loop's life.
-  Status on_signal(std::initializer_list<int> signals, std::function<void(int)> callback);
+  Status on_signal(std::initializer_list<int> signals, const std::function<void(int)>& callback);
 
   const Clock& clock() const;
 

@@ -10,7 +10,6 @@
 
 namespace sluice::ofproto {
 
-using action::of_port::kLocal;
 using action::of_port::kNone;
 using field::OfError;
 namespace port_config = openflow::port_config;

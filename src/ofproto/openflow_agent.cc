@@ -10,7 +10,6 @@
 namespace sluice::ofproto {
 
 using field::OfError;
-using openflow::as;
 
 OpenFlowAgent::OpenFlowAgent(const AgentEnvironment& environment)
     : env_(environment),
