@@ -414,7 +414,9 @@ std::string format_value(const FieldSpec& spec, FieldValue value, FieldValue mas
                                                         : spec.valid_bits();
   const bool exact = (mask & full) == full;
   if (mask == 0) return "*";
-  const auto with_mask = [&](const std::string& text) { return exact ? text : text + "/" + format_hex(mask); };
+  const auto with_mask = [&](const std::string& text) {
+    return exact ? text : text + "/" + format_hex(mask);
+  };
   switch (spec.format) {
     case Format::Decimal:
     case Format::HexDecimal:
