@@ -21,7 +21,8 @@ bool take_text(Bytes& bytes) {
 bool is_request(Bytes payload) {
   if (payload.size() < 2 || payload[0] != 0 || (payload[1] != kRead && payload[1] != kWrite)) return false;
   Bytes rest = payload.subspan(2);
-  return take_text(rest) && take_text(rest);
+  const bool named = take_text(rest);
+  return named && take_text(rest);  // the mode
 }
 
 }  // namespace sluice::conntrack::tftp
