@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 namespace sluice::daemon {
 
@@ -87,11 +88,11 @@ Process Process::start(const ProcessOptions& options) {
     const std::time_t started = std::time(nullptr);
     Child child = fork_with_notice();
     if (child.pid == 0) {
-      notice = io::UniqueFd();
+      notice.reset();
       return {options, std::move(child.notice), std::move(predecessor)};
     }
     const bool was_ready = wait_for_notice(child.notice);
-    if (was_ready) Process(options, std::move(notice), {}).ready();
+    if (was_ready) Process(options, std::exchange(notice, {}), {}).ready();
     const int status = wait_for_end(child.pid);
     const bool crashed = WIFSIGNALED(status) && !is_asked_for(WTERMSIG(status));
     if (!crashed) end_as(status);
