@@ -42,7 +42,7 @@ class FakePipeline final : public UpcallHandler {
     dp_action::Userspace action;
   };
   std::vector<PacketIn> packet_ins;
-  std::array<std::uint64_t, 6> holds = {1};  ///< megaflows with this basis need no new translation
+  decltype(Basis::words) holds = {1};  ///< megaflows with this basis need no new translation
   std::atomic<std::uint64_t> upcalls{0}, revalidations{0};
 
  private:

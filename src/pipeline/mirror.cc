@@ -7,7 +7,6 @@
 
 namespace sluice::pipeline {
 
-using packet::DropReason;
 using Kind = Trace::Kind;
 
 /// Of a packet that has just come in.
