@@ -123,7 +123,7 @@ def test_zone_settings_show_and_hold(switch):
 
 
 SPRAY = """
-import socket, sys
+import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind((sys.argv[1], 5000))
 for port in range(1, 40001):
@@ -131,6 +131,8 @@ for port in range(1, 40001):
         s.sendto(b'x', (sys.argv[2], port))
     except OSError:  # port unreachable
         pass
+    if port % 100 == 0:
+        time.sleep(0.002)
 """
 
 
@@ -144,8 +146,12 @@ def test_a_listener_that_does_not_read_misses_events_and_is_told_how_many(switch
     limit.start()
     try:
         assert json.loads(stuck.stdout.readline()) == {"event": "listening"}
-        inside.run(["/usr/bin/python3", "-c", SPRAY, inside.ip(), outside.ip()], timeout=60)
-        made = switch.json("stats")["conntrack"]["created"]
+        made = 0
+        for _ in range(10):  # a machine with other work may drop most of them before the switch
+            if made > 20000:
+                break
+            inside.run(["/usr/bin/python3", "-c", SPRAY, inside.ip(), outside.ip()], timeout=60)
+            made = switch.json("stats")["conntrack"]["created"]
         assert made > 20000
         # A packet passes at once, whoever does not read.
         assert inside.ping(outside.ip(), count=1) == 1
