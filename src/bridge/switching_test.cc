@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "bridge/bonds.h"
 #include "bridge/switch.h"
 #include "conntrack/tracker.h"
@@ -52,6 +55,13 @@ class SwitchingTest : public ::testing::Test {
       device_ = std::make_unique<Switch>(clock_, std::move(options), config_);
     }
     EXPECT_THAT(device_->reconcile(config_).errors, IsEmpty());
+    const auto configured = [this](const std::string& name) {
+      return std::any_of(config_.bridges.begin(), config_.bridges.end(), [&](const BridgeConfig& bridge) {
+        return std::any_of(bridge.ports.begin(), bridge.ports.end(),
+                           [&](const PortConfig& port) { return port.name == name; });
+      });
+    };
+    std::erase_if(open_, [&](const auto& entry) { return !configured(entry.first); });
   }
   void send(const std::string& port, std::uint8_t host = 1) {
     open_[port]->inject(testing::build(testing::Eth{.src = net::Mac::from_value(0x020000000000 + host),
@@ -78,7 +88,7 @@ class SwitchingTest : public ::testing::Test {
 
   ManualClock clock_;
   SwitchConfig config_;
-  std::map<std::string, port::DummyPort*> open_;
+  std::map<std::string, port::DummyPort*> open_;  ///< owned by the datapath
   std::unique_ptr<Switch> device_;
 };
 
