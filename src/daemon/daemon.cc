@@ -56,7 +56,7 @@ Result<std::unique_ptr<port::Port>> make_database_port(const bridge::PortConfig&
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Options o, const std::string& program, Process p)
+  Impl(Options o, const std::string& program, io::Process p)
       : options(std::move(o)),
         process(std::move(p)),
         log(program, io::wall_clock_ns),
@@ -68,7 +68,7 @@ struct Daemon::Impl {
         commands(program, kVersion) {}
 
   Options options;
-  Process process;
+  io::Process process;
   io::WarpClock clock;
   log::Log log;
   log::Logger logger;
@@ -158,7 +158,6 @@ struct Daemon::Impl {
     add_ofproto_commands(commands, *device);
     add_openflow_commands(commands, *device);
     add_bond_commands(commands, *device);
-    add_multicast_commands(commands, *device);
     add_stp_commands(commands, *device);
     add_group_commands(commands, *device);
     add_datapath_commands(commands, *device);
@@ -205,7 +204,8 @@ Daemon::~Daemon() {
   impl_->device->stop();
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string& program, Process process) {
+Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string& program,
+                                              io::Process process) {
   auto impl = std::make_unique<Impl>(std::move(options), program, std::move(process));
   SLUICE_TRY(make_directory(impl->options.run_dir));
   SLUICE_TRY(impl->create_pidfile(program));

@@ -14,7 +14,8 @@ class Daemon {
  public:
   /// Everything up and forwarding, or one sentence on what is wrong. `program` names pidfile, log and control
   /// socket. `process` is told when the switch is configured, which with a database is later.
-  static Result<std::unique_ptr<Daemon>> start(Options options, const std::string& program, Process process);
+  static Result<std::unique_ptr<Daemon>> start(Options options, const std::string& program,
+                                               io::Process process);
   ~Daemon();
 
   /// Until SIGTERM, SIGINT or the command `exit`.

@@ -5,8 +5,8 @@
 
 #include "daemon/daemon.h"
 #include "daemon/options.h"
-#include "daemon/process.h"
 #include "daemon/vswitchd_options.h"
+#include "io/process.h"
 
 int main(int argc, char** argv) {
   std::string program = argv[0];
@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     return finished->status;
   }
   auto options = std::get<sluice::daemon::Options>(std::move(parsed));
-  auto process = sluice::daemon::Process::start(options.process);
+  auto process = sluice::io::Process::start(options.process);
   auto daemon = sluice::daemon::Daemon::start(std::move(options), program, std::move(process));
   if (!daemon) {
     std::fprintf(stderr, "%s: %s\n", program.c_str(), daemon.error().message.c_str());

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bridge/config.h"
-#include "daemon/process.h"
+#include "io/process.h"
 #include "io/remote.h"
 #include "io/tls.h"
 
@@ -28,7 +28,7 @@ struct Options {
   std::vector<std::string> verbosity;  ///< words for Log::set
   bool verbose = false;                ///< INFO on standard error
   std::optional<DatabaseOptions> database;
-  ProcessOptions process;
+  io::ProcessOptions process;
   // With a database, as ovs-vswitchd has them; else the pid file is PROGRAM.pid in the run directory.
   std::string pidfile;  ///< empty: none
   bool overwrite_pidfile = false;

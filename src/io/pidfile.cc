@@ -33,12 +33,11 @@ Result<std::unique_ptr<PidFile>> PidFile::create(const std::string& path, bool o
   if (!overwrite) {
     const UniqueFd old(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     const pid_t holder = old ? lock_holder(old.get()) : 0;
-    if (holder != 0) return fail(fmt::format("{}: already running as pid {}", path, holder));
+    if (holder != 0) return fail(fmt::format("{}: already running as pid {}, aborting", path, holder));
   }
   const std::string temporary = path + ".tmp";
   const auto give_up = [&](const char* what) {
-    const int error = errno;
-    return fail(fmt::format("{}: cannot {} pidfile: {}", path, what, std::strerror(error)));
+    return fail(fmt::format("{}: {} failed ({})", temporary, what, std::strerror(errno)));
   };
   UniqueFd fd(open(temporary.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
   if (!fd) return give_up("create");

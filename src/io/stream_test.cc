@@ -181,7 +181,7 @@ TEST_F(StreamTest, PidFileIsLockedAndRemoved) {
   ASSERT_TRUE(pid) << pid.error().message;
   EXPECT_EQ(*pid, child);
   EXPECT_EQ(PidFile::create(path).error().message,
-            path + ": already running as pid " + std::to_string(child));
+            path + ": already running as pid " + std::to_string(child) + ", aborting");
   ASSERT_EQ(write(done[1], "x", 1), 1);
   int status = -1;
   waitpid(child, &status, 0);

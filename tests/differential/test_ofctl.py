@@ -2,9 +2,11 @@
 other, against a switch of its own of each kind. Standard output, standard error and exit status are compared with those of
 ovs-ofctl at ovs-vswitchd; what a command changed shows in the dumps that follow it."""
 
+import os
 import re
 import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -435,6 +437,50 @@ class Client:
         subprocess.run(["ovs-ofctl", "-O", "OpenFlow15", *words], env=self.switch.env, check=True, capture_output=True, timeout=60)
 
 
+# Commands of a monitor's control socket; each answer is compared, and at the end all that was printed.
+RUNTIME = """
+version x
+exit x
+ofctl/barrier
+ofctl/barrier x
+ofctl/send 0102000800000005
+ofctl/send 0108000800000005
+ofctl/send "01 02 00 0c 00 00 00 06 aa bb cc dd" 0102000800000007
+ofctl/send 0002000800000005
+ofctl/send 01
+ofctl/send zz
+ofctl/send 0102000800000005 zz
+ofctl/send 0102000800000005 0102
+ofctl/send 010d001e00000005ffffffffffff0000
+ofctl/send 010d002400000005ffffffff00010000ffffffffffff000000000001123400112233
+ofctl/send
+ofctl/barrier
+ofctl/packet-out in_port=1,packet=ARP,actions=controller
+ofctl/barrier
+ofctl/packet-out "in_port=p1 packet=ARP actions=output:p2"
+ofctl/packet-out "in_port=1,reg0=1,packet=ARP actions=output:2"
+ofctl/packet-out "in_port=1 packet=ff actions=2"
+ofctl/packet-out "in_port=1 packet=ARP actions=bogus"
+ofctl/packet-out foo
+ofctl/packet-out
+ofctl/packet-out a b
+ofctl/barrier
+ofctl/block
+ofctl/block
+ofctl/send 0102000800000009
+ofctl/unblock
+ofctl/unblock
+ofctl/barrier
+ofctl/set-output-file
+ofctl/set-output-file /nonexistent/file
+ofctl/set-output-file RUNDIR/second
+ofctl/send 010200080000000a
+ofctl/barrier
+nosuch
+exit
+"""
+
+
 def vswitchd():
     switch = Ovs()
     switch.add_bridge("br0", 2)
@@ -534,6 +580,79 @@ def test_changes(clean, version):
 def test_options_addresses_and_usage(clean):
     """Of the programs, so at one kind of switch."""
     assert_none(clean.compare(ONCE, clients=clean.clients[:2]))
+
+
+def runtime(client, options):
+    """What a monitor in the background answers to the commands, and what it prints."""
+    folder = client.switch.dir
+    control = f"{folder}/monitor.ctl"
+    with open(f"{folder}/monitor.out", "wb") as out:
+        started = subprocess.run([client.program, *options, "monitor", "br0", "65534", "--detach", "--no-chdir", "--pidfile",
+                                  "--unixctl=monitor.ctl"], cwd=client.folder, env=client.switch.env, stdin=subprocess.DEVNULL,
+                                 stdout=out, stderr=out, timeout=60, check=False)
+    assert started.returncode == 0, open(out.name, encoding="utf-8").read()
+    assert os.path.exists(f"{folder}/ovs-ofctl.pid")
+    answers = []
+    blocked = False
+    for line in lines(RUNTIME):
+        words = shlex.split(line.replace("ARP", ARP).replace("RUNDIR", folder))
+        done = appctl(client, control, *words)
+        answers.append((line, done.returncode, done.stdout, done.stderr.replace(folder, "RUNDIR")))
+        # What is sent is answered before the next is.
+        blocked = line == "ofctl/block" or blocked and line != "ofctl/unblock"
+        if not blocked and words[0] in ("ofctl/send", "ofctl/packet-out"):
+            assert appctl(client, control, "ofctl/barrier").returncode == 0
+    wait_until_gone(control)
+    assert not os.path.exists(f"{folder}/ovs-ofctl.pid")
+    own_xids = re.compile(r"(OFPT_BARRIER_REPLY|OFPT_PACKET_OUT)(.*) \(xid=0x\w+\)")
+    printed = [own_xids.sub(r"\1\2", open(f"{folder}/{name}", encoding="utf-8").read()) for name in ("monitor.out", "second")]
+    return answers, printed
+
+
+def appctl(client, control, *words):
+    return subprocess.run(["ovs-appctl", "-t", control, *words], env=client.switch.env, capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+def wait_until_gone(path):
+    end = time.monotonic() + 20
+    while os.path.exists(path):
+        assert time.monotonic() < end, path
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("options", [[], ["-O", "OpenFlow15"], ["-O", "OpenFlow13", "-P", "standard", "-m"]], ids=" ".join)
+def test_monitors_obey_their_control_socket(clean, options):
+    told = [runtime(client, options) for client in clean.clients]
+    for client, (answers, printed) in zip(clean.clients[1:], told[1:]):
+        for expected, answer in zip(told[0][0], answers):
+            assert answer == expected, client.folder.name
+        assert printed == told[0][1], client.folder.name
+
+
+def test_monitors_in_the_foreground_and_their_ends(clean):
+    """Messages go to standard error; a monitor ends with the connection, by a signal, or before it begins."""
+    for client in clean.clients:
+        folder = client.switch.dir
+        process = client.start(["monitor", "br0", "65534", f"--unixctl={folder}/fore.ctl", "watch:"])
+        end = time.monotonic() + 20
+        while appctl(client, f"{folder}/fore.ctl", "ofctl/barrier").returncode != 0:
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.02)
+        client.prepare("add-flow", "br0", "in_port=1,actions=2")
+        assert appctl(client, f"{folder}/fore.ctl", "ofctl/barrier").returncode == 0
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == -15, client.folder.name
+        assert out.startswith("NXST_FLOW_MONITOR reply"), (client.folder.name, out)
+        assert "event=ADDED table=0 cookie=0 in_port=1 actions=output:2" in err, (client.folder.name, err)
+        assert "fatal_signal|WARN|terminating with signal 15 (Terminated)" in err
+        assert not os.path.exists(f"{folder}/fore.ctl"), client.folder.name
+        client.prepare("del-flows", "br0")
+    assert_none(clean.compare("""
+monitor nosuch --detach --pidfile
+dump-flows br0 --detach --pidfile --unixctl=none
+""", clients=clean.clients[:2]))
 
 
 @pytest.mark.parametrize("version", ["OpenFlow10", "OpenFlow14"])

@@ -56,6 +56,7 @@ std::string system_text(int error) {
 
 Connection::Connection(Run& run, std::string name, Socket socket)
     : run_(&run),
+      logger_(run.log.logger("vconn")),
       name_(std::move(name)),
       socket_(std::move(socket)),
       client_(run.options.versions, run.next_xid()) {}
@@ -69,11 +70,10 @@ Result<Connection> Connection::open(Run& run, const std::string& target, const c
   if (!connected) return failed(connected.error());
   Connection connection(run, address.name, std::move(*connected));
   if (const int error = connection.agree()) return failed(error);
-  run.log.write("vconn", Log::Level::Debug,
-                fmt::format("{}: negotiated OpenFlow version {:#04x} (we support {}, peer supports {})",
-                            connection.name_, static_cast<unsigned>(connection.version()),
-                            openflow::describe_versions(run.options.versions),
-                            openflow::describe_versions(connection.client_.peer_versions())));
+  connection.logger_.dbg("{}: negotiated OpenFlow version {:#04x} (we support {}, peer supports {})",
+                         connection.name_, static_cast<unsigned>(connection.version()),
+                         openflow::describe_versions(run.options.versions),
+                         openflow::describe_versions(connection.client_.peer_versions()));
   connection.dialect = {.version = connection.version(), .table_id = false};
   return connection;
 }
@@ -87,7 +87,7 @@ int Connection::agree() {
     const auto message = client_.next();
     if (message && *message) log("received", **message);
     if (message) continue;
-    run_->log.write("vconn", Log::Level::Warn, fmt::format("{}: {}", name_, message.error().message));
+    logger_.warn("{}: {}", name_, message.error().message);
     const auto answer = client_.take_output();
     const int error = answer.empty() ? 0 : socket_.send(answer);
     log(fmt::format("sent ({})", error == 0 ? "Success" : system_text(error)), answer);
@@ -105,9 +105,10 @@ Status Connection::protocol_error() const {
 }
 
 void Connection::log(std::string_view what, Bytes message) {
-  if (!run_->log.wants("vconn", Log::Level::Debug)) return;
-  run_->log.write("vconn", Log::Level::Debug,
-                  fmt::format("{}: {}: {}", name_, what, openflow::print(message, {.verbosity = 1})));
+  if (!logger_.enabled(log::Level::Dbg)) return;
+  std::string text = openflow::print(message, {.verbosity = 1});
+  while (text.ends_with('\n')) text.pop_back();
+  logger_.dbg("{}: {}: {}", name_, what, text);
 }
 
 openflow::Message Connection::make(openflow::Body body) {
@@ -137,6 +138,13 @@ int Connection::fill() {
     if (error == 0) client_.receive(Bytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
     return error;
   }
+}
+
+int Connection::take_in() {
+  std::string bytes;
+  const int error = socket_.receive_if_any(bytes);
+  client_.receive(Bytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
+  return error;
 }
 
 Result<std::vector<std::uint8_t>> Connection::receive() {

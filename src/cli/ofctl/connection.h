@@ -32,6 +32,9 @@ class Connection {
   Result<std::vector<std::uint8_t>> receive();
   /// The next message if one has arrived.
   Result<std::optional<std::vector<std::uint8_t>>> receive_if_any();
+  /// Takes in what has arrived, without waiting. @return 0, kEndOfFile or an errno value
+  int take_in();
+  int fd() const { return socket_.fd(); }
   /// Asks, and gives the one answer or error.
   Result<std::vector<std::uint8_t>> ask(openflow::Body body);
   /// Asks, and hands each part of the answer, or the error, to `visit`.
@@ -55,6 +58,7 @@ class Connection {
   void log(std::string_view what, Bytes message);
 
   Run* run_;
+  log::Logger logger_;
   std::string name_;  ///< "unix:/run/br0.mgmt"
   Socket socket_;
   openflow::Client client_;

@@ -119,9 +119,10 @@ Result<action::FlowSpec> parse_flow(Run& run, std::string_view text, action::Flo
     }
   }
   if (flow.written_match.empty()) return flow;
-  run.log.write("ofp_match", Log::Level::Info, "normalization changed ofp_match, details:");
-  run.log.write("ofp_match", Log::Level::Info, " pre: " + flow.written_match);
-  run.log.write("ofp_match", Log::Level::Info, "post: " + field::format_match(flow.match, names.ports));
+  const log::Logger logger = run.log.logger("ofp_match");
+  logger.info("normalization changed ofp_match, details:");
+  logger.info(" pre: {}", flow.written_match);
+  logger.info("post: {}", field::format_match(flow.match, names.ports));
   return flow;
 }
 
@@ -149,7 +150,7 @@ Result<Connection> open_and_encode(Run& run, const std::string& target, const Fl
 
 Result<bool> send_all(Run& run, Connection& connection, const std::string& target, MessageList& messages) {
   // One at a time also where each message is logged.
-  const std::size_t largest = run.log.wants("vconn", Log::Level::Debug) ? kFirstBatch : kLargestBatch;
+  const std::size_t largest = run.log.logger("vconn").enabled(log::Level::Dbg) ? kFirstBatch : kLargestBatch;
   std::size_t batch = kFirstBatch, end = 0;
   std::vector<std::uint8_t> bytes;
   for (std::size_t start = 0; start < messages.size(); start = end, batch = std::min(batch * 2, largest)) {
@@ -223,7 +224,7 @@ Status send_bundle(Run& run, Connection& connection, MessageList& messages) {
   SLUICE_TRY(control(Type::OpenRequest));
   if (failed) return connection.protocol_error();
   std::vector<std::uint8_t> bytes;
-  const bool each = run.log.wants("vconn", Log::Level::Debug);
+  const bool each = run.log.logger("vconn").enabled(log::Level::Dbg);
   constexpr std::size_t kPiece = 256 << 10;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const Bytes message = messages[i];

@@ -78,10 +78,12 @@ std::uint32_t parse_group_number(Run& run, const std::string& text) {
   if (code == std::errc{} && end == text.data() + text.size()) return number;
   if (text == "ANY" || text == "any") return action::group_id::kAny;
   if (text != "ALL" && text != "all")
-    run.log.write("ofp_group", Log::Level::Warn,
-                  text +
-                      " is not a valid group ID.  (Valid group IDs are 32-bit nonnegative integers or the "
-                      "keywords ANY or ALL.)");
+    run.log.logger("ofp_group")
+        .warn(
+            "{} is not a valid group ID.  (Valid group IDs are 32-bit nonnegative integers or the keywords "
+            "ANY or "
+            "ALL.)",
+            text);
   return action::group_id::kAll;
 }
 

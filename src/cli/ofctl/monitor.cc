@@ -2,13 +2,11 @@
 // controller.
 #include <fmt/core.h>
 
-#include <charconv>
-#include <chrono>
 #include <cstdio>
-#include <ctime>
 
 #include "action/codec.h"
 #include "cli/ofctl/dump.h"
+#include "cli/ofctl/listen.h"
 #include "cli/ofctl/verbs.h"
 #include "field/match_text.h"
 
@@ -98,51 +96,6 @@ Status choose_packet_in_format(Run& run, Connection& connection) {
   return {};
 }
 
-std::string local_timestamp() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  std::tm local{};
-  localtime_r(&seconds, &local);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
-  return fmt::format("{}.{:03}: ", text, ms);
-}
-
-/// What to do with messages beside printing them.
-struct Listening {
-  bool answers_echoes = false, resumes = false;
-};
-
-/// Prints messages for ever.
-Result<int> listen(Run& run, Connection& connection, Listening listening) {
-  std::optional<NameMap> names;
-  for (;;) {
-    SLUICE_ASSIGN(const auto bytes, connection.receive());
-    if (!names) {
-      SLUICE_ASSIGN(names, names_to_show(run, run.words[0]));
-    }
-    std::string text =
-        openflow::print(bytes, {.verbosity = run.options.verbosity + 2, .names = names->names()});
-    if (run.options.timestamp) text.insert(0, local_timestamp());
-    print(text);
-    std::fflush(stdout);
-    const auto message = openflow::decode(bytes);
-    if (!message) continue;
-    if (const auto* echo = openflow::as<openflow::EchoRequest>(*message);
-        echo != nullptr && listening.answers_echoes)
-      SLUICE_TRY(connection.send(openflow::encode(openflow::make_message(
-          openflow::EchoReply{{.data = echo->data}}, connection.dialect, message->xid))));
-    const auto* packet = openflow::as<openflow::PacketIn>(*message);
-    if (packet != nullptr && packet->continuation && listening.resumes) {
-      SLUICE_ASSIGN(const bool done,
-                    change(run, connection, run.words[0], openflow::Resume{.packet = *packet}));
-      if (!done) SLUICE_TRY(connection.protocol_error());
-    }
-  }
-}
-
 }  // namespace
 
 Result<int> monitor(Run& run) {
@@ -175,12 +128,12 @@ Result<int> monitor(Run& run) {
     }
   }
   SLUICE_TRY(choose_packet_in_format(run, connection));
-  return listen(run, connection, listening);
+  return listen(run, std::move(connection), listening);
 }
 
 Result<int> snoop(Run& run) {
   SLUICE_ASSIGN(Connection connection, Connection::open(run, run.words[0], "snoop"));
-  return listen(run, connection, {});
+  return listen(run, std::move(connection), {});
 }
 
 }  // namespace sluice::cli::ofctl

@@ -106,8 +106,7 @@ Result<NameMap> names_to_show(Run& run, const std::string& target, bool tables) 
 Result<std::uint8_t> read_table(Run& run, const std::string& text, const action::Names& names) {
   if (const auto table = action::parse_table(text, names)) return *table;
   if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos)
-    run.log.write("ofp_table", Log::Level::Warn,
-                  fmt::format("table {} is outside the supported range 0 through 255", text));
+    run.log.logger("ofp_table").warn("table {} is outside the supported range 0 through 255", text);
   return fail(fmt::format("unknown table \"{}\"", text));
 }
 

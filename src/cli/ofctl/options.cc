@@ -30,6 +30,12 @@ enum Code : int {
   kColor,
   kMayCreate,
   kBundle,
+  kDetach,
+  kNoChdir,
+  kPidfile,
+  kOverwritePidfile,
+  kMonitor,
+  kLogFile,
   kIgnored,
 };
 
@@ -60,14 +66,13 @@ constexpr option kOptions[] = {
     {"private-key", required_argument, nullptr, 'p'},
     {"certificate", required_argument, nullptr, 'c'},
     {"ca-cert", required_argument, nullptr, 'C'},
-    // Of a daemon's life, which this program never has.
-    {"detach", no_argument, nullptr, kIgnored},
-    {"no-chdir", no_argument, nullptr, kIgnored},
-    {"pidfile", optional_argument, nullptr, kIgnored},
-    {"overwrite-pidfile", no_argument, nullptr, kIgnored},
-    {"monitor", no_argument, nullptr, kIgnored},
+    {"detach", no_argument, nullptr, kDetach},
+    {"no-chdir", no_argument, nullptr, kNoChdir},
+    {"pidfile", optional_argument, nullptr, kPidfile},
+    {"overwrite-pidfile", no_argument, nullptr, kOverwritePidfile},
+    {"monitor", no_argument, nullptr, kMonitor},
+    {"log-file", optional_argument, nullptr, kLogFile},
     {"user", required_argument, nullptr, kIgnored},
-    {"log-file", optional_argument, nullptr, kIgnored},
     {"syslog-method", required_argument, nullptr, kIgnored},
     {"syslog-target", required_argument, nullptr, kIgnored},
     {"ssl-protocols", required_argument, nullptr, kIgnored},
@@ -164,6 +169,12 @@ Status read_timeout(std::string_view text, Options& options) {
   return fail(fmt::format("value {} on -t or --timeout is invalid", text));
 }
 
+std::string default_log_file(const Run& run) {
+  const char* directory = std::getenv("OVS_LOGDIR");
+  return fmt::format("{}/{}.log", directory != nullptr ? directory : "/var/log/openvswitch",
+                     daemon_name(run));
+}
+
 Status read_option(int code, const char* argument, Run& run) {
   Options& options = run.options;
   switch (code) {
@@ -181,7 +192,7 @@ Status read_option(int code, const char* argument, Run& run) {
       ++options.verbosity;
       return {};
     case 'v':
-      return run.log.set(argument == nullptr ? "dbg" : argument);
+      return run.log.set(argument == nullptr ? "" : argument, true);
     case 'p':
       options.private_key = argument;
       return {};
@@ -224,6 +235,26 @@ Status read_option(int code, const char* argument, Run& run) {
     case kBundle:
       options.bundle = true;
       return {};
+    case kUnixctl:
+      options.control_socket = argument;
+      return {};
+    case kDetach:
+      options.process.detach = true;
+      return {};
+    case kNoChdir:
+      options.process.keep_directory = true;
+      return {};
+    case kMonitor:
+      options.process.monitor = true;
+      return {};
+    case kPidfile:
+      options.pidfile = argument == nullptr ? "" : argument;
+      return {};
+    case kOverwritePidfile:
+      options.overwrite_pidfile = true;
+      return {};
+    case kLogFile:
+      return run.log.open_file(argument == nullptr ? default_log_file(run) : argument);
     default:
       return {};
   }
@@ -324,6 +355,9 @@ std::string help_text(const std::string& program) {
       "priority\n"
       "      --read-only                    refuse verbs that change something\n"
       "      --timestamp                    monitor, snoop: the time before each message\n"
+      "      --detach, --no-chdir, --monitor, --pidfile[=FILE], --overwrite-pidfile, --unixctl=SOCKET\n"
+      "                                     monitor, snoop: in the background, and their control socket\n"
+      "      --log-file[=FILE]              log to a file too\n"
       "      --color[=always|never|auto]    dump-flows: colours\n"
       "  -m, --more                         more about each message; may be given again\n"
       "  -t, --timeout=SECONDS              give up after so long\n"

@@ -74,9 +74,8 @@ Status each_frame(Run& run, const std::string& file, Visit visit) {
   if (!reader) {
     SLUICE_TRY(read_file(file, "open failed").map([](const std::string&) {}).map_error([&](Error error) {
       const std::string& why = error.message;
-      run.log.write(
-          "pcap", Log::Level::Warn,
-          fmt::format("{}: failed to open pcap file for reading {}", file, why.substr(why.rfind('('))));
+      run.log.logger("pcap").warn("{}: failed to open pcap file for reading {}", file,
+                                  why.substr(why.rfind('(')));
       return error;
     }));
     return tl::unexpected<Error>(std::move(reader).error());

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "action/action.h"
+#include "base/log.h"
 #include "base/result.h"
-#include "cli/ofctl/log.h"
 #include "field/field.h"
+#include "io/clock.h"
+#include "io/process.h"
 #include "openflow/message.h"
 
 namespace sluice::cli::ofctl {
@@ -35,6 +37,11 @@ struct Options {
   std::vector<SortKey> sort;
   unsigned timeout_s = 0;
   std::string private_key, certificate, ca_certificate;
+  // Of a monitor or snoop, which may live as a daemon.
+  io::ProcessOptions process{.keep_errors = true};
+  std::optional<std::string> pidfile;  ///< empty: PROGRAM.pid in the run directory
+  bool overwrite_pidfile = false;
+  std::optional<std::string> control_socket;  ///< "none": no control socket
 };
 
 /// Bundles need OpenFlow 1.3 or later: allows 1.4 if none of these is allowed.
@@ -45,7 +52,7 @@ struct Run {
   std::string program;             ///< the name in messages
   std::string run_dir;             ///< empty: where daemons put their sockets by default
   std::vector<std::string> words;  ///< the verb's arguments
-  Log log;
+  sluice::log::Log log{"ovs-ofctl", io::wall_clock_ns};
   std::uint32_t last_xid = 0;
 
   std::uint32_t next_xid() { return ++last_xid; }
@@ -59,6 +66,9 @@ struct Run {
 
 /// Exit status, 0 unless the verb says otherwise.
 using Verb = Result<int> (*)(Run& run);
+
+/// What a daemon's files are called: the program's name without blanks.
+std::string daemon_name(const Run& run);
 
 /// The error's sentence as ovs-ofctl has it: without what it says beyond of what was expected.
 std::string original_text(const Error& error);

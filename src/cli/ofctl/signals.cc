@@ -1,7 +1,8 @@
 #include "cli/ofctl/signals.h"
 
-#include <fmt/core.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -16,12 +17,23 @@ volatile std::sig_atomic_t& pending() {
   static volatile std::sig_atomic_t signal = 0;
   return signal;
 }
+volatile std::sig_atomic_t& descriptor() {
+  static volatile std::sig_atomic_t fd = -1;
+  return fd;
+}
+
+void on_signal(int signal) {
+  pending() = signal;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(descriptor(), &one, sizeof one);
+}
 
 }  // namespace
 
 void catch_signals(unsigned timeout_s) {
+  descriptor() = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   struct sigaction action{};
-  action.sa_handler = [](int signal) { pending() = signal; };
+  action.sa_handler = on_signal;
   // A second signal of the kind ends the process where it is; the alarm comes again for that.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGALRM}) sigaction(signal, &action, nullptr);
@@ -29,12 +41,15 @@ void catch_signals(unsigned timeout_s) {
   if (timeout_s != 0) setitimer(ITIMER_REAL, &alarm, nullptr);
 }
 
-void take_signals(Log& log) {
+int signal_descriptor() {
+  return descriptor();
+}
+
+void take_signals(log::Log& log) {
   const int signal = pending();
   if (signal == 0) return;
   std::fflush(stdout);
-  log.write("fatal_signal", Log::Level::Warn,
-            fmt::format("terminating with signal {} ({})", signal, strsignal(signal)));
+  log.logger("fatal_signal").warn("terminating with signal {} ({})", signal, strsignal(signal));
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }

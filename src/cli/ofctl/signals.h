@@ -2,13 +2,15 @@
 // as vlog does, and then end the process as their default action would.
 #pragma once
 
-#include "cli/ofctl/log.h"
+#include "base/log.h"
 
 namespace sluice::cli::ofctl {
 
 /// To be called once, before anything waits. @param timeout_s  0: no alarm
 void catch_signals(unsigned timeout_s);
 /// Ends the process if a signal has come. To be called whenever a system call that waits returns.
-void take_signals(Log& log);
+void take_signals(log::Log& log);
+/// Readable once a signal has come, for what waits for several things.
+int signal_descriptor();
 
 }  // namespace sluice::cli::ofctl

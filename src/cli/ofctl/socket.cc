@@ -45,8 +45,7 @@ tl::expected<io::UniqueFd, int> connect_unix(const io::Remote& remote) {
 tl::expected<std::unique_ptr<io::TlsContext>, int> load_tls(Run& run) {
   const Options& options = run.options;
   const auto demand = [&](const std::string& file, std::string_view what) {
-    if (file.empty())
-      run.log.write("stream_ssl", Log::Level::Error, std::string(what) + " must be configured to use SSL");
+    if (file.empty()) run.log.logger("stream_ssl").err("{} must be configured to use SSL", what);
   };
   demand(options.private_key, "Private key");
   demand(options.certificate, "Certificate");
@@ -57,7 +56,7 @@ tl::expected<std::unique_ptr<io::TlsContext>, int> load_tls(Run& run) {
                                        .certificate = options.certificate,
                                        .ca_cert = options.ca_certificate});
   if (context) return std::move(*context);
-  run.log.write("stream_ssl", Log::Level::Error, context.error().message);
+  run.log.logger("stream_ssl").err("{}", context.error().message);
   return tl::unexpected<int>(ENOPROTOOPT);
 }
 
@@ -123,6 +122,12 @@ int Socket::read(bool wait) {
   if (!taken) return EPROTO;
   received_ += tls_->take_plain();
   return tls_->finished_by_peer() && received_.empty() ? kEndOfFile : 0;
+}
+
+int Socket::receive_if_any(std::string& bytes) {
+  const int error = received_.empty() ? read(false) : 0;
+  bytes = std::exchange(received_, {});
+  return error;
 }
 
 int Socket::receive(std::string& bytes) {

@@ -27,6 +27,9 @@ class Socket {
   /// Waits for bytes, unless some have been taken in. @return 0, kEndOfFile or an errno value; EINTR after a
   /// signal.
   int receive(std::string& bytes);
+  /// The same without waiting: there may be none.
+  int receive_if_any(std::string& bytes);
+  int fd() const { return fd_.get(); }
 
  private:
   explicit Socket(io::UniqueFd fd) : fd_(std::move(fd)) {}

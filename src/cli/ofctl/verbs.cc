@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -170,6 +171,12 @@ action::Protocols Run::allowed_formats() const {
   return options.formats & action::Protocols(bits);
 }
 
+std::string daemon_name(const Run& run) {
+  std::string name = run.program;
+  std::replace(name.begin(), name.end(), ' ', '-');
+  return name;
+}
+
 std::string original_text(const Error& error) {
   const auto more = error.message.find(": expected ");
   return error.message.substr(0, more);
@@ -187,6 +194,7 @@ int run(const std::string& program, const std::vector<std::string>& words, const
   Run run;
   run.program = program;
   run.run_dir = run_dir;
+  (void)run.log.set("ANY:console:info");
   auto line = read_options(words, run);
   if (!line) return complain(run, line.error().message);
   if (line->wants == CommandLine::Wants::Help) {

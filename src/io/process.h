@@ -13,11 +13,12 @@
 
 #include "io/unique_fd.h"
 
-namespace sluice::daemon {
+namespace sluice::io {
 
 struct ProcessOptions {
   bool detach = false;
   bool keep_directory = false;  ///< else a detached process goes to /
+  bool keep_errors = false;     ///< else a detached process loses standard error too
   bool monitor = false;
 };
 
@@ -36,12 +37,12 @@ class Process {
   const std::string& predecessor() const { return predecessor_; }
 
  private:
-  Process(ProcessOptions options, io::UniqueFd notice, std::string predecessor)
+  Process(ProcessOptions options, UniqueFd notice, std::string predecessor)
       : options_(options), notice_(std::move(notice)), predecessor_(std::move(predecessor)) {}
 
   ProcessOptions options_;
-  io::UniqueFd notice_;  ///< a byte written here says ready
+  UniqueFd notice_;  ///< a byte written here says ready
   std::string predecessor_;
 };
 
-}  // namespace sluice::daemon
+}  // namespace sluice::io

@@ -1,4 +1,4 @@
-#include "daemon/process.h"
+#include "io/process.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -14,14 +14,14 @@
 #include <ctime>
 #include <utility>
 
-namespace sluice::daemon {
+namespace sluice::io {
 
 namespace {
 
 /// A fork and the pipe on which the child says that it is ready.
 struct Child {
   pid_t pid;            ///< 0 in the child
-  io::UniqueFd notice;  ///< parent: the reading end; child: the writing one
+  UniqueFd notice;  ///< parent: the reading end; child: the writing one
 };
 
 [[noreturn]] void give_up(const char* what) {
@@ -32,14 +32,14 @@ struct Child {
 Child fork_with_notice() {
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) give_up("pipe");
-  io::UniqueFd reading(ends[0]), writing(ends[1]);
+  UniqueFd reading(ends[0]), writing(ends[1]);
   const pid_t pid = ::fork();
   if (pid < 0) give_up("fork");
   return {pid, pid == 0 ? std::move(writing) : std::move(reading)};
 }
 
 /// Whether the child said that it is ready; false if it ended before.
-bool wait_for_notice(const io::UniqueFd& notice) {
+bool wait_for_notice(const UniqueFd& notice) {
   char byte;
   ssize_t got;
   do got = ::read(notice.get(), &byte, 1);
@@ -47,7 +47,7 @@ bool wait_for_notice(const io::UniqueFd& notice) {
   return got == 1;
 }
 
-void give_notice(io::UniqueFd& notice) {
+void give_notice(UniqueFd& notice) {
   if (notice && ::write(notice.get(), "", 1) != 1) give_up("pipe");
   notice.reset();
 }
@@ -71,7 +71,7 @@ bool is_asked_for(int signal) {
 }  // namespace
 
 Process Process::start(const ProcessOptions& options) {
-  io::UniqueFd notice;
+  UniqueFd notice;
   if (options.detach) {
     Child child = fork_with_notice();
     if (child.pid != 0) {
@@ -105,12 +105,12 @@ Process Process::start(const ProcessOptions& options) {
 void Process::ready() {
   if (options_.detach && notice_) {
     if (!options_.keep_directory && ::chdir("/") != 0) give_up("chdir /");
-    const io::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null) give_up("/dev/null");
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-      if (::dup2(null.get(), fd) < 0) give_up("/dev/null");
+      if ((fd != STDERR_FILENO || !options_.keep_errors) && ::dup2(null.get(), fd) < 0) give_up("/dev/null");
   }
   give_notice(notice_);
 }
 
-}  // namespace sluice::daemon
+}  // namespace sluice::io
