@@ -362,7 +362,9 @@ std::string format_flow_stats(const FlowSpec& flow, const FlowCounters& counters
                                  count(counters.packets), count(counters.bytes));
   text += dump_options(flow);
   if (counters.idle_age_s >= 0) text += fmt::format("idle_age={}, ", counters.idle_age_s);
-  if (counters.hard_age_s >= 0) text += fmt::format("hard_age={}, ", counters.hard_age_s);
+  // A flow that was never modified is as old as it says already.
+  if (counters.hard_age_s >= 0 && counters.hard_age_s != counters.duration_ns / 1'000'000'000)
+    text += fmt::format("hard_age={}, ", counters.hard_age_s);
   return text + match_and_actions(flow, names);
 }
 

@@ -20,7 +20,7 @@ std::string format_id(std::uint32_t id) {
     case meter_id::kAll:
       return "all";
     default:
-      return std::to_string(id);
+      return id > meter_id::kMax ? "unknown" : std::to_string(id);
   }
 }
 

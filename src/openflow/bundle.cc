@@ -64,10 +64,10 @@ Status BundleAdd::decode(ByteReader& body, const DecodeContext& context, BundleA
   SLUICE_TRY(finished(body, "bundle_add_message"));
   const Bytes rest = body.rest();
   const auto header = decode_header(rest);
+  if (header && header->version != context.version)
+    return fail("bundled message of another version (OFPBFC_BAD_VERSION)", OfError::BfcBadVersion);
   if (!header || header->length < kHeaderBytes || header->length > rest.size())
     return fail("bundled message that does not fit (OFPBFC_MSG_BAD_LEN)", OfError::BfcMsgBadLen);
-  if (header->version != context.version)
-    return fail("bundled message of another version (OFPBFC_BAD_VERSION)", OfError::BfcBadVersion);
   if (header->xid != context.xid)
     return fail("bundled message with an xid of its own (OFPBFC_MSG_BAD_XID)", OfError::BfcMsgBadXid);
   if (!may_be_bundled(header->type))

@@ -1,6 +1,7 @@
 #include "openflow/flow_mod.h"
 
 #include "action/codec.h"
+#include "openflow/port_number.h"
 
 namespace sluice::openflow {
 
@@ -73,13 +74,12 @@ Status decode_nicira(ByteReader& body, const DecodeContext& context, FlowMod& ou
   flow.cookie = cookies.cookie & cookies.mask;
   flow.cookie_mask = cookies.mask;
   flow.new_cookie = cookie;
-  SLUICE_TRY(take_flags(flags, k10, out));
   if (context.version == k10) {
     SLUICE_ASSIGN(flow.actions, action::decode_actions(body.rest(), k10));
   } else {
     SLUICE_ASSIGN(flow.actions, action::decode_instructions(body.rest(), context.version));
   }
-  return {};
+  return take_flags(flags, k10, out);
 }
 
 Status decode_10(ByteReader& body, const DecodeContext& context, FlowMod& out) {
@@ -101,15 +101,21 @@ Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   action::FlowSpec& flow = out.flow;
   const std::uint64_t cookie = body.u64(), cookie_mask = body.u64();
   flow.table = body.u8();
-  SLUICE_TRY(set_command(body.u8(), out));
+  const std::uint8_t command = body.u8();
   flow.idle_timeout = body.u16();
   flow.hard_timeout = body.u16();
   flow.priority = body.u16();
   flow.buffer_id = body.u32();
   flow.out_port = body.u32();
   flow.out_group = body.u32();
-  SLUICE_TRY(take_flags(body.u16(), context.version, out));
+  const std::uint16_t flags = body.u16();
   flow.importance = body.u16();
+  // Of several faults the one that Open vSwitch finds first is told.
+  SLUICE_ASSIGN(flow.match, take_match(body, context.version));
+  SLUICE_TRY(check_port(flow.out_port));
+  SLUICE_ASSIGN(flow.actions, action::decode_instructions(body.rest(), context.version));
+  SLUICE_TRY(take_flags(flags, context.version, out));
+  SLUICE_TRY(set_command(command, out));
   if (context.version < k14 || flow.command != FlowCommand::Add) flow.importance = 0;
   // An add gives the cookie, the others compare it: what later versions have no word for is a new one. Only
   // 1.1 adds what a modify, if it compares no cookie, does not find.
@@ -120,8 +126,6 @@ Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
     flow.cookie = cookie & cookie_mask;
     flow.cookie_mask = cookie_mask;
   }
-  SLUICE_ASSIGN(flow.match, take_match(body, context.version));
-  SLUICE_ASSIGN(flow.actions, action::decode_instructions(body.rest(), context.version));
   return {};
 }
 

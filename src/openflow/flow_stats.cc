@@ -6,6 +6,7 @@
 #include "field/match_text.h"
 #include "openflow/flow_mod.h"
 #include "openflow/oxs.h"
+#include "openflow/port_number.h"
 
 namespace sluice::openflow {
 
@@ -235,7 +236,7 @@ Status FlowFilter::decode(ByteReader& body, const DecodeContext& context, FlowFi
   } else {
     out.table = body.u8();
     body.skip(3);
-    out.out_port = body.u32();
+    SLUICE_ASSIGN(out.out_port, take_valid_port(body, context.version));
     out.out_group = body.u32();
     body.skip(4);
     out.cookie = body.u64();

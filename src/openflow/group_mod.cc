@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "action/codec.h"
+#include "openflow/port_number.h"
 
 namespace sluice::openflow {
 
@@ -38,7 +39,7 @@ Status decode_bucket_properties(ByteReader in, Bucket& bucket) {
       (property.type == kWatchPort ? bucket.watch_port : bucket.watch_group) = value.u32();
     if (!value.ok()) return bad_length("property of a bucket", OfError::BpcBadLen);
   }
-  return {};
+  return check_port(bucket.watch_port, OfError::GmfcBadWatch);
 }
 
 Status decode_bucket15(ByteReader& in, OfVersion version, GroupSpec& group) {
@@ -48,6 +49,8 @@ Status decode_bucket15(ByteReader& in, OfVersion version, GroupSpec& group) {
     return fail(fmt::format("bucket of {} bytes (OFPGMFC_BAD_BUCKET)", length), OfError::GmfcBadBucket);
   Bucket bucket{.id = in.u32(),
                 .weight = static_cast<std::uint16_t>(group.type == GroupType::Select ? 1 : 0)};
+  if (bucket.id > action::bucket_id::kMax)
+    return fail(fmt::format("bucket id {:#x} (OFPGMFC_BAD_BUCKET)", bucket.id), OfError::GmfcBadBucket);
   SLUICE_ASSIGN(bucket.actions, action::decode_actions(in.take(actions_length), version));
   SLUICE_TRY(decode_bucket_properties(take_part(in, length - 8 - actions_length), bucket));
   group.buckets.push_back(std::move(bucket));
@@ -63,6 +66,7 @@ Status decode_bucket11(ByteReader& in, OfVersion version, GroupSpec& group) {
   bucket.weight = in.u16();
   bucket.watch_port = in.u32();
   bucket.watch_group = in.u32();
+  SLUICE_TRY(check_port(bucket.watch_port, OfError::GmfcBadWatch));
   in.skip(4);
   SLUICE_ASSIGN(bucket.actions, action::decode_actions(in.take(length - 16), version));
   group.buckets.push_back(std::move(bucket));

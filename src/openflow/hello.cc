@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "openflow/hello_elements.h"
+
 namespace sluice::openflow {
 
 namespace {
@@ -34,6 +36,20 @@ Status Hello::decode(ByteReader& body, const DecodeContext& context, Hello& out)
     if (versions != 0) out.versions = versions;
   }
   return {};
+}
+
+bool understands_hello(Bytes elements) {
+  ByteReader in(elements);
+  while (in.remaining() > 0) {
+    const std::size_t available = in.remaining();
+    const std::uint16_t type = in.u16(), length = in.u16();
+    constexpr std::size_t kLeast = 8;  // with one word of the bitmap
+    const std::size_t padded = (length + 7u) / 8 * 8;
+    if (!in.ok() || type != kVersionBitmap || length < kLeast || padded > available) return false;
+    if ((in.u32() & ~1u) == 0) return false;
+    in.skip(padded - kLeast);
+  }
+  return true;
 }
 
 void Hello::encode(Encoder& out) const {

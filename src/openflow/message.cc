@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "openflow/all_messages.h"
+#include "openflow/hello_elements.h"
 
 namespace sluice::openflow {
 
@@ -217,7 +218,8 @@ Result<Message> decode_nested(Bytes bytes, const DecodeOptions& options, unsigne
   const auto header = decode_header(bytes);
   if (!header || header->length != bytes.size()) return bad_length("message");
   if (!header->version)
-    return fail(fmt::format("OpenFlow version {} (OFPBRC_BAD_VERSION)", bytes[0]), OfError::BrcBadVersion);
+    return fail(fmt::format("message of OpenFlow version {} (OFPBRC_BAD_TYPE)", bytes[0]),
+                OfError::BrcBadType);
   SLUICE_ASSIGN(const Key key, read_key(bytes, *header->version));
   SLUICE_ASSIGN(const Entry* entry, find_entry(key, *header->version));
   SLUICE_TRY(check_length(*entry->form, bytes.size()));
@@ -246,16 +248,29 @@ Result<Message> decode_inner(Bytes bytes, const DecodeContext& context) {
   return decode_nested(bytes, {.table_id = context.table_id}, context.depth + 1);
 }
 
-std::string format(const Message& message, const PrintOptions& options) {
+namespace {
+
+/// @param unknown_flags  of a multipart message, beside "more"
+std::string format(const Message& message, const PrintOptions& options, std::uint16_t unknown_flags) {
   std::string text = heading(*message.form, message.version, message.xid);
-  if (message.more) text += " flags=[more]";
+  if (message.more || unknown_flags != 0) text += message.more ? " flags=[more]" : " flags=";
+  if (unknown_flags != 0) text += fmt::format("[***unknown flags {:#06x}***]", unknown_flags);
   Printer printer(text, message.version, *message.form, options);
   std::visit([&](const auto& body) { body.format(printer); }, message.body().variant());
   if (text.back() != '\n') text += '\n';
   return text;
 }
 
-namespace {
+/// What the message does not say once it is decoded.
+std::string format_received(const Message& message, Bytes bytes, const PrintOptions& options) {
+  std::uint16_t unknown_flags = 0;
+  if (is_multipart(message.form->frame))
+    unknown_flags = static_cast<std::uint16_t>((bytes[10] << 8 | bytes[11]) & ~kMoreFlag);
+  std::string text = format(message, options, unknown_flags);
+  if (as<Hello>(message) && !understands_hello(bytes.subspan(kHeaderBytes)))
+    text += " unknown data in hello:\n" + hex_dump(bytes, true);
+  return text;
+}
 
 /// How a message of a type that is known begins, as far as its bytes tell the type; empty if they don't.
 std::string known_heading(Bytes bytes, const Header& header, bool complete) {
@@ -268,6 +283,10 @@ std::string known_heading(Bytes bytes, const Header& header, bool complete) {
 }
 
 }  // namespace
+
+std::string format(const Message& message, const PrintOptions& options) {
+  return format(message, options, 0);
+}
 
 std::string print(Bytes bytes, const PrintOptions& options) {
   const auto header = decode_header(bytes);
@@ -284,7 +303,7 @@ std::string print(Bytes bytes, const PrintOptions& options) {
 
   const auto message = decode(bytes);
   const auto* error = message ? std::get_if<ErrorMessage>(&message->body().variant()) : nullptr;
-  if (message && (error == nullptr || error->error)) return format(*message, options);
+  if (message && (error == nullptr || error->error)) return format_received(*message, bytes, options);
   const Error why = message ? bad_length("unknown error").value() : message.error();
 
   // What is wrong with the body follows the heading, what is wrong with the type or the length stands alone.

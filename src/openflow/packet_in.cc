@@ -300,7 +300,7 @@ void encode_properties(const PacketIn& in, Encoder& encoder) {
   if (in.buffer) put_integer(out, kBuffer, *in.buffer);
   if (in.table != 0) put_byte(out, kTable, in.table);
   if (in.cookie) put_wide(out, kCookie, *in.cookie);
-  put_byte(out, kReason, static_cast<std::uint8_t>(in.reason));
+  put_byte(out, kReason, reason_to_wire(in.reason, encoder.version()));
   {
     const PropertyWriter metadata(out, kMetadata);
     field::encode_match(in.metadata, encoder.version(), out);

@@ -1,6 +1,7 @@
 #include "openflow/packet_out.h"
 
 #include "field/match_text.h"
+#include "openflow/port_number.h"
 
 namespace sluice::openflow {
 
@@ -28,7 +29,8 @@ Status PacketOut::decode(ByteReader& body, const DecodeContext& context, PacketO
   if (id != kNoBuffer) out.buffer = id;
   std::uint16_t actions_length = 0;
   if (context.version < k15) {
-    field::set_match(out.metadata, field::FieldId::InPortOxm, take_port(body, context.version), 0xffffffff);
+    SLUICE_ASSIGN(const std::uint32_t in_port, take_valid_port(body, context.version));
+    field::set_match(out.metadata, field::FieldId::InPortOxm, in_port, 0xffffffff);
     actions_length = body.u16();
     if (context.version >= k11) body.skip(6);
   } else {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "action/codec.h"
+#include "openflow/port_number.h"
 
 namespace sluice::openflow {
 
@@ -117,7 +118,7 @@ Status decode_port(ByteReader& outer, OfVersion version, PortDescription& port) 
     if (!peek.ok() || length < 40 || length > outer.remaining()) return bad_length("port description");
   }
   in = take_part(outer, length);
-  port.number = take_port(in, version);
+  SLUICE_ASSIGN(port.number, take_valid_port(in, version));
   if (version >= k11) in.skip(4);
   const Bytes address = in.take(port.address.bytes.size());
   std::copy(address.begin(), address.end(), port.address.bytes.begin());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "openflow/port_number.h"
+
 namespace sluice::openflow {
 
 namespace {
@@ -38,8 +40,8 @@ constexpr std::uint32_t kUnknown = 0xffffffff;
 constexpr std::uint32_t kPortAll10 = action::of_port::kAll;
 
 /// 8 bytes in every version.
-std::uint32_t take_padded_port(ByteReader& in, OfVersion version) {
-  const std::uint32_t port = take_port(in, version);
+Result<std::uint32_t> take_padded_port(ByteReader& in, OfVersion version) {
+  SLUICE_ASSIGN(const std::uint32_t port, take_valid_port(in, version));
   in.skip(version == k10 ? 6 : 4);
   return port;
 }
@@ -182,7 +184,7 @@ std::span<const WireForm> QueueConfigReply::wire_forms() {
 }
 
 Status PortStatsRequest::decode(ByteReader& body, const DecodeContext& context, PortStatsRequest& out) {
-  out.port = take_padded_port(body, context.version);
+  SLUICE_ASSIGN(out.port, take_padded_port(body, context.version));
   return finished(body, "port statistics request");
 }
 void PortStatsRequest::encode(Encoder& out) const {
@@ -201,7 +203,7 @@ Status PortStatsReply::decode(ByteReader& body, const DecodeContext& context, Po
       SLUICE_TRY(decode_counters14(body, port));
       continue;
     }
-    port.port = take_padded_port(body, context.version);
+    SLUICE_ASSIGN(port.port, take_padded_port(body, context.version));
     for (const auto counter : kPlainCounters) port.*counter = body.u64();
     for (const auto counter : kEthernetCounters) port.*counter = body.u64();
     if (context.version >= k13) {
@@ -285,7 +287,7 @@ void PortDescReply::format(Printer& out) const {
 }
 
 Status QueueStatsRequest::decode(ByteReader& body, const DecodeContext& context, QueueStatsRequest& out) {
-  out.port = take_port(body, context.version);
+  SLUICE_ASSIGN(out.port, take_valid_port(body, context.version));
   if (context.version == k10) body.skip(2);
   // 1.0 says "all" where later versions say "any".
   if (context.version == k10 && out.port == kPortAll10) out.port = action::of_port::kNone;
@@ -324,7 +326,7 @@ Status QueueStatsReply::decode(ByteReader& body, const DecodeContext& context, Q
       queue.duration_ns = in.u32();
       continue;
     }
-    queue.port = take_port(body, context.version);
+    SLUICE_ASSIGN(queue.port, take_valid_port(body, context.version));
     if (context.version == k10) body.skip(2);
     queue.queue = body.u32();
     queue.tx_bytes = body.u64();
@@ -374,7 +376,7 @@ void QueueStatsReply::format(Printer& out) const {
 }
 
 Status QueueConfigRequest::decode(ByteReader& body, const DecodeContext& context, QueueConfigRequest& out) {
-  out.port = take_port(body, context.version);
+  SLUICE_ASSIGN(out.port, take_valid_port(body, context.version));
   if (context.version >= k14) out.queue = body.u32();
   const bool real = out.port < 0xff00 || (out.port == action::of_port::kNone && context.version != k10);
   if (context.version < k14 && !real)
@@ -397,7 +399,9 @@ void QueueConfigRequest::format(Printer& out) const {
 
 Status QueueConfigReply::decode(ByteReader& body, const DecodeContext& context, QueueConfigReply& out) {
   const OfVersion version = context.version;
-  if (version < k14) out.port = take_padded_port(body, version);
+  if (version < k14) {
+    SLUICE_ASSIGN(out.port, take_padded_port(body, version));
+  }
   while (body.remaining() > 0) {
     const std::size_t available = body.remaining();
     QueueConfig& queue = out.entries.emplace_back();

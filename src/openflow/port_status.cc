@@ -1,5 +1,7 @@
 #include "openflow/port_status.h"
 
+#include "openflow/port_number.h"
+
 namespace sluice::openflow {
 
 namespace {
@@ -48,7 +50,7 @@ void PortStatus::format(Printer& out) const {
 
 Status PortMod::decode(ByteReader& body, const DecodeContext& context, PortMod& out) {
   const OfVersion version = context.version;
-  out.number = take_port(body, version);
+  SLUICE_ASSIGN(out.number, take_valid_port(body, version));
   if (version >= k11) body.skip(4);
   for (std::uint8_t& byte : out.address.bytes) byte = body.u8();
   if (version >= k11) body.skip(2);

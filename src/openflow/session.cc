@@ -132,8 +132,10 @@ std::optional<Instant> Session::silence_ends() const {
 void Session::on_message(Bytes bytes) {
   if (state_ == State::Hello) return on_hello(bytes);
   const auto header = decode_header(bytes);
-  if (header->version != dialect_.version && header->type != 0)
-    return write(encode_error_reply(OfError::BrcBadVersion, bytes, dialect_.version));
+  // Hellos, errors and echoes are the same in every version.
+  constexpr std::uint8_t kLastOfAllVersions = 3;
+  if (header->version != dialect_.version && (!header->version || header->type > kLastOfAllVersions))
+    return write(encode_error_reply(OfError::BrcBadVersion, bytes, k10));
   const auto message = decode(bytes, {.table_id = dialect_.table_id});
   if (!message) return answer_error(message.error(), bytes);
   if (message->more || partial_.contains(message->xid)) {
@@ -244,7 +246,7 @@ Status Session::serve(const Message& message, Bytes bytes) {
   if (const auto* echo = as<EchoRequest>(message)) {
     EchoReply answer;
     answer.data = echo->data;
-    reply(message, std::move(answer));
+    write(encode(make_message(std::move(answer), {.version = message.version}, message.xid)));
   } else if (is<BarrierRequest>(message)) {
     reply(message, BarrierReply{});
   } else if (const auto* role = as<RoleRequest>(message)) {

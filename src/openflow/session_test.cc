@@ -112,9 +112,15 @@ TEST_F(SessionTest, MistakesAreAnsweredAndEndNothing) {
             "00000000  01 99 00 08 00 00 00 07-                        |........        |\n");
   send(PacketOut{}, 8);
   EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (xid=0x8): OFPBRC_BAD_PORT\n"));
-  const std::uint8_t other_version[] = {4, 2, 0, 8, 0, 0, 0, 9};
+  const std::uint8_t other_version[] = {4, 5, 0, 8, 0, 0, 0, 9};
   session->receive(other_version, kStart);
-  EXPECT_THAT(output(), ::testing::HasSubstr("OFPBRC_BAD_VERSION"));
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (OF1.3) (xid=0x9): OFPBRC_BAD_VERSION\n"));
+  const std::uint8_t no_version[] = {0, 2, 0, 8, 0, 0, 0, 9};
+  session->receive(no_version, kStart);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (xid=0x9): OFPBRC_BAD_VERSION\n"));
+  const std::uint8_t echo[] = {4, 2, 0, 8, 0, 0, 0, 9};
+  session->receive(echo, kStart);
+  EXPECT_EQ(output(), "OFPT_ECHO_REPLY (OF1.3) (xid=0x9): 0 bytes of payload\n") << "is the same in all";
   EXPECT_EQ(session->state(), Session::State::Open);
   const std::uint8_t broken[] = {1, 2, 0, 7, 0, 0, 0, 9};
   session->receive(broken, kStart);
