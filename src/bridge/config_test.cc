@@ -112,6 +112,7 @@ max_backoff = 2000
 inactivity_probe = 0
 controller_rate_limit = 1000
 controller_burst_limit = 50
+controller_queue_size = 200
 enable_async_messages = false
 [[bridge.controller]]
 target = "ptcp:6653"
@@ -129,6 +130,7 @@ target = "ptcp:6653"
                          .inactivity_probe_ms = 0,
                          .rate_limit = 1000,
                          .burst_limit = 50,
+                         .queue_size = 200,
                          .async = false},
                         {.target = "ptcp:6653"}};
   EXPECT_EQ(*config, expected);

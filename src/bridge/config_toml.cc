@@ -221,6 +221,7 @@ Result<ofproto::ControllerConfig> read_controller(const toml::table& table, cons
   SLUICE_TRY(number("inactivity_probe", controller.inactivity_probe_ms));
   SLUICE_TRY(number("controller_rate_limit", controller.rate_limit));
   SLUICE_TRY(number("controller_burst_limit", controller.burst_limit));
+  SLUICE_TRY(number("controller_queue_size", controller.queue_size));
   SLUICE_ASSIGN(controller.async, section.boolean("enable_async_messages", true));
   SLUICE_TRY(section.finish());
   if (auto status = ofproto::check_controller(controller); !status)

@@ -24,6 +24,7 @@ void refresh(PortSlot& slot) {
   slot.mac = slot.port->mac();
   slot.mtu = slot.port->mtu();
   slot.link_up = slot.port->link_up();
+  slot.admin_up = slot.port->admin_up();
 }
 
 PortInfo info_of(const PortSlot& slot) {
@@ -37,6 +38,7 @@ PortInfo info_of(const PortSlot& slot) {
           .mac = slot.mac,
           .mtu = slot.mtu,
           .link_up = slot.link_up,
+          .admin_up = slot.admin_up,
           .worker = slot.worker,
           .rx_packets = value(c.rx_packets),
           .rx_bytes = value(c.rx_bytes),
@@ -152,6 +154,14 @@ void Datapath::refresh_ports() {
 
 void Datapath::refresh_port(std::uint32_t number) {
   if (const auto it = impl_->ports.find(number); it != impl_->ports.end()) refresh(*it->second);
+}
+
+Status Datapath::set_admin_up(std::uint32_t number, bool up) {
+  const auto it = impl_->ports.find(number);
+  if (it == impl_->ports.end()) return {};
+  const Status set = it->second->port->set_admin_up(up);
+  refresh(*it->second);
+  return set;
 }
 
 void Datapath::set_policing(std::uint32_t number, const std::vector<MeterConfig>& limits) {

@@ -61,6 +61,7 @@ struct PortInfo {
   net::Mac mac;
   std::uint32_t mtu;
   bool link_up;
+  std::optional<bool> admin_up;  ///< of a port with a device
   unsigned worker;
   std::uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors;
   std::uint64_t tx_packets, tx_bytes, tx_dropped, tx_errors;
@@ -107,6 +108,8 @@ class Datapath {
   /// Asks the devices for address, MTU and link: once when a port is added, then whenever this is called.
   void refresh_ports();
   void refresh_port(std::uint32_t number);
+  /// Lets the port's device run or takes it down; nothing changes where there is none.
+  Status set_admin_up(std::uint32_t number, bool up);
   /// From now on packets that the port receives beyond any of the limits are dropped.
   void set_policing(std::uint32_t number, const std::vector<MeterConfig>& limits);
   std::vector<PortInfo> ports() const;  ///< ascending

@@ -22,6 +22,7 @@ struct alignas(64) PortSlot {
   net::Mac mac;
   std::uint32_t mtu = 0;
   bool link_up = false;
+  std::optional<bool> admin_up;
   std::vector<std::unique_ptr<Meter>> limits;  ///< of what is received; used by `worker` alone
   std::mutex send_lock;  ///< held across the system call that sends: who must wait, sleeps
 };

@@ -129,8 +129,7 @@ struct Writer {
   void operator()(const Truncate& a) const { out += fmt::format("trunc({})", a.max_len); }
   void operator()(const Userspace& a) const {
     if (a.slow != Userspace::Slow::None) {
-      constexpr std::string_view kNames[] = {"", "lacp", "stp", "action"};
-      out += fmt::format("userspace(pid=0,slow_path({}))", kNames[static_cast<unsigned>(a.slow)]);
+      out += fmt::format("userspace(pid=0,slow_path({}))", a.slow == Userspace::Slow::Lacp ? "lacp" : "stp");
       return;
     }
     out += fmt::format(

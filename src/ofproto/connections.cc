@@ -169,7 +169,7 @@ void Connections::look() {
       env_.sessions.wants_implicit_misses() ? pipeline::TableMiss::Controller : pipeline::TableMiss::Drop;
   settings.invalid_ttl_to_controller = env_.sessions.wanted(
       openflow::AsyncKind::PacketIn, static_cast<unsigned>(openflow::PacketInReason::InvalidTtl));
-  if (!(settings == pipeline.config())) pipeline.configure(std::move(settings));
+  env_.bridge.want_packet_ins(env_.sessions.wanted_packet_ins());
 
   bool connected = false;
   Duration probe{};
@@ -178,31 +178,26 @@ void Connections::look() {
     probe = std::max(probe, Duration::milliseconds(controller->config().inactivity_probe_ms));
   }
   const Instant now = env_.loop.clock().now();
-  stand_alone(fail_open_.update(config_.standalone && !controllers_.empty(), connected, probe, now));
+  settings.stands_alone =
+      fail_open_.update(config_.standalone && !controllers_.empty(), connected, probe, now);
+  tell_standing_alone(settings.stands_alone);
+  if (!(settings == pipeline.config())) pipeline.configure(std::move(settings));
   if (const auto due = fail_open_.deadline(); due && *due > now)
     timer_.start(*due - now, [this] { look(); });
   else
     timer_.cancel();
 }
 
-/// The flow that switches is of the highest priority, so that it stands before whatever flows controllers
-/// left; the cookie keeps it from being taken for one of them.
-void Connections::stand_alone(bool alone) {
-  if (alone == standing_alone_) return;
-  standing_alone_ = alone;
-  const Instant now = env_.loop.clock().now();
-  const auto changed =
-      alone ? env_.bridge.change_flow(
-                  fmt::format("cookie={:#x},priority=65535,actions=NORMAL", kStandaloneCookie),
-                  action::FlowCommand::Add, now)
-            : env_.bridge.change_flow(fmt::format("cookie={:#x}/-1,priority=65535", kStandaloneCookie),
-                                      action::FlowCommand::DeleteStrict, now);
-  if (!changed)
-    env_.logger.err("{}: fail_mode standalone: {}", env_.bridge.name(), changed.error().message);
-  else if (alone)
+void Connections::tell_standing_alone(bool alone) {
+  if (alone == standing_alone()) return;
+  if (alone)
     env_.logger.warn("{}: no controller answers: failing open", env_.bridge.name());
   else
     env_.logger.info("{}: no longer in fail-open mode", env_.bridge.name());
+}
+
+bool Connections::standing_alone() const {
+  return env_.bridge.pipeline().config().stands_alone;
 }
 
 std::vector<ControllerStatus> Connections::status() const {

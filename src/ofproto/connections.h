@@ -41,8 +41,6 @@ class Connections final : LinkOwner {
  public:
   /// Clients of one listener at a time; the next one is turned away.
   static constexpr std::size_t kMaxClients = 64;
-  /// The flow of a bridge that stands alone has this cookie.
-  static constexpr std::uint64_t kStandaloneCookie = 0xfa11;
 
   explicit Connections(const ConnectionsEnvironment& environment);
   ~Connections() override;
@@ -58,7 +56,7 @@ class Connections final : LinkOwner {
 
   /// Those of the configuration, listeners as well, in its order.
   std::vector<ControllerStatus> status() const;
-  bool standing_alone() const { return standing_alone_; }
+  bool standing_alone() const;
 
  private:
   struct Service;
@@ -73,7 +71,7 @@ class Connections final : LinkOwner {
   void snoop(Bytes messages);
   /// What sessions want, the pipeline has to know; and whether the bridge stands alone.
   void look();
-  void stand_alone(bool alone);
+  void tell_standing_alone(bool alone);
 
   ConnectionsEnvironment env_;
   ConnectionsConfig config_;
@@ -84,7 +82,6 @@ class Connections final : LinkOwner {
   std::unique_ptr<io::Listener> snoop_listener_;
   std::list<std::unique_ptr<io::Stream>> snoopers_;
   FailOpen fail_open_;
-  bool standing_alone_ = false;
   io::Timer timer_;
   log::RateLimit client_log_{30, 10};  ///< of what clients can provoke
 };

@@ -24,7 +24,7 @@ Result<std::uint32_t> parse_protocols(const std::vector<std::string>& words) {
 }
 
 Status check_controller(const ControllerConfig& controller) {
-  constexpr std::uint32_t kLeastBackoffMs = 1000, kLeastRate = 100, kLeastBurst = 25;
+  constexpr std::uint32_t kLeastBackoffMs = 1000, kLeastRate = 100, kLeastBurst = 25, kMostQueued = 512;
   SLUICE_TRY(io::parse_remote(controller.target));
   const auto wrong = [&](std::string_view what, std::uint32_t value, std::uint32_t least) {
     return fail(
@@ -36,6 +36,9 @@ Status check_controller(const ControllerConfig& controller) {
     return wrong("controller_rate_limit", controller.rate_limit, kLeastRate);
   if (controller.burst_limit != 0 && controller.burst_limit < kLeastBurst)
     return wrong("controller_burst_limit", controller.burst_limit, kLeastBurst);
+  if (controller.queue_size > kMostQueued)
+    return fail(fmt::format("controller {}: controller_queue_size is {}: expected at most {}",
+                            controller.target, controller.queue_size, kMostQueued));
   return {};
 }
 

@@ -17,6 +17,7 @@ struct ControllerConfig {
   std::uint32_t inactivity_probe_ms = 5000;  ///< 0: never probed
   std::uint32_t rate_limit = 0;              ///< packet-ins a second, of each kind; 0: unlimited
   std::uint32_t burst_limit = 0;             ///< packet-ins that wait; 0: a quarter of the rate
+  std::uint32_t queue_size = 0;              ///< packet-ins that wait to be read; 0: as many as fit
   bool async = true;                         ///< asynchronous messages without being asked for
 
   bool operator==(const ControllerConfig&) const = default;

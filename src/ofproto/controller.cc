@@ -32,6 +32,7 @@ Peer::Options peer_options(std::string name, const ControllerConfig& config, std
   options.session.async = config.async;
   options.session.probe_after = Duration::milliseconds(config.inactivity_probe_ms);
   options.pacing = {.rate = config.rate_limit, .burst = config.burst_limit};
+  options.max_packet_ins = config.queue_size;
   return options;
 }
 

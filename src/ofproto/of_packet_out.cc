@@ -13,6 +13,7 @@
 #include "flow/extract.h"
 #include "ofproto/of_outgoing.h"
 #include "ofproto/openflow_agent.h"
+#include "ofproto/sessions.h"
 #include "ofproto/upcalls.h"
 #include "packet/packet_pool.h"
 #include "wire/walk.h"
@@ -108,6 +109,8 @@ void OpenFlowAgent::translate(Outgoing& packet, std::optional<std::uint64_t> ver
 }
 
 void OpenFlowAgent::emit(Outgoing& packet) {
+  // Whoever sends the packet may just have asked to be told of such.
+  env_.bridge.want_packet_ins(env_.bridge.wanted_packet_ins() | env_.sessions.wanted_packet_ins());
   // What is too short to be a packet goes nowhere, and nobody is told, as Open vSwitch has it.
   if (!env_.datapath.inject({.bytes = packet.bytes, .meta = packet.meta, .program = &packet.result.program}))
     return;

@@ -1,6 +1,8 @@
 // Ports: what they are and count, port-mods, port-status, queues (of which there are none).
 //
-// OFPPC_PORT_DOWN takes a port out of the pipeline: nothing is received from it and nothing sent to it.
+// OFPPC_PORT_DOWN is the state of the port's device (IFF_UP), whoever set it; setting it takes the device
+// down. Of a port without a device it takes the port out of the pipeline: nothing is received and nothing
+// sent.
 #include <fmt/core.h>
 
 #include "datapath/datapath.h"
@@ -36,7 +38,7 @@ std::optional<openflow::PortDescription> OpenFlowAgent::describe_port(std::uint3
   port.name = info->name;
   if (device) port.address = device->mac;
   if (info->patch) port.address = info->patch->mac;
-  if (info->down) port.config |= port_config::kDown;
+  if (info->down || (device && device->admin_up == false)) port.config |= port_config::kDown;
   if (!info->receive) port.config |= port_config::kNoRecv;
   if (!info->flood) port.config |= port_config::kNoFlood;
   if (!info->forward) port.config |= port_config::kNoForward;
@@ -106,7 +108,15 @@ void OpenFlowAgent::change_port(const openflow::PortMod& mod) {
   const std::uint32_t before = describe_port(mod.number)->config;
   const std::uint32_t config = (before & ~mod.mask) | (mod.config & mod.mask);
   if (config == before) return;
-  info->down = (config & port_config::kDown) != 0;
+  const bool down = (config & port_config::kDown) != 0;
+  const auto device = info->patch ? std::nullopt : env_.datapath.find_port(info->dp_port);
+  if (!device || !device->admin_up) {
+    info->down = down;
+  } else if (*device->admin_up == down) {
+    // As in Open vSwitch, a device that can't be changed stays as it is; the port's description tells.
+    (void)env_.datapath.set_admin_up(info->dp_port, !down);
+    info->live = env_.datapath.find_port(info->dp_port)->link_up;
+  }
   info->receive = (config & port_config::kNoRecv) == 0;
   info->forward = (config & port_config::kNoForward) == 0;
   info->flood = (config & port_config::kNoFlood) == 0;

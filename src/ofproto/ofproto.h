@@ -2,9 +2,10 @@
 // number, takes flows as text and shows them with their counters.
 //
 // Owned by whoever configures (bridge::Switch). Threads: main, but for what Upcalls reaches through
-// pipeline().
+// pipeline() and wanted_packet_ins().
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -52,8 +53,7 @@ class Ofproto final : public field::NameResolver {
     std::string bond;           ///< that it is a member of; empty: of none
     bool is_protected = false;  ///< from other protected ports
     bool speaks_lacp = false;
-    bool wants_multicast = false, wants_reports = false;  ///< with multicast snooping: all of them
-    net::Mac patch_mac{};                                 ///< of a patch port
+    net::Mac patch_mac{};  ///< of a patch port
   };
 
   /// `secret` keys the pipeline's hashes. Bridges that patch ports join share `frozen`.
@@ -85,6 +85,13 @@ class Ofproto final : public field::NameResolver {
   std::optional<std::string> port_name(std::uint32_t number) const override;
   /// For texts in which ports may have names.
   action::Names names() const { return {.ports = this, .tables = nullptr}; }
+
+  // --- Packets for controllers ---
+  /// For which reasons (bit n: reason n of dp_action::Userspace) somebody wants them; all until it is said.
+  void want_packet_ins(std::uint32_t reasons) {
+    wanted_packet_ins_.store(reasons, std::memory_order_relaxed);
+  }
+  std::uint32_t wanted_packet_ins() const { return wanted_packet_ins_.load(std::memory_order_relaxed); }
 
   // --- Flows ---
   /// One flow as text. Refuses what parses but can't run yet.
@@ -130,8 +137,6 @@ class Ofproto final : public field::NameResolver {
   std::string dump_flows(Instant now) const;
   /// As ovs-appctl fdb/show.
   std::string dump_macs(Instant now);
-  /// As ovs-appctl mdb/show.
-  std::string dump_multicast(Instant now) const;
 
  private:
   static void apply_settings(const Port& port, pipeline::PortInfo& info);
@@ -148,6 +153,7 @@ class Ofproto final : public field::NameResolver {
   };
   std::map<std::uint32_t, InstalledMeter> meters_;
   datapath::MeterTable* dp_meters_ = nullptr;
+  std::atomic<std::uint32_t> wanted_packet_ins_{~std::uint32_t{0}};
   FlowListener listener_;
   std::unordered_set<std::uint64_t> loaded_;  ///< hashes of what replace_flows() put there
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ofproto/sessions.h"
+#include "pipeline/frozen_state.h"
 
 namespace sluice::ofproto {
 
@@ -40,6 +41,7 @@ void Peer::received(Bytes message) {
 }
 
 void Peer::sent(Bytes messages) {
+  written_ += messages.size();
   if (snooper_) snooper_(messages);
   wire_.output_ready();
 }
@@ -61,7 +63,7 @@ bool Peer::serve() {
 void Peer::tick(Instant now) {
   session_.tick(now);
   for (auto& pacer : pacers_)
-    while (auto packet = pacer.next(now)) send_async(std::move(*packet));
+    while (auto packet = pacer.next(now)) queue_packet_in(std::move(*packet));
 }
 
 std::optional<Instant> Peer::deadline() const {
@@ -80,14 +82,35 @@ void Peer::send_async(openflow::Body body) {
   session_.send(std::move(body));
 }
 
+void Peer::queue_packet_in(openflow::PacketIn packet) {
+  if (options_.max_packet_ins == 0) return send_async(std::move(packet));
+  const std::uint64_t received = written_ - waiting();
+  while (!packet_ins_end_.empty() && packet_ins_end_.front() <= received) packet_ins_end_.pop_front();
+  if (packet_ins_end_.size() >= options_.max_packet_ins) {
+    ++counters_.async_dropped;
+    return;
+  }
+  send_async(std::move(packet));
+  packet_ins_end_.push_back(written_);
+}
+
 bool Peer::wants_implicit_misses() const {
   return session_.version() < openflow::k13 &&
          session_.wants(AsyncKind::PacketIn, static_cast<unsigned>(PacketInReason::NoMatch));
 }
 
+PacketInReason Peer::reason_of_explicit_miss() const {
+  return session_.version() < openflow::k13 ? PacketInReason::Action : PacketInReason::NoMatch;
+}
+
+bool Peer::wants_packet_in(std::uint8_t reason) const {
+  const unsigned told =
+      reason == pipeline::kReasonExplicitMiss ? static_cast<unsigned>(reason_of_explicit_miss()) : reason;
+  return session_.wants(AsyncKind::PacketIn, told);
+}
+
 void Peer::send_packet_in(const PacketInMessage& message, Instant now) {
-  PacketInReason reason = message.body.reason;
-  if (message.explicit_miss && session_.version() < openflow::k13) reason = PacketInReason::Action;
+  const PacketInReason reason = message.explicit_miss ? reason_of_explicit_miss() : message.body.reason;
   if (message.controller_id != session_.controller_id() ||
       !session_.wants(AsyncKind::PacketIn, static_cast<unsigned>(reason)) ||
       (message.implicit_miss && !wants_implicit_misses()))
@@ -96,7 +119,7 @@ void Peer::send_packet_in(const PacketInMessage& message, Instant now) {
   packet.reason = reason;
   const auto kind = reason == PacketInReason::NoMatch ? PacketInKind::Miss : PacketInKind::Action;
   if (auto now_due = pacers_[static_cast<std::size_t>(kind)].submit(std::move(packet), now))
-    send_async(std::move(*now_due));
+    queue_packet_in(std::move(*now_due));
 }
 
 }  // namespace sluice::ofproto

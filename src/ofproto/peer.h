@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -62,7 +63,8 @@ class Peer final : openflow::SessionObserver {
   struct Options {
     std::string name;  ///< for the log: "tcp:127.0.0.1:6653"
     openflow::Session::Options session;
-    PacketInPacer::Options pacing;  ///< no rate: none
+    PacketInPacer::Options pacing;     ///< no rate: none
+    std::uint32_t max_packet_ins = 0;  ///< that wait to be received; 0: as many as fit
   };
   struct Counters {
     std::uint64_t async_sent = 0;
@@ -94,6 +96,9 @@ class Peer final : openflow::SessionObserver {
   /// An asynchronous message that the peer wants.
   void send_async(openflow::Body body);
   void send_packet_in(const PacketInMessage& message, Instant now);
+  /// Whether it wants packets that are handed up for a reason (of dp_action::Userspace), whatever their
+  /// controller id.
+  bool wants_packet_in(std::uint8_t reason) const;
   /// Whether it wants packets that no flow matched, as controllers of OpenFlow 1.0 to 1.2 expect them.
   bool wants_implicit_misses() const;
 
@@ -105,6 +110,10 @@ class Peer final : openflow::SessionObserver {
   void set_snooper(std::function<void(Bytes)> snooper) { snooper_ = std::move(snooper); }
 
  private:
+  /// Sends a packet-in, unless as many wait as may.
+  void queue_packet_in(openflow::PacketIn packet);
+  /// What the peer's version calls a packet that a table-miss flow sent.
+  openflow::PacketInReason reason_of_explicit_miss() const;
   void received(Bytes message) override;
   void sent(Bytes messages) override;
 
@@ -114,6 +123,8 @@ class Peer final : openflow::SessionObserver {
   PeerWire& wire_;
   std::function<void(Bytes)> snooper_;
   std::array<PacketInPacer, 2> pacers_;
+  std::uint64_t written_ = 0;                 ///< bytes of output since the start
+  std::deque<std::uint64_t> packet_ins_end_;  ///< where packet-ins that may still wait end in it
   Counters counters_;
   openflow::Session session_;  ///< last: it calls sent() from its constructor
 };

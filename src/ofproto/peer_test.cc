@@ -304,6 +304,34 @@ TEST_F(RoleTest, GenerationsMoveForwardOnlyAndWrap) {
   EXPECT_NE(ask(b, Role::Primary, 2).find("OFPRRFC_STALE"), std::string::npos);
 }
 
+// --- Packet-ins that wait ---
+
+TEST_F(PeerTest, PacketInsBeyondTheQueueAreDroppedUntilSomeAreReceived) {
+  Client& client = connect(openflow::k13, {.session = {.versions = 0x7e}, .max_packet_ins = 3});
+  for (int i = 0; i < 5; ++i) deliver(PacketInReason::Action);
+  EXPECT_EQ(client.peer->counters().async_sent, 3u);
+  EXPECT_EQ(client.peer->counters().async_dropped, 2u);
+  EXPECT_EQ(heard(client).size(), 3u);
+  for (int i = 0; i < 4; ++i) deliver(PacketInReason::Action);
+  EXPECT_EQ(heard(client).size(), 3u) << "as many fit again";
+  // What the wire has not sent yet waits as well.
+  client.wire.stuck = 1;
+  deliver(PacketInReason::Action);
+  deliver(PacketInReason::Action);
+  deliver(PacketInReason::Action);
+  EXPECT_EQ(heard(client).size(), 2u);
+}
+
+TEST_F(PeerTest, TellsForWhichReasonsPacketsAreWanted) {
+  EXPECT_EQ(sessions_.wanted_packet_ins(), 0u);
+  Client& client = connect(openflow::k13);
+  const auto bit = [](PacketInReason reason) { return 1u << static_cast<unsigned>(reason); };
+  constexpr unsigned kReasons = 7;  // to kReasonExplicitMiss
+  EXPECT_EQ(sessions_.wanted_packet_ins(), ((1u << kReasons) - 1) & ~bit(PacketInReason::InvalidTtl));
+  say(client, openflow::SetAsync{{.primary = {bit(PacketInReason::InvalidTtl)}}});
+  EXPECT_EQ(sessions_.wanted_packet_ins(), bit(PacketInReason::InvalidTtl));
+}
+
 // --- fail_mode standalone ---
 
 TEST(FailOpen, AfterThreeProbesUntilOneIsBack) {

@@ -25,6 +25,15 @@ bool Sessions::wanted(openflow::AsyncKind kind, unsigned reason) const {
                      [&](const Peer* peer) { return peer->session().wants(kind, reason); });
 }
 
+std::uint32_t Sessions::wanted_packet_ins() const {
+  std::uint32_t reasons = 0;
+  for (std::uint8_t reason = 0; reason < 32; ++reason)
+    if (std::any_of(peers_.begin(), peers_.end(),
+                    [&](const Peer* peer) { return peer->wants_packet_in(reason); }))
+      reasons |= std::uint32_t{1} << reason;
+  return reasons;
+}
+
 bool Sessions::wants_implicit_misses() const {
   return std::any_of(peers_.begin(), peers_.end(),
                      [](const Peer* peer) { return peer->wants_implicit_misses(); });

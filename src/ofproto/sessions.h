@@ -32,6 +32,8 @@ class Sessions {
   void deliver(const PacketInMessage& message, Instant now);
   /// Whether anybody wants it: what costs something to say need not be said to nobody.
   bool wanted(openflow::AsyncKind kind, unsigned reason) const;
+  /// Bit n: somebody wants packets that are handed up for reason n of dp_action::Userspace.
+  std::uint32_t wanted_packet_ins() const;
   /// Whether a packet that no flow matches goes to a controller: as OpenFlow 1.0 to 1.2 have it, if one of
   /// these versions listens.
   bool wants_implicit_misses() const;

@@ -155,6 +155,19 @@ TEST_F(PipelineTest, WritesToAbsentHeadersDoNothing) {
   EXPECT_EQ(result.mask.bits.nw_proto, 0xff);  // it decided
 }
 
+TEST_F(PipelineTest, ABridgeThatStandsAloneSwitches) {
+  mod("priority=65535,actions=drop");
+  mod("table=1,actions=output:4");
+  BridgeConfig config = pipeline.config();
+  config.stands_alone = true;
+  pipeline.configure(config);
+  const std::string packet = "in_port=1,dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02";
+  EXPECT_EQ(actions(packet), "100,2,3");
+  config.stands_alone = false;
+  pipeline.configure(config);
+  EXPECT_EQ(actions(packet), "drop");
+}
+
 TEST_F(PipelineTest, VlanTags) {
   mod("in_port=1,actions=push_vlan:0x8100,load:5->OXM_OF_VLAN_VID[],2");
   mod("in_port=2,actions=strip_vlan,1");
@@ -450,7 +463,7 @@ TEST_F(PipelineTest, NormalRestsOnItsTwoAddressesOnly) {
   };
   const std::uint64_t tables = pipeline.tables_epoch();
   translate(from(1));
-  const L2Dependence rests_on = result.l2;
+  const MacDependence rests_on = result.macs;
   EXPECT_TRUE(rests_on.unchanged());
   const std::uint64_t before = pipeline.epoch();
   for (int source = 2; source < 40; ++source) translate(from(source));

@@ -414,6 +414,15 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
   ++depth_;
   for (;;) {
     table_ = table;
+    if (table_ == 0 && here_.ports->config.stands_alone) {
+      rule_ = nullptr;
+      if (tracing()) input_.trace->open(Kind::Table, " 0. fail-open");
+      ++opened;
+      action::ActionList normal;
+      normal.push_back(action::Output{.port = of_port::kNormal});
+      run_list(normal);
+      break;
+    }
     TableMiss miss{};
     Rule* rule = look_up(in_port, table_, on_miss, with_ct_tuple, miss);
     with_ct_tuple = false;

@@ -42,6 +42,10 @@ bool Netdev::running() const {
   return (flags() & kWanted) == kWanted;
 }
 
+bool Netdev::up() const {
+  return (flags() & IFF_UP) != 0;
+}
+
 std::uint32_t Netdev::mtu() const {
   ifreq request = request_for(name_);
   return ioctl(socket_, SIOCGIFMTU, &request) == 0 ? static_cast<std::uint32_t>(request.ifr_mtu) : 0;

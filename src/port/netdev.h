@@ -20,6 +20,7 @@ class Netdev {
   /// IFF_UP, IFF_RUNNING and friends; 0 if there is no such interface.
   unsigned flags() const;
   bool running() const;  ///< up, with carrier
+  bool up() const;       ///< IFF_UP
   std::uint32_t mtu() const;
   net::Mac mac() const;
 

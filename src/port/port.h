@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -55,6 +56,10 @@ class Port {
   virtual net::Mac mac() const = 0;
   virtual std::uint32_t mtu() const = 0;
   virtual bool link_up() const { return true; }
+  /// Whether the device behind the port is to run, whoever said so (IFF_UP); nothing if there is no device.
+  virtual std::optional<bool> admin_up() const { return std::nullopt; }
+  /// Any thread, as what asks the device.
+  virtual Status set_admin_up(bool) { return {}; }
 
  protected:
   explicit Port(std::string name) : name_(std::move(name)) {}

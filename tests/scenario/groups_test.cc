@@ -114,5 +114,38 @@ TEST_F(Groups, MetersDropWhatIsBeyondAndCountIt) {
   EXPECT_EQ(bridge.pipeline().flow_count(), 0u);
 }
 
+TEST_F(Groups, MetersRaiseTheDropPrecedenceOfWhatIsBeyond) {
+  start(2, "");
+  ASSERT_TRUE(device().bridge().change_meter(
+      "meter=1,pktps,burst,band=type=dscp_remark,rate=10,burst_size=1,prec_level=1", MeterCommand::Add,
+      device().clock.now()));
+  add_flow("priority=3,actions=meter:1,2");
+  const auto first_passes = [&] { advance(Duration::seconds(1)); };
+  // AF11 becomes AF12, whatever else the byte says; the checksum is that of the packet as it leaves.
+  constexpr std::uint8_t kAf11 = 10 << 2, kAf12 = 12 << 2, kAf13 = 14 << 2, kEf = 46 << 2, kEcn = 2;
+  const Ip4 ip4{.src = "10.0.0.1", .dst = "10.0.0.2", .tos = kAf11 | kEcn};
+  first_passes();
+  send(1, ip4 / Udp{.dport = 53});
+  expect(2, Ip4{.tos = kAf11 | kEcn});
+  send(1, ip4 / Udp{.dport = 53});
+  expect(2, Ip4{.src = "10.0.0.1", .tos = kAf12 | kEcn} / Udp{.dport = 53});
+  send(1, Ip6{.src = "fd00::1", .dst = "fd00::2", .tos = kAf12 | kEcn, .label = 0x12345} / Udp{.dport = 53});
+  expect(2, Ip6{.src = "fd00::1", .tos = kAf13 | kEcn, .label = 0x12345} / Udp{.dport = 53});
+  send(1, Vlan{.vid = 5} / ip4 / Udp{.dport = 53});
+  expect(2, Vlan{.vid = 5} / Ip4{.tos = kAf12 | kEcn});
+  // The highest precedence of its class, no class of assured forwarding, and no IP.
+  send(1, Ip4{.tos = kAf13} / Udp{});
+  expect(2, Ip4{.tos = kAf13});
+  send(1, Ip4{.tos = kEf} / Udp{});
+  expect(2, Ip4{.tos = kEf});
+  send(1, Eth{.type = 0x88b5});
+  expect(2, Eth{.type = 0x88b5});
+  expect_delta({{"t0p3", 7}});
+  EXPECT_EQ(device().bridge().meter_counters(device().clock.now()).at(0).bands.at(0).packets, 6u);
+  first_passes();
+  send(1, ip4 / Udp{.dport = 53});
+  expect(2, Ip4{.tos = kAf11 | kEcn});
+}
+
 }  // namespace
 }  // namespace sluice::testing

@@ -219,6 +219,35 @@ def test_port_status(switch, two_hosts):
     assert "OFPT_PORT_STATUS (OF1.4) (xid=0x0): MOD: 1(port1)" in heard and "ADD" not in heard
 
 
+def test_port_down_is_the_state_of_the_device(switch, two_hosts):
+    """PORT_DOWN takes the device down and shows what became of it, whoever did it."""
+    a, b = two_hosts
+    switch.boot("actions=NORMAL\n")
+    switch.run("ip link set br0 up")
+    wait_until(lambda: a.ping(b.ip(), count=1) == 1, "the bridge forwards")
+
+    def admin_up(device):
+        flags = json.loads(switch.run(f"ip -j link show {device}").stdout)[0]["flags"]
+        return "UP" in flags
+
+    def told(port):
+        text = ofctl(switch, "-O", "OpenFlow15", "dump-ports-desc", mgmt(switch), port)
+        return "PORT_DOWN" in text, "LINK_DOWN" in text
+
+    for port, device in (("1", "port1"), ("LOCAL", "br0")):
+        ofctl(switch, "mod-port", mgmt(switch), device, "down")
+        assert not admin_up(device)
+        assert told(port) == (True, True)
+        ofctl(switch, "mod-port", mgmt(switch), device, "up")
+        assert admin_up(device)
+        assert told(port)[0] is False
+    wait_until(lambda: a.ping(b.ip(), count=1) == 1, "the bridge forwards again")
+    switch.run("ip link set port1 down")
+    wait_until(lambda: told("1") == (True, True), "the operator's word is told")
+    ofctl(switch, "mod-port", mgmt(switch), "port1", "up")
+    assert admin_up("port1")
+
+
 def test_port_status_of_a_link(switch, two_hosts):
     """Controllers hear of a cable that is pulled and put back, at either end."""
     switch.boot("")
@@ -278,6 +307,10 @@ inactivity_probe = 300
 """)
     assert "NORMAL" not in switch.sluice("appctl", "bridge/dump-flows", "br0").stdout
     wait_until(lambda: a.ping(b.ip(), count=1) == 1, "the bridge switches by itself")
+    # No flow does it that somebody could see or delete.
+    assert "NORMAL" not in ofctl(switch, "dump-flows", mgmt(switch))
+    ofctl(switch, "del-flows", mgmt(switch))
+    assert a.ping(b.ip(), count=1) == 1
     controller = Controller(path)
     wait_until(lambda: controllers(switch)[0]["is_connected"], "connected", timeout=20)
     assert "NORMAL" not in switch.sluice("appctl", "bridge/dump-flows", "br0").stdout

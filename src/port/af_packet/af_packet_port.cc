@@ -385,5 +385,11 @@ std::uint32_t AfPacketPort::mtu() const {
 bool AfPacketPort::link_up() const {
   return impl_->netdev.running();
 }
+std::optional<bool> AfPacketPort::admin_up() const {
+  return impl_->netdev.up();
+}
+Status AfPacketPort::set_admin_up(bool up) {
+  return impl_->netdev.set_up(up);
+}
 
 }  // namespace sluice::port

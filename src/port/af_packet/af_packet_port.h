@@ -37,6 +37,8 @@ class AfPacketPort final : public Port {
   net::Mac mac() const override;
   std::uint32_t mtu() const override;
   bool link_up() const override;
+  std::optional<bool> admin_up() const override;
+  Status set_admin_up(bool up) override;
 
  private:
   struct Impl;

@@ -84,7 +84,7 @@ Result<std::unique_ptr<TapPort>> TapPort::create(const std::string& name, const 
   auto port = std::unique_ptr<TapPort>(new TapPort(name, std::move(impl)));
   if (options.mac) SLUICE_TRY(port->set_mac(*options.mac));
   SLUICE_TRY(port->set_mtu(options.mtu));
-  if (options.up) SLUICE_TRY(port->set_up(true));
+  if (options.up) SLUICE_TRY(port->set_admin_up(true));
   return port;
 }
 
@@ -93,9 +93,6 @@ Status TapPort::set_mac(const net::Mac& mac) {
 }
 Status TapPort::set_mtu(std::uint32_t mtu) {
   return impl_->netdev.set_mtu(mtu);
-}
-Status TapPort::set_up(bool up) {
-  return impl_->netdev.set_up(up);
 }
 
 void TapPort::receive(packet::PacketBatch& batch, PacketPool& pool) {
@@ -170,6 +167,12 @@ std::uint32_t TapPort::mtu() const {
 }
 bool TapPort::link_up() const {
   return impl_->netdev.running();
+}
+std::optional<bool> TapPort::admin_up() const {
+  return impl_->netdev.up();
+}
+Status TapPort::set_admin_up(bool up) {
+  return impl_->netdev.set_up(up);
 }
 
 }  // namespace sluice::port

@@ -27,7 +27,6 @@ class TapPort final : public Port {
 
   Status set_mac(const net::Mac& mac);
   Status set_mtu(std::uint32_t mtu);
-  Status set_up(bool up);
 
   std::string_view type() const override { return "tap"; }
   void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override;
@@ -36,6 +35,8 @@ class TapPort final : public Port {
   net::Mac mac() const override;
   std::uint32_t mtu() const override;
   bool link_up() const override;
+  std::optional<bool> admin_up() const override;
+  Status set_admin_up(bool up) override;
 
  private:
   struct Impl;

@@ -40,7 +40,7 @@ TEST_F(TapTest, DeviceIsMadeConfiguredAndRemoved) {
     EXPECT_EQ((*tap)->mac(), kMac);
     EXPECT_EQ((*tap)->mtu(), 1400u);
     EXPECT_TRUE((*tap)->link_up());
-    ASSERT_TRUE((*tap)->set_up(false));
+    ASSERT_TRUE((*tap)->set_admin_up(false));
     EXPECT_FALSE((*tap)->link_up());
     ASSERT_TRUE((*tap)->set_mtu(9000));
     EXPECT_EQ((*tap)->mtu(), 9000u);
