@@ -35,7 +35,7 @@ def machine():
 def run(program, names, repetitions):
     name = os.path.basename(program)
     command = [program, "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
-               "--benchmark_report_aggregates_only=true"]
+               "--benchmark_min_time=0.1", "--benchmark_report_aggregates_only=true"]
     wanted = [n for n in names if n not in name]
     if names and len(wanted) == len(names):
         command.append("--benchmark_filter=" + "|".join(names))
@@ -64,8 +64,11 @@ def main():
         if medians:
             print(f"\n{os.path.basename(program)}")
         for b in medians:
-            counters = "  ".join(f"{k}={v:.4g}" for k, v in sorted(b.items()) if k not in STANDARD)
-            print(f"  {b['run_name']:<56} {b['cpu_time'] * UNIT_NS[b['time_unit']]:>14.1f} ns  {counters}", flush=True)
+            # The library counts an inverted rate in seconds.
+            counters = "  ".join(f"{k}={v * 1e9 if k.startswith(('ns/', 'ns_per_')) else v:.4g}"
+                                 for k, v in sorted(b.items()) if k not in STANDARD)
+            time = b["real_time" if b["run_name"].endswith("/manual_time") else "cpu_time"] * UNIT_NS[b["time_unit"]]
+            print(f"  {b['run_name']:<56} {time:>14.1f} ns  {counters}", flush=True)
         everything += medians
     for rig in RIGS:
         if not arguments.names or any(name in rig for name in arguments.names):

@@ -18,6 +18,7 @@
 #include "l2/bond.h"
 #include "l2/lacp.h"
 #include "l2/mac_table.h"
+#include "l2/multicast_table.h"
 #include "l2/stp.h"
 #include "l2/vlan.h"
 #include "net/address.h"
@@ -62,10 +63,19 @@ struct PortConfig {
   bool is_protected = false;  ///< NORMAL does not forward between protected ports
   Policing policing;
   bool speaks_lacp = false;
+  bool wants_multicast = false, wants_reports = false;  ///< with multicast snooping: all of them
   TreePortConfig tree;
   std::optional<std::uint16_t> lacp_number, lacp_priority;
 
   bool operator==(const PortConfig&) const = default;
+};
+
+/// Multicast snooping of a bridge.
+struct MulticastConfig {
+  pipeline::BridgeConfig::Multicast forwarding;
+  l2::MulticastTable::Config table;
+
+  bool operator==(const MulticastConfig&) const = default;
 };
 
 /// What ports are that name it as their bond.
@@ -116,8 +126,9 @@ struct BridgeConfig {
   std::vector<BondConfig> bonds;
   std::optional<l2::StpSettings> stp;  ///< absent: no spanning tree
   std::vector<pipeline::Mirror> mirrors;
-  l2::VlanSet flood_vlans;    ///< in which NORMAL learns no addresses
-  bool forward_bpdu = false;  ///< NORMAL forwards frames to reserved addresses
+  l2::VlanSet flood_vlans;                   ///< in which NORMAL learns no addresses
+  bool forward_bpdu = false;                 ///< NORMAL forwards frames to reserved addresses
+  std::optional<MulticastConfig> multicast;  ///< absent: multicast is flooded
   l2::MacTable::Config macs;
 
   bool operator==(const BridgeConfig&) const = default;

@@ -199,7 +199,6 @@ class Reader {
     missing(row.reference("ipfix").has_value(), "IPFIX is");
     if (row.boolean("rstp_enable").value_or(false))
       warn("bridge {}: RSTP is not spoken yet: STP keeps the network free of loops instead", name);
-    missing(row.boolean("mcast_snooping_enable").value_or(false), "multicast snooping is");
   }
 
   static l2::VlanSet vlan_set(const Row& row, const char* column) {
@@ -258,6 +257,14 @@ class Reader {
       bridge.macs.ageing = Duration::seconds(std::clamp(*age, kLeastAge, kMostAge));
     if (const auto entries = number_of(other, "mac-table-size"))
       bridge.macs.max_entries = std::clamp(*entries, kLeastEntries, kMostEntries);
+    if (!row.boolean("mcast_snooping_enable").value_or(false)) return;
+    MulticastConfig& multicast = bridge.multicast.emplace();
+    multicast.forwarding.floods_unregistered =
+        option(other, "mcast-snooping-disable-flood-unregistered") != "true";
+    if (const auto age = number_of(other, "mcast-snooping-aging-time"))
+      multicast.table.ageing = Duration::seconds(std::clamp(*age, kLeastAge, kMostAge));
+    if (const auto groups = number_of(other, "mcast-snooping-table-size"))
+      multicast.table.max_groups = std::clamp(*groups, kLeastEntries, kMostEntries);
   }
 
   /// What the pipeline calls a port of the database: a bond by its own name, else by that of its interface.
@@ -346,6 +353,9 @@ class Reader {
     common.vlan = read_vlan(row);
     common.tree = read_tree_port(row);
     common.is_protected = row.boolean("protected").value_or(false);
+    const auto other = row.text_map("other_config");
+    common.wants_multicast = option(other, "mcast-snooping-flood") == "true";
+    common.wants_reports = option(other, "mcast-snooping-flood-reports") == "true";
     const std::string lacp = row.text("lacp").value_or("off");
     if (interfaces.size() > 1 || lacp != "off") {
       common.bond = port;

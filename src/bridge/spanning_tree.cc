@@ -97,7 +97,9 @@ void SpanningTree::apply(Instant now) {
     const bool forwards = status.state == l2::StpState::Forwarding || status.state == l2::StpState::Disabled;
     bridge_.set_tree_state(number, forwards || status.state == l2::StpState::Learning, forwards);
   }
-  if (stp_->take_topology_change()) bridge_.pipeline().mac_table().flush();
+  if (!stp_->take_topology_change()) return;
+  bridge_.pipeline().mac_table().flush();
+  bridge_.pipeline().multicast_table().flush_groups();
 }
 
 std::optional<l2::Stp::Status> SpanningTree::status(std::uint32_t number, Instant now) const {

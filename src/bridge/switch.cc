@@ -15,6 +15,7 @@
 #include "conntrack/tracker.h"
 #include "datapath/meter.h"
 #include "field/match_text.h"
+#include "l2/multicast_message.h"
 #include "ofproto/openflow_agent.h"
 #include "ofproto/packet_in_message.h"
 #include "port/factory.h"
@@ -127,7 +128,8 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
   datapath_ = std::make_unique<datapath::Datapath>(options_.datapath, clock_, *tracker_);
   datapath_->set_handler(upcalls_.get());
   if (options_.loop)
-    upcalls_->own_frames().set_notify([this] { options_.loop->post([this] { deliver_own_frames(); }); });
+    for (auto* queue : {&upcalls_->own_frames(), &upcalls_->memberships()})
+      queue->set_notify([this] { options_.loop->post([this] { deliver_own_frames(); }); });
   if (options_.loop)
     upcalls_->packet_ins().set_notify([this] { options_.loop->post([this] { deliver_packet_ins(); }); });
 }
@@ -408,6 +410,13 @@ void Switch::reconcile_switching(Bridge& bridge, const BridgeConfig& desired) {
   config.flood_vlans = desired.flood_vlans;
   config.forward_bpdu = desired.forward_bpdu;
   config.spanning_tree = desired.stp.has_value();
+  if (desired.multicast) {
+    config.multicast = desired.multicast->forwarding;
+    pipeline.multicast_table().configure(desired.multicast->table);
+  } else {
+    config.multicast.reset();
+    pipeline.multicast_table().flush();
+  }
   if (config == pipeline.config()) return;
   if (config.flood_vlans != pipeline.config().flood_vlans) pipeline.mac_table().flush();
   pipeline.configure(std::move(config));
@@ -463,6 +472,13 @@ void Switch::deliver_own_frames() {
     else
       bridge.tree->receive(frame.key.in_port.host(), frame.bytes, clock_.now());
   }
+  for (const auto& frame : upcalls_->memberships().take()) {
+    auto& pipeline = find(frame.bridge->name())->ofproto.pipeline();
+    const auto state = pipeline.frozen_state(frame.action.recirc_id);
+    if (state && pipeline.config().multicast && pipeline.port(state->data.in_port))
+      l2::hear_multicast(pipeline.multicast_table(), frame.bytes, frame.action.vlan, state->data.in_port,
+                         clock_.now());
+  }
 }
 
 void Switch::join_patches() {
@@ -513,6 +529,10 @@ void Switch::renumber_port(Bridge& bridge, const std::string& name, std::uint32_
 void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report) {
   auto& opened = bridge.ports.find(desired.name)->second;
   if (opened.config.policing != desired.policing) set_policing(opened.dp_port, desired.policing);
+  if (opened.config.vlan != desired.vlan) {  // what was learned there was learned in other VLANs
+    bridge.ofproto.pipeline().mac_table().flush_port(opened.number);
+    bridge.ofproto.pipeline().multicast_table().flush_port(opened.number);
+  }
   if (!(opened.config == desired)) {
     opened.config = desired;
     bridge.ofproto.set_port(port_of(opened));
@@ -573,7 +593,9 @@ ofproto::Ofproto::Port Switch::port_of(const Opened& opened) const {
                               .vlan = config.vlan,
                               .bond = config.bond,
                               .is_protected = config.is_protected,
-                              .speaks_lacp = config.speaks_lacp};
+                              .speaks_lacp = config.speaks_lacp,
+                              .wants_multicast = config.wants_multicast,
+                              .wants_reports = config.wants_reports};
   if (config.type == "patch") port.patch_mac = patch_mac(config.name, options_.secret);
   return port;
 }

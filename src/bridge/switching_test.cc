@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "bridge/bonds.h"
 #include "bridge/switch.h"
 #include "conntrack/tracker.h"
@@ -14,6 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class SwitchingTest : public ::testing::Test {
  protected:
@@ -51,6 +55,13 @@ class SwitchingTest : public ::testing::Test {
       device_ = std::make_unique<Switch>(clock_, std::move(options), config_);
     }
     EXPECT_THAT(device_->reconcile(config_).errors, IsEmpty());
+    const auto configured = [this](const std::string& name) {
+      return std::any_of(config_.bridges.begin(), config_.bridges.end(), [&](const BridgeConfig& bridge) {
+        return std::any_of(bridge.ports.begin(), bridge.ports.end(),
+                           [&](const PortConfig& port) { return port.name == name; });
+      });
+    };
+    std::erase_if(open_, [&](const auto& entry) { return !configured(entry.first); });
   }
   void send(const std::string& port, std::uint8_t host = 1) {
     open_[port]->inject(testing::build(testing::Eth{.src = net::Mac::from_value(0x020000000000 + host),
@@ -77,7 +88,7 @@ class SwitchingTest : public ::testing::Test {
 
   ManualClock clock_;
   SwitchConfig config_;
-  std::map<std::string, port::DummyPort*> open_;
+  std::map<std::string, port::DummyPort*> open_;  ///< owned by the datapath
   std::unique_ptr<Switch> device_;
 };
 
@@ -238,6 +249,63 @@ TEST_F(BondedTest, BalanceTcpWaitsForLacpAndHashesFlows) {
   EXPECT_GT(first, 10u);
   EXPECT_GT(second, 10u);
   EXPECT_LT(device_->datapath().stats().megaflows, 64u + 10u);
+}
+
+TEST_F(SwitchingTest, MulticastIsLearnedFromReportsInTheBridgeThatSeesThem) {
+  add_bridge("br0", "actions=NORMAL\n").ports = {dummy("p1", 1), dummy("p2", 2), patch("a", "b", 10)};
+  add_bridge("br1", "actions=NORMAL\n").ports = {dummy("q1", 1), dummy("q2", 2), patch("b", "a", 11)};
+  for (auto& bridge : config_.bridges) bridge.multicast.emplace();
+  reconcile();
+  const auto deliver = [&](const std::string& port, std::vector<std::uint8_t> frame) {
+    open_[port]->inject(std::move(frame));
+    while (device_->datapath().poll() != 0) {
+    }
+    device_->deliver_own_frames();
+  };
+  const auto igmp = [](std::uint8_t type, std::uint8_t sum_high, std::uint8_t sum_low) {
+    const std::uint8_t text[] = {type, 0, sum_high, sum_low, 225, 0, 0, 1};
+    return testing::build(testing::Eth{.dst = *net::parse_mac("01:00:5e:00:00:01")} /
+                          testing::Ip4{.dst = "225.0.0.1", .proto = std::uint8_t{2}} /
+                          testing::Payload{.data = std::string(std::begin(text), std::end(text))});
+  };
+  const auto data = testing::build(testing::Eth{.dst = *net::parse_mac("01:00:5e:00:00:01")} /
+                                   testing::Ip4{.dst = "225.0.0.1"} / testing::Udp{});
+  const auto groups = [&](const std::string& bridge) {
+    return device_->find_bridge(bridge)->dump_multicast(device_->now());
+  };
+  deliver("q1", data);
+  EXPECT_THAT(sent(), ElementsAre("p1 x1", "p2 x1", "q2 x1"));
+  deliver("p1", igmp(0x16, 0x08, 0xfe));
+  EXPECT_THAT(sent(), IsEmpty()) << "no router, and nothing of it in the other bridge";
+  EXPECT_THAT(groups("br0"), HasSubstr("\n    1     0  225.0.0.1           0\n"));
+  EXPECT_THAT(groups("br1"), Not(HasSubstr("225.0.0.1")));
+  deliver("p2", data);
+  EXPECT_THAT(sent(), ElementsAre("p1 x1")) << "megaflows follow";
+  // A router behind the patch port: reports go there, and from there on.
+  deliver("q2", igmp(0x11, 0x0d, 0xfe));
+  EXPECT_THAT(sent(), ElementsAre("p1 x1", "p2 x1", "q1 x1"));
+  EXPECT_THAT(groups("br1"), HasSubstr("\n    2     0  querier               0\n"));
+  EXPECT_THAT(groups("br0"), HasSubstr("\n   10     0  querier               0\n"));
+  deliver("p1", igmp(0x16, 0x08, 0xfe));
+  EXPECT_THAT(sent(), ElementsAre("q2 x1"));
+  EXPECT_THAT(groups("br1"), HasSubstr("\n   11     0  225.0.0.1           0\n"));
+  deliver("p1", igmp(0x17, 0x07, 0xfe));
+  EXPECT_THAT(groups("br0"), Not(HasSubstr("225.0.0.1")));
+  EXPECT_THAT(groups("br1"), Not(HasSubstr("225.0.0.1")));
+  sent();
+  // Time and configuration.
+  deliver("p1", igmp(0x16, 0x08, 0xfe));
+  clock_.advance(Duration::seconds(300));
+  device_->run();
+  EXPECT_EQ(groups("br0"), " port  VLAN  GROUP                Age\n");
+  deliver("p1", igmp(0x16, 0x08, 0xfe));
+  config_.bridges[0].multicast.reset();
+  reconcile();
+  EXPECT_EQ(groups("br0"), " port  VLAN  GROUP                Age\n");
+  sent();
+  deliver("p1", igmp(0x16, 0x08, 0xfe));
+  EXPECT_THAT(sent(), Not(IsEmpty())) << "an ordinary packet again";
+  EXPECT_EQ(groups("br0"), " port  VLAN  GROUP                Age\n");
 }
 
 }  // namespace

@@ -129,7 +129,8 @@ struct Writer {
   void operator()(const Truncate& a) const { out += fmt::format("trunc({})", a.max_len); }
   void operator()(const Userspace& a) const {
     if (a.slow != Userspace::Slow::None) {
-      out += fmt::format("userspace(pid=0,slow_path({}))", a.slow == Userspace::Slow::Lacp ? "lacp" : "stp");
+      constexpr std::string_view kNames[] = {"", "lacp", "stp", "action"};
+      out += fmt::format("userspace(pid=0,slow_path({}))", kNames[static_cast<unsigned>(a.slow)]);
       return;
     }
     out += fmt::format(

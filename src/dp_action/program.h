@@ -32,14 +32,16 @@ struct Truncate {
 };
 /// Hands the packet to the control plane (packet-in). Text: "userspace(pid=0,controller(reason=1,…))".
 struct Userspace {
-  /// Frames of protocols that the switch itself speaks. Text: "userspace(pid=0,slow_path(lacp))".
-  enum class Slow : std::uint8_t { None, Lacp, Stp };
+  /// Frames of protocols that the switch itself speaks, or listens to: what hosts and routers say of
+  /// multicast groups. Text: "userspace(pid=0,slow_path(lacp))".
+  enum class Slow : std::uint8_t { None, Lacp, Stp, Multicast };
   std::uint8_t reason = 0;  ///< OpenFlow packet-in reason
   std::uint16_t max_len = 0xffff;
   std::uint16_t controller_id = 0;
   bool dont_send = false;     ///< slow-path work only
   bool continuation = false;  ///< controller(pause): the state behind recirc_id says how the packet goes on
   Slow slow = Slow::None;
+  std::uint16_t vlan = 0;  ///< that a frame of IGMP or MLD is in
   std::uint32_t recirc_id = 0;
   std::uint64_t rule_cookie = 0;
   bool operator==(const Userspace&) const = default;

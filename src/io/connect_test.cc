@@ -103,7 +103,7 @@ TEST_F(ConnectTest, OverEachFamily) {
   EXPECT_EQ(echo("tcp:127.0.0.1:" + listen("ptcp:0:127.0.0.1")), "echoed");
   EXPECT_EQ(accepted_->name().substr(0, 14), "tcp:127.0.0.1:");
   EXPECT_EQ(echo("tcp:127.0.0.1:" + listen("ptcp:0")), "echoed");
-  EXPECT_EQ(echo("tcp:localhost:" + listen("ptcp:0")), "echoed") << "names are resolved";
+  EXPECT_EQ(echo("tcp:localhost:" + listen("ptcp:0")), "echoed") << "every address of a name is tried";
   if (const auto port = listen("ptcp:0:[::1]"); port != "0") {
     EXPECT_EQ(echo("tcp:[::1]:" + port), "echoed");
     EXPECT_EQ(accepted_->name().substr(0, 10), "tcp:[::1]:");

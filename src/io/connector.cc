@@ -2,6 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "io/asio_loop.h"
 #include "io/held.h"
 #include "io/ip_address.h"
@@ -32,7 +36,8 @@ struct Connector::State : Holdable {
   OnDone on_done;
   asio::ip::tcp::resolver resolver;
   asio::generic::stream_protocol::socket socket;
-  Held<State> self;  ///< the owner's hold
+  std::vector<Endpoint> left;  ///< addresses to try after the present one, the next one last
+  Held<State> self;            ///< the owner's hold
 
   void begin() {
     if (remote.transport == Remote::Transport::Tls && !tls)
@@ -48,21 +53,35 @@ struct Connector::State : Holdable {
                            [held = Held<State>(this)](const asio::error_code& error, const auto& results) {
                              if (!held->on_done) return;
                              if (error || results.empty())
-                               held->done(fail(fmt::format("the name {} has no address", held->remote.host)));
-                             else
-                               held->connect(Endpoint(results.begin()->endpoint()));
+                               return held->done(
+                                   fail(fmt::format("the name {} has no address", held->remote.host)));
+                             for (const auto& entry : results) held->left.emplace_back(entry.endpoint());
+                             std::reverse(held->left.begin(), held->left.end());
+                             held->next_address();
                            });
+  }
+  void next_address() {
+    const Endpoint to = left.back();
+    left.pop_back();
+    connect(to);
   }
   void connect(const Endpoint& to) {
     asio::error_code error;
+    socket.close(error);
     socket.open(to.protocol(), error);
-    if (error) return fail_soon(error.message());
-    socket.async_connect(to, [held = Held<State>(this)](const asio::error_code& failed) {
-      if (failed)
-        held->done(fail(failed.message()));
+    if (error) return failed(error.message());
+    socket.async_connect(to, [held = Held<State>(this)](const asio::error_code& result) {
+      if (!held->on_done) return;
+      if (result)
+        held->failed(result.message());
       else
         held->connected();
     });
+  }
+  /// One address of a name that does not answer leaves the others.
+  void failed(std::string reason) {
+    if (left.empty()) return fail_soon(std::move(reason));
+    next_address();
   }
   void connected() {
     asio::error_code error;

@@ -215,13 +215,8 @@ bool MacTable::learn(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port
   return true;
 }
 
-MacTable::Watch MacTable::watch(const net::Mac& mac, std::uint16_t vlan) const {
-  const std::uint32_t group = impl_->group_of(key_of(mac, vlan));
-  return {group, impl_->versions[group].load(std::memory_order_acquire)};
-}
-
-bool MacTable::unchanged(const Watch& watch) const {
-  return impl_->versions[watch.group].load(std::memory_order_acquire) == watch.version;
+Watch MacTable::watch(const net::Mac& mac, std::uint16_t vlan) const {
+  return Watch::of(impl_->versions[impl_->group_of(key_of(mac, vlan))]);
 }
 
 std::uint64_t MacTable::changes() const {

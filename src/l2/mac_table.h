@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "l2/watch.h"
 #include "net/address.h"
 
 namespace sluice::l2 {
@@ -53,12 +54,8 @@ class MacTable {
   /// Notes that the address was seen behind the port. True if the table changed.
   bool learn(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port, Instant now);
 
-  /// The version of an address. Take it before the look-up that it is to vouch for.
-  struct Watch {
-    std::uint32_t group = 0, version = 0;
-  };
+  /// The version of an address.
   Watch watch(const net::Mac& mac, std::uint16_t vlan) const;
-  bool unchanged(const Watch& watch) const;
   /// Changes with every version.
   std::uint64_t changes() const;
 

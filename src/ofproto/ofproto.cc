@@ -123,6 +123,8 @@ void Ofproto::apply_settings(const Port& port, pipeline::PortInfo& info) {
   info.bundle = port.bond;
   info.is_protected = port.is_protected;
   info.speaks_lacp = port.speaks_lacp;
+  info.wants_multicast = port.wants_multicast;
+  info.wants_reports = port.wants_reports;
 }
 
 void Ofproto::set_port(const Port& port) {
@@ -287,13 +289,37 @@ std::string Ofproto::dump_flows(Instant now) const {
   return text;
 }
 
+namespace {
+
+std::string port_text(std::uint32_t port) {
+  return port == kLocal ? "LOCAL" : std::to_string(port);
+}
+
+}  // namespace
+
+std::string Ofproto::dump_multicast(Instant now) const {
+  const auto& table = pipeline_.multicast_table();
+  std::string text = " port  VLAN  GROUP                Age\n";
+  const auto seconds = [&](const auto& entry) { return (now - entry.last_heard).whole_seconds(); };
+  for (const auto& entry : table.entries()) {
+    const std::string group = net::is_v4_mapped(entry.group) ? net::format_ipv4(net::v4_of(entry.group))
+                                                             : net::format_ipv6(entry.group);
+    text += fmt::format("{:>5}  {:>4}  {}         {:>3}\n", port_text(entry.port), entry.vlan, group,
+                        seconds(entry));
+  }
+  for (const auto& entry : table.router_entries())
+    text += fmt::format("{:>5}  {:>4}  querier             {:>3}\n", port_text(entry.port), entry.vlan,
+                        seconds(entry));
+  return text;
+}
+
 std::string Ofproto::dump_macs(Instant now) {
   std::string text = " port  VLAN  MAC                Age\n";
   for (const auto& entry : pipeline_.mac_table().entries()) {
-    const std::string port = entry.port == kLocal ? "LOCAL" : std::to_string(entry.port);
     const std::string age =
         entry.is_static ? "static" : std::to_string((now - entry.last_seen).whole_seconds());
-    text += fmt::format("{:>5}  {:>4}  {}  {:>3}\n", port, entry.vlan, net::format_mac(entry.mac), age);
+    text += fmt::format("{:>5}  {:>4}  {}  {:>3}\n", port_text(entry.port), entry.vlan,
+                        net::format_mac(entry.mac), age);
   }
   return text;
 }

@@ -53,7 +53,8 @@ class Ofproto final : public field::NameResolver {
     std::string bond;           ///< that it is a member of; empty: of none
     bool is_protected = false;  ///< from other protected ports
     bool speaks_lacp = false;
-    net::Mac patch_mac{};  ///< of a patch port
+    bool wants_multicast = false, wants_reports = false;  ///< with multicast snooping: all of them
+    net::Mac patch_mac{};                                 ///< of a patch port
   };
 
   /// `secret` keys the pipeline's hashes. Bridges that patch ports join share `frozen`.
@@ -137,6 +138,8 @@ class Ofproto final : public field::NameResolver {
   std::string dump_flows(Instant now) const;
   /// As ovs-appctl fdb/show.
   std::string dump_macs(Instant now);
+  /// As ovs-appctl mdb/show.
+  std::string dump_multicast(Instant now) const;
 
  private:
   static void apply_settings(const Port& port, pipeline::PortInfo& info);

@@ -38,7 +38,7 @@ class CreditSink final : public datapath::StatsSink {
 /// What a megaflow's translation rested on.
 struct Rest {
   std::uint64_t tables = 0;  ///< Upcalls::tables_epoch() before it began
-  pipeline::MacDependence macs;
+  pipeline::L2Dependence l2;
 };
 static_assert(sizeof(Rest) == sizeof(datapath::Basis));
 
@@ -77,6 +77,7 @@ void Upcalls::remove(Ofproto& bridge) {
   rcu::synchronize();
   packet_ins_.forget(bridge);
   own_frames_.forget(bridge);
+  memberships_.forget(bridge);
 }
 
 std::uint32_t Upcalls::nowhere(Ofproto& bridge) {
@@ -123,7 +124,7 @@ std::uint64_t Upcalls::tables_epoch() const {
 bool Upcalls::unchanged(const flow::FlowKey& key, const datapath::Basis& basis) const {
   const auto rest = std::bit_cast<Rest>(basis);
   const Place from = place(key.in_port.host());
-  return rest.tables == tables_epoch() && from.bridge && rest.macs.unchanged();
+  return rest.tables == tables_epoch() && from.bridge && rest.l2.unchanged();
 }
 
 void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
@@ -148,7 +149,7 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
     observer_->translated(*from.bridge, seen, translation);
     result.cacheable = false;
   }
-  rest.macs = translation.macs;
+  rest.l2 = translation.l2;
   result.basis = std::bit_cast<datapath::Basis>(rest);
   result.program = std::move(translation.program);
   if (translation.drop) result.drop_reason = *translation.drop;
@@ -158,7 +159,7 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
 void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
                         const dp_action::Userspace& action) {
   const Place from = place(key.in_port.host());
-  PacketInQueue& queue = action.slow == dp_action::Userspace::Slow::None ? packet_ins_ : own_frames_;
+  PacketInQueue& queue = queue_of(action.slow);
   if (!from.bridge || action.dont_send) return;
   Ofproto* const bridge = bridge_of(action, *from.bridge);
   if (action.slow == dp_action::Userspace::Slow::None &&
@@ -174,6 +175,12 @@ void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
   const Bytes contents = packet.contents();
   message.bytes.assign(contents.begin(), contents.end());
   queue.push(std::move(message));
+}
+
+PacketInQueue& Upcalls::queue_of(dp_action::Userspace::Slow slow) {
+  using Slow = dp_action::Userspace::Slow;
+  if (slow == Slow::None) return packet_ins_;
+  return slow == Slow::Multicast ? memberships_ : own_frames_;
 }
 
 /// Patch ports may have led the packet to another bridge than that of its port.

@@ -64,6 +64,8 @@ class Upcalls final : public datapath::UpcallHandler {
   const PacketInQueue& packet_ins() const { return packet_ins_; }
   /// Frames of protocols that the switch itself speaks.
   PacketInQueue& own_frames() { return own_frames_; }
+  /// Frames of IGMP and MLD, apart: any host can send many.
+  PacketInQueue& memberships() { return memberships_; }
 
   void translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
                  datapath::UpcallResult& result) override;
@@ -77,10 +79,11 @@ class Upcalls final : public datapath::UpcallHandler {
   void publish(std::unique_ptr<Map> next);
   std::uint64_t tables_epoch() const;
   Ofproto* bridge_of(const dp_action::Userspace& action, Ofproto& first) const;
+  PacketInQueue& queue_of(dp_action::Userspace::Slow slow);
 
   rcu::Published<Map> map_;
   TranslationObserver* observer_ = nullptr;
-  PacketInQueue packet_ins_, own_frames_;
+  PacketInQueue packet_ins_, own_frames_, memberships_;
 };
 
 }  // namespace sluice::ofproto

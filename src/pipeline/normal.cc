@@ -2,6 +2,7 @@
 // does.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <string>
 
 #include "net/protocol.h"
@@ -56,6 +57,7 @@ void Translator::normal() {
     return;
   }
   learn_source(*input, vlan->vlan);
+  if (here_.ports->config.multicast && snoop(*input, *vlan)) return;
   if (!flow_.eth_dst.is_multicast()) {
     watch_mac(flow_.eth_dst, vlan->vlan);
     const auto port = here_.ports->config.flood_vlans[vlan->vlan]
@@ -139,16 +141,22 @@ void Translator::learn_source(const Bundle& bundle, std::uint16_t vlan) {
 }
 
 void Translator::watch_mac(const net::Mac& mac, std::uint16_t vlan) {
-  macs_.add(*here_.macs, mac, vlan);
+  rests_on_.add(here_.macs->watch(mac, vlan));
 }
 
 /// To all bundles of the VLAN. First where the packet leaves as it is, so that its tag changes once at most.
 /// @param copies  for a mirror: no port is spared, not even the one it came from
 void Translator::flood_vlan(const Bundle* from, InVlan vlan, bool copies) {
+  send_vlan(from, vlan, copies, [copies](const Bundle& bundle) { return copies || bundle.floods; });
+}
+
+/// To the bundles of the VLAN that are chosen.
+template <typename Chooses>
+void Translator::send_vlan(const Bundle* from, InVlan vlan, bool copies, const Chooses& chooses) {
   bool any = false;
   for (const bool retagged : {false, true}) {
     for (const Bundle& bundle : here_.ports->bundles) {
-      if (bundle.is_mirror_output || (!copies && (&bundle == from || !bundle.floods))) continue;
+      if (bundle.is_mirror_output || (!copies && &bundle == from) || !chooses(bundle)) continue;
       if (!carries(bundle, vlan) || needs_retag(bundle, vlan) != retagged) continue;
       if (!copies && from->info->is_protected && bundle.info->is_protected) {
         note(Kind::Warning, "Flow is between protected ports, skipping output.");
@@ -187,6 +195,12 @@ bool Translator::needs_retag(const Bundle& bundle, InVlan vlan) const {
   if (strips_priority(bundle, vlan)) return true;
   const be16 wanted = tag_for(bundle, vlan);
   return vlan.owns_tag ? (wanted & kVid) != (flow_.vlan[0].tci & kVid) : wanted.raw() != 0;
+}
+
+void Translator::send_chosen(const Bundle& input, InVlan vlan, const BundleSet& chosen) {
+  send_vlan(&input, vlan, false, [&](const Bundle& bundle) {
+    return std::find(chosen.begin(), chosen.end(), &bundle) != chosen.end();
+  });
 }
 
 void Translator::output_normal(const Bundle& bundle, InVlan vlan) {

@@ -24,7 +24,8 @@ struct Pipeline::Impl {
       : tables(secret),
         own_frozen(shared ? nullptr : std::make_unique<FrozenStore>(secret ^ 0x9e3779b97f4a7c15)),
         frozen(shared ? *shared : *own_frozen),
-        macs(secret ^ 0x2545f4914f6cdd1d) {
+        macs(secret ^ 0x2545f4914f6cdd1d),
+        multicast(secret ^ 0x6a09e667f3bcc909) {
     auto first = std::make_unique<PortTable>();
     first->config = std::move(config);
     ports.publish(std::move(first));
@@ -46,6 +47,7 @@ struct Pipeline::Impl {
   const std::unique_ptr<FrozenStore> own_frozen;
   FrozenStore& frozen;
   l2::MacTable macs;
+  l2::MulticastTable multicast;
   rcu::Published<PortTable> ports;
 };
 
@@ -60,7 +62,7 @@ namespace {
 
 void conclude(const Translator& translator, const BridgeConfig& config, TranslationResult& result) {
   result.drop = translator.drop();
-  result.macs = translator.macs();
+  result.l2 = translator.rests_on();
   const auto error = translator.error();
   // These pass: the next packet may fare better.
   if (error == DropReason::RecirculationLost || error == DropReason::RecirculationExhausted ||
@@ -77,6 +79,7 @@ BridgeView Pipeline::view() const {
           .tables = &impl_->tables,
           .ports = impl_->ports.get(),
           .macs = &impl_->macs,
+          .multicast = &impl_->multicast,
           .version = impl_->tables.version()};
 }
 
@@ -248,6 +251,7 @@ void Pipeline::remove_port(std::uint32_t of_port) {
     std::erase_if(table.ports, [&](const PortTable::Port& port) { return port.of_port == of_port; });
   });
   impl_->macs.flush_port(of_port);
+  impl_->multicast.flush_port(of_port);
   bump_epoch();
 }
 
@@ -327,6 +331,12 @@ void Pipeline::configure(BridgeConfig config) {
 const BridgeConfig& Pipeline::config() const {
   return impl_->ports.get()->config;
 }
+l2::MulticastTable& Pipeline::multicast_table() {
+  return impl_->multicast;
+}
+const l2::MulticastTable& Pipeline::multicast_table() const {
+  return impl_->multicast;
+}
 l2::MacTable& Pipeline::mac_table() {
   return impl_->macs;
 }
@@ -336,6 +346,7 @@ const l2::MacTable& Pipeline::mac_table() const {
 
 void Pipeline::run(Instant now) {
   impl_->macs.expire(now);
+  impl_->multicast.expire(now);
   if (impl_->own_frozen) impl_->own_frozen->sweep(now);
   impl_->tables.collect_garbage();
   rcu::reclaim();  // what workers retired: they never wait

@@ -25,12 +25,13 @@
 #include "dp_action/program.h"
 #include "flow/flow_key.h"
 #include "l2/mac_table.h"
+#include "l2/multicast_table.h"
 #include "l2/vlan.h"
 #include "packet/drop_reason.h"
 #include "pipeline/credits.h"
 #include "pipeline/explain.h"
 #include "pipeline/frozen_state.h"
-#include "pipeline/mac_dependence.h"
+#include "pipeline/l2_dependence.h"
 #include "pipeline/port_table.h"
 #include "pipeline/rule.h"
 #include "pipeline/table.h"
@@ -44,7 +45,7 @@ struct TranslationResult {
   Credits credits;             ///< what packets of the megaflow count into; move it into the StatsSink
   /// Why nothing leaves; set if the program is empty (or only an explicit Drop).
   std::optional<packet::DropReason> drop;
-  MacDependence macs;
+  L2Dependence l2;
   bool cacheable = true;
 
   void clear();
@@ -68,10 +69,10 @@ class Pipeline {
   /// effects (MAC learning) happen; false when a megaflow is revalidated.
   void translate(const flow::FlowKey& key, bool may_learn, Instant now, TranslationResult& result);
   /// Changes whenever a translation could come out differently: with the tables' epoch and with every change
-  /// of the MAC table.
-  std::uint64_t epoch() const { return tables_epoch() + mac_table().changes(); }
+  /// of the MAC table or of multicast groups.
+  std::uint64_t epoch() const { return tables_epoch() + mac_table().changes() + multicast_table().changes(); }
   /// Changes with flows (those that packets learn too), groups, ports and settings. While it stands still, a
-  /// translation holds whose MacDependence is unchanged.
+  /// translation holds whose L2Dependence is unchanged.
   std::uint64_t tables_epoch() const;
 
   /// The bridge as it is now, inside an RCU read section.
@@ -153,7 +154,9 @@ class Pipeline {
   const BridgeConfig& config() const;
   l2::MacTable& mac_table();
   const l2::MacTable& mac_table() const;
-  /// Ages the MAC table and forgets frozen states that nothing refers to.
+  l2::MulticastTable& multicast_table();
+  const l2::MulticastTable& multicast_table() const;
+  /// Ages learned addresses and groups, and forgets frozen states that nothing refers to.
   void run(Instant now);
 
   // --- Trace: main

@@ -463,7 +463,7 @@ TEST_F(PipelineTest, NormalRestsOnItsTwoAddressesOnly) {
   };
   const std::uint64_t tables = pipeline.tables_epoch();
   translate(from(1));
-  const MacDependence rests_on = result.macs;
+  const L2Dependence rests_on = result.l2;
   EXPECT_TRUE(rests_on.unchanged());
   const std::uint64_t before = pipeline.epoch();
   for (int source = 2; source < 40; ++source) translate(from(source));

@@ -51,6 +51,8 @@ struct PortInfo {
   bool is_protected = false;  ///< NORMAL does not forward between protected ports
   std::optional<PatchEnd> patch{};
   bool speaks_lacp = false;  ///< frames of LACP are for the switch
+  // With multicast snooping: gets all multicast; all reports.
+  bool wants_multicast = false, wants_reports = false;
   // What a spanning tree says.
   bool tree_learns = true, tree_forwards = true;
 
@@ -98,6 +100,12 @@ struct BridgeConfig {
   FragmentMode fragments = FragmentMode::Normal;
   bool spanning_tree = false;  ///< frames of STP and RSTP are for the switch
   l2::VlanSet flood_vlans;     ///< NORMAL learns no addresses in these
+  /// NORMAL sends multicast to who wants it, not to everybody.
+  struct Multicast {
+    bool floods_unregistered = true;  ///< what nobody has asked for goes to all; else to routers
+    bool operator==(const Multicast&) const = default;
+  };
+  std::optional<Multicast> multicast{};
   /// A dropping translation says Drop with its reason (packet::DropReason) instead of being empty.
   bool explicit_drop = false;
   bool operator==(const BridgeConfig&) const = default;

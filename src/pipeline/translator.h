@@ -19,10 +19,11 @@
 #include "base/clock.h"
 #include "dp_action/program.h"
 #include "l2/mac_table.h"
+#include "l2/multicast_table.h"
 #include "packet/drop_reason.h"
 #include "pipeline/credits.h"
 #include "pipeline/frozen_state.h"
-#include "pipeline/mac_dependence.h"
+#include "pipeline/l2_dependence.h"
 #include "pipeline/port_table.h"
 #include "pipeline/table.h"
 #include "pipeline/trace.h"
@@ -36,12 +37,13 @@ inline constexpr unsigned kMaxResubmits = 4096;
 inline constexpr std::size_t kMaxActions = 4096;
 inline constexpr std::size_t kMaxStack = 4096;
 
-/// A bridge as a translation sees it: nothing of it changes meanwhile but the MAC table.
+/// A bridge as a translation sees it: nothing of it changes meanwhile but what is learned.
 struct BridgeView {
   const Pipeline* pipeline;
   FlowTables* tables;
   const PortTable* ports;
   l2::MacTable* macs;
+  const l2::MulticastTable* multicast;
   std::uint64_t version;  ///< of the tables
 };
 
@@ -75,7 +77,7 @@ class Translator final : public action::Translation {
   void run_actions(const action::ActionList& actions);
 
   std::optional<packet::DropReason> drop() const;
-  const MacDependence& macs() const { return macs_; }
+  const L2Dependence& rests_on() const { return rests_on_; }
   /// NORMAL would have learned an address, had it been allowed to: the next packet must be translated itself.
   bool unlearned() const { return unlearned_; }
   std::optional<packet::DropReason> error() const { return error_; }
@@ -178,6 +180,8 @@ class Translator final : public action::Translation {
   void learn_source(const Bundle& bundle, std::uint16_t vlan);
   void watch_mac(const net::Mac& mac, std::uint16_t vlan);
   void flood_vlan(const Bundle* from, InVlan vlan, bool copies);
+  template <typename Chooses>
+  void send_vlan(const Bundle* from, InVlan vlan, bool copies, const Chooses& chooses);
   bool carries(const Bundle& bundle, InVlan vlan);
   bool strips_priority(const Bundle& bundle, InVlan vlan) const;
   bool needs_retag(const Bundle& bundle, InVlan vlan) const;
@@ -187,6 +191,20 @@ class Translator final : public action::Translation {
   bool output_by_hash(const std::string& bond);
   void leave_by_hash(const std::string& name);
   void count_share(const Bundle& bundle, unsigned share);
+
+  // multicast.cc
+  /// What a multicast packet goes to, each once.
+  using BundleSet = std::vector<const Bundle*>;
+  bool snoop(const Bundle& input, InVlan vlan);
+  void snoop_igmp(const Bundle& input, InVlan vlan);
+  void snoop_mld(const Bundle& input, InVlan vlan);
+  void tell_membership(InVlan vlan);
+  void choose_routers(const Bundle& input, InVlan vlan, BundleSet& chosen);
+  void choose(const Bundle& input, const Bundle& bundle, BundleSet& chosen, std::string_view sent,
+              std::string_view refused);
+  void send_report(const Bundle& input, InVlan vlan);
+  void send_group(const Bundle& input, InVlan vlan, const be128& group);
+  void send_chosen(const Bundle& input, InVlan vlan, const BundleSet& chosen);
 
   // mirror.cc
   void mirror_input();
@@ -243,7 +261,7 @@ class Translator final : public action::Translation {
   action::ActionList action_set_;
   FrozenRef thawed_;
   std::vector<Fork> forks_;
-  MacDependence macs_;
+  L2Dependence rests_on_;
   action::ActionList frozen_rest_;
   std::optional<dp_action::Hash> frozen_hash_;
   std::optional<action::Controller> paused_;

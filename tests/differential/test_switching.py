@@ -5,8 +5,11 @@ The narration must be equal, and what leaves by which port under which tags. The
 the tags that are pushed and popped between them, is each switch's own.
 """
 
+import functools
 import os
 import re
+import socket
+import struct
 import tempfile
 import time
 
@@ -219,6 +222,119 @@ def test_spanning_tree(pair):
     assert shown[0] == shown[1]
     pair.compare(f"in_port=1,dl_src={MAC},dl_dst=01:80:c2:00:00:00,dl_type=0x05ff")
     pair.compare(f"in_port=1,{UDP}")
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def with_checksum(message, pseudo=b""):
+    return message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
+
+
+def igmp(kind, group="0.0.0.0", records=(), source="10.0.0.1", vlan=None):
+    message = bytes([kind, 0, 0, 0])
+    message += struct.pack("!HH", 0, len(records)) if records else socket.inet_aton(group)
+    for record, address, sources in records:
+        message += struct.pack("!BBH", record, 0, len(sources)) + b"".join(map(socket.inet_aton, [address, *sources]))
+    message = with_checksum(message)
+    header = struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(message), 0, 0, 1, 2, 0)
+    header += socket.inet_aton(source) + socket.inet_aton("224.0.0.22")
+    tag = struct.pack("!HH", 0x8100, vlan) if vlan else b""
+    return (bytes.fromhex("01005e000016505400000001") + tag + b"\x08\0" + header[:10] +
+            struct.pack("!H", checksum(header)) + header[12:] + message).hex()
+
+
+def mld(kind, group="::", records=(), source="fe80::1"):
+    address = functools.partial(socket.inet_pton, socket.AF_INET6)
+    message = bytes([kind, 0, 0, 0])
+    message += struct.pack("!HH", 0, len(records)) if records else b"\0" * 4 + address(group)
+    for record, wanted, sources in records:
+        message += struct.pack("!BBH", record, 0, len(sources)) + b"".join(map(address, [wanted, *sources]))
+    ends = address(source) + address("ff02::16")
+    message = with_checksum(message, ends + struct.pack("!I3xB", len(message), 58))
+    return (bytes.fromhex("333300000016505400000001") + struct.pack("!HIHBB", 0x86DD, 0x60000000, 8 + len(message), 0, 1) +
+            ends + bytes([58, 0, 5, 2, 0, 0, 1, 0]) + message).hex()
+
+
+def test_multicast_snooping(pair):
+    """What is learned of groups and routers, how long it is kept, and where multicast goes then."""
+    pair.add_bridge("br0", "p1", "p2", "p3", "p4", "p5")
+    pair.flows("br0", "actions=NORMAL")
+
+    def receive(port, frame):
+        for switch in pair.switches:
+            switch.appctl("netdev-dummy/receive", f"p{port}", frame)
+
+    def warp(milliseconds):
+        for switch in pair.switches:
+            switch.appctl("time/warp", str(milliseconds))
+
+    def table():
+        theirs, ours = (switch.appctl("mdb/show", "br0") for switch in pair.switches)
+        assert ours == theirs
+        return ours
+
+    def traces():
+        groups = [("225.0.0.1", 4), ("225.0.0.9", 4), ("224.0.0.9", 4), ("10.1.1.1", 4), ("ff05::1", 6), ("ff05::9", 6),
+                  ("ff02::1", 6), ("ff02::5", 6)]
+        for port in (1, 2, 4):
+            for group, version in groups:
+                words = f"dl_dst=01:00:5e:00:00:01,udp,nw_dst={group}" if version == 4 else \
+                    f"dl_dst=33:33:00:00:00:01,udp6,ipv6_dst={group}"
+                pair.compare(f"in_port={port},dl_src={MAC},{words}")
+            pair.compare(f"in_port={port},dl_src={MAC},dl_dst=01:00:5e:00:00:01,arp")
+            pair.compare(f"in_port={port},dl_src={MAC},dl_dst=ff:ff:ff:ff:ff:ff,udp,nw_dst=225.0.0.1")
+
+    for words in (("mdb/show", "br0"), ("mdb/show", "nobr"), ("mdb/flush", "br0"), ("mdb/flush", "nobr"), ("mdb/flush",)):
+        theirs, ours = (answer(switch, words) for switch in pair.switches)
+        assert ours == theirs, words
+    for switch in pair.switches:
+        switch.appctl("time/stop")
+    pair.vsctl("set bridge br0 mcast_snooping_enable=true")
+    traces()
+    receive(1, igmp(0x16, "225.0.0.1"))
+    receive(2, igmp(0x12, "225.0.0.1"))
+    receive(4, igmp(0x22, records=[(4, "226.0.0.1", []), (3, "226.0.0.2", []), (3, "226.0.0.3", ["1.1.1.1"]),
+                                   (1, "226.0.0.4", []), (2, "226.0.0.5", []), (5, "226.0.0.6", ["1.1.1.1", "1.1.1.2"]),
+                                   (6, "226.0.0.7", ["1.1.1.1"]), (4, "224.0.0.9", [])]))
+    receive(1, mld(131, "ff05::1"))
+    receive(2, mld(143, records=[(4, "ff05::8", []), (6, "ff05::7", ["fe80::2"]), (3, "ff05::6", [])]))
+    assert table().count("\n") == 12
+    traces()
+    receive(3, igmp(0x11))
+    receive(3, igmp(0x16, "227.0.0.1"))
+    receive(5, igmp(0x11, source="0.0.0.0"))
+    receive(5, mld(130, source="::"))
+    assert table().count("querier") == 1
+    traces()
+    warp(5000)
+    receive(4, igmp(0x17, "226.0.0.1"))
+    receive(4, igmp(0x22, records=[(3, "226.0.0.3", []), (1, "226.0.0.5", [])]))
+    receive(2, mld(132, "ff05::8"))
+    receive(2, igmp(0x16, "225.0.0.1"))
+    receive(5, igmp(0x16, "225.0.0.1", vlan=7))
+    table()
+    receive(4, mld(130))
+    assert table().count("querier") == 2
+    traces()
+    pair.vsctl("set port p5 other_config:mcast-snooping-flood=true -- set port p2 other_config:mcast-snooping-flood-reports=true")
+    traces()
+    pair.vsctl("set bridge br0 other_config:mcast-snooping-disable-flood-unregistered=true")
+    traces()
+    for switch in pair.switches:
+        switch.appctl("mdb/flush", "br0")
+    assert table() == " port  VLAN  GROUP                Age\n"
+    pair.vsctl("set bridge br0 other_config:mcast-snooping-table-size=10")
+    for last in range(12):
+        receive(2, igmp(0x16, f"225.0.1.{last}"))
+    assert "225.0.1.1 " not in table()
+    pair.vsctl("del-port p2")
+    assert "225" not in table()
 
 
 def answer(switch, words):

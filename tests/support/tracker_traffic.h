@@ -107,7 +107,7 @@ class Stopwatch {
   void start() { start_ = std::chrono::steady_clock::now(); }
   void stop(unsigned items) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-    state_.SetIterationTime(spent.count() / items);
+    state_.SetIterationTime(spent.count());
     if (samples_.size() < kMost) samples_.push_back(spent.count() * 1e9 / items);
   }
 

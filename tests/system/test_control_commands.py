@@ -13,7 +13,7 @@ from net import ROOT
 # Commands that Sluice lacks, by family: what they are about is not there.
 ABSENT = {
     "autoattach/": "802.1AB Auto Attach", "bfd/": "BFD", "cfm/": "CFM",
-    "bond/": "bonds", "lacp/": "bonds", "stp/": "STP", "rstp/": "RSTP", "mdb/": "multicast snooping", "qos/": "QoS",
+    "bond/": "bonds", "lacp/": "bonds", "stp/": "STP", "rstp/": "RSTP", "qos/": "QoS",
     "fdb/stats-clear": "no counters of learning",
     "dpctl/add-": "datapaths come from the database, megaflows from translation", "dpctl/mod-": "as dpctl/add-",
     "dpctl/del-dp": "as dpctl/add-", "dpctl/del-if": "as dpctl/add-", "dpctl/set-if": "as dpctl/add-",
