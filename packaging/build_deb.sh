@@ -61,7 +61,7 @@ Section: net
 Priority: optional
 Installed-Size: $(du -sk "$tree" | cut -f1)
 Depends: $depends
-Recommends: openvswitch-common, openvswitch-switch
+Recommends: openvswitch-common, openvswitch-switch, iproute2
 Description: stateful OpenFlow software switch
  Sluice switches packets by OpenFlow rules that may match on the state of
  connections, which it tracks itself. It can stand in for ovs-vswitchd: with

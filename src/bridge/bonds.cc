@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bridge/own_frames.h"
+#include "net/protocol.h"
 
 namespace sluice::bridge {
 
@@ -95,6 +96,54 @@ void Bonds::run(Entry& entry, Instant now) {
   if (entry.bond.mode() == l2::BondMode::BalanceTcp)
     entry.by_hash = bridge_.pipeline().freeze_bond(entry.name);
   bridge_.pipeline().set_bond(entry.name, entry.bonded() ? std::optional(entry.bond.view()) : std::nullopt);
+  const auto before = std::exchange(entry.active, entry.bond.view().active);
+  if (before && entry.active && before != entry.active) teach_neighbours(entry);
+}
+
+namespace {
+
+/// A reverse ARP request (RFC 903) from the address, for itself: every switch that sees it learns where it
+/// is.
+std::vector<std::uint8_t> learning_packet(const net::Mac& mac, be16 tci) {
+  constexpr std::uint8_t kRequestReverse = 3;
+  std::vector<std::uint8_t> frame(6, 0xff);
+  const auto append16 = [&](std::uint16_t value) {
+    frame.push_back(static_cast<std::uint8_t>(value >> 8));
+    frame.push_back(static_cast<std::uint8_t>(value));
+  };
+  const auto append_mac = [&] { frame.insert(frame.end(), mac.bytes.begin(), mac.bytes.end()); };
+  append_mac();
+  if (tci.raw() != 0) {
+    append16(net::ethertype::kVlan);
+    append16(tci.host() & 0xefff);  // the bit that says that there is a tag is ours alone
+  }
+  append16(net::ethertype::kRarp);
+  frame.insert(frame.end(), {0, 1, 8, 0, 6, 4, 0, kRequestReverse});  // Ethernet, IPv4
+  for (int end = 0; end < 2; ++end) {
+    append_mac();
+    frame.insert(frame.end(), 4, 0);
+  }
+  return frame;
+}
+
+}  // namespace
+
+/// The switches behind the bond still send by the member that was active: addresses that are elsewhere in the
+/// bridge are shown to them by the one that is now.
+void Bonds::teach_neighbours(const Entry& entry) {
+  const l2::BondView view = entry.bond.view();
+  if (view.mode == l2::BondMode::BalanceTcp || view.lacp == l2::LacpStatus::Negotiated || !entry.bonded())
+    return;
+  const auto port = bridge_.pipeline().port(entry.dp_ports.begin()->first);
+  if (!port) return;
+  for (const auto& learned : bridge_.pipeline().mac_table().entries()) {
+    if (entry.dp_ports.contains(learned.port) || !port->vlan.carries(learned.vlan)) continue;
+    const auto member = view.member_of(view.source_share(learned.mac, learned.vlan));
+    const auto device = member ? entry.dp_ports.find(*member) : entry.dp_ports.end();
+    if (device != entry.dp_ports.end())
+      send_frame(datapath_, device->second,
+                 learning_packet(learned.mac, l2::output_tci(port->vlan, learned.vlan, 0)));
+  }
 }
 
 }  // namespace sluice::bridge

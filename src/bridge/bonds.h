@@ -46,6 +46,7 @@ class Bonds {
     l2::Bond bond;
     std::optional<l2::Lacp> lacp;
     std::map<std::uint32_t, std::uint32_t> dp_ports;  ///< of the members
+    std::optional<std::uint32_t> active;              ///< since the last look
     pipeline::FrozenRef by_hash;  ///< behind packets whose member is chosen by a hash; empty: none is
 
     bool bonded() const { return dp_ports.size() > 1; }
@@ -57,6 +58,7 @@ class Bonds {
 
  private:
   void run(Entry& entry, Instant now);
+  void teach_neighbours(const Entry& entry);
 
   ofproto::Ofproto& bridge_;
   datapath::Datapath& datapath_;

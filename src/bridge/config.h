@@ -19,11 +19,13 @@
 #include "l2/lacp.h"
 #include "l2/mac_table.h"
 #include "l2/multicast_table.h"
+#include "l2/rstp.h"
 #include "l2/stp.h"
 #include "l2/vlan.h"
 #include "net/address.h"
 #include "ofproto/connections_config.h"
 #include "pipeline/port_table.h"
+#include "port/qos.h"
 
 namespace sluice::bridge {
 
@@ -39,8 +41,10 @@ struct Policing {
 struct TreePortConfig {
   bool enabled = true;
   std::uint8_t priority = 128;
-  std::optional<std::uint8_t> number;
+  std::optional<std::uint16_t> number;
   std::optional<std::uint32_t> cost;  ///< absent: by the speed of the link
+  // Of RSTP.
+  bool admin_edge = false, auto_edge = true, mcheck = false;
 
   bool operator==(const TreePortConfig&) const = default;
 };
@@ -66,6 +70,7 @@ struct PortConfig {
   bool wants_multicast = false, wants_reports = false;  ///< with multicast snooping: all of them
   TreePortConfig tree;
   std::optional<std::uint16_t> lacp_number, lacp_priority;
+  std::optional<port::QosConfig> qos;  ///< of what is sent; absent: left as it is
 
   bool operator==(const PortConfig&) const = default;
 };
@@ -124,7 +129,9 @@ struct BridgeConfig {
   std::map<std::uint8_t, std::string> table_names;
   bool local_protected = false;
   std::vector<BondConfig> bonds;
-  std::optional<l2::StpSettings> stp;  ///< absent: no spanning tree
+  // Which spanning tree protocol is spoken: at most one.
+  std::optional<l2::StpSettings> stp;
+  std::optional<l2::RstpSettings> rstp;
   std::vector<pipeline::Mirror> mirrors;
   l2::VlanSet flood_vlans;                   ///< in which NORMAL learns no addresses
   bool forward_bpdu = false;                 ///< NORMAL forwards frames to reserved addresses

@@ -40,6 +40,8 @@ const ovsdb::Wanted& read_columns() {
       {"Mirror",
        {"name", "output_port", "output_vlan", "select_all", "select_dst_port", "select_src_port",
         "select_vlan", "snaplen"}},
+      {"QoS", {"other_config", "queues", "type"}},
+      {"Queue", {"dscp", "other_config"}},
       {"Flow_Table", {"flow_limit", "name", "overflow_policy"}},
       {"Datapath", {"ct_zone_default_limit", "ct_zones"}},
       {"CT_Zone", {"limit", "timeout_policy"}},
@@ -54,12 +56,12 @@ const ovsdb::Wanted& written_columns() {
       {"Open_vSwitch",
        {"cur_cfg", "datapath_types", "db_version", "dpdk_initialized", "dpdk_version", "iface_types",
         "ovs_version", "system_type", "system_version"}},
-      {"Bridge", {"datapath_id", "datapath_version", "status"}},
+      {"Bridge", {"datapath_id", "datapath_version", "rstp_status", "status"}},
       {"Interface",
        {"admin_state", "duplex", "error", "ifindex", "lacp_current", "link_resets", "link_speed",
         "link_state", "mac_in_use", "mtu", "ofport", "statistics", "status"}},
       {"Mirror", {"statistics"}},
-      {"Port", {"bond_active_slave", "statistics", "status"}},
+      {"Port", {"bond_active_slave", "rstp_statistics", "rstp_status", "statistics", "status"}},
       {"Controller", {"is_connected", "role", "status"}},
       {"Datapath", {"capabilities", "datapath_version"}},
   };
@@ -179,9 +181,9 @@ class Reader {
     }
     read_tables(row, bridge);
     read_controllers(row, bridge);
+    read_tree(row, other, bridge);
     for (const auto& [port_name, port] : ports_of(row)) read_port(*port, bridge);
     read_switching(row, other, bridge);
-    read_tree(row, other, bridge);
     for (const Uuid& id : row.references("mirrors"))
       if (const Row* mirror = replica_.find("Mirror", id)) read_mirror(*mirror, bridge);
     // The order decides which bit a mirror has, and a set of rows has none.
@@ -197,8 +199,6 @@ class Reader {
     missing(row.reference("netflow").has_value(), "NetFlow is");
     missing(row.reference("sflow").has_value(), "sFlow is");
     missing(row.reference("ipfix").has_value(), "IPFIX is");
-    if (row.boolean("rstp_enable").value_or(false))
-      warn("bridge {}: RSTP is not spoken yet: STP keeps the network free of loops instead", name);
   }
 
   static l2::VlanSet vlan_set(const Row& row, const char* column) {
@@ -216,35 +216,60 @@ class Reader {
     return value;
   }
 
-  /// RSTP understands STP, so that a bridge that asks for it is safe with STP.
+  /// STP and RSTP exclude each other.
   template <typename Options>
   void read_tree(const Row& row, const Options& other, BridgeConfig& bridge) {
-    const bool rapid = row.boolean("rstp_enable").value_or(false);
-    if (!rapid && !row.boolean("stp_enable").value_or(false)) return;
-    l2::StpSettings& stp = bridge.stp.emplace();
-    const std::string prefix = rapid ? "rstp-" : "stp-";
+    if (row.boolean("rstp_enable").value_or(false))
+      read_rstp(other, bridge.rstp.emplace());
+    else if (row.boolean("stp_enable").value_or(false))
+      read_stp(other, bridge.stp.emplace());
+  }
+  template <typename Options>
+  static void read_stp(const Options& other, l2::StpSettings& stp) {
     const auto seconds = [&](const char* key, Duration& time, std::uint32_t least, std::uint32_t most) {
-      if (const auto value = number_of(other, prefix + key))
-        time = Duration::seconds(std::clamp(*value, least, most));
+      if (const auto value = number_of(other, key)) time = Duration::seconds(std::clamp(*value, least, most));
     };
     // IEEE 802.1D-1998 table 8-3.
-    seconds("hello-time", stp.hello, 1, 10);
-    seconds("max-age", stp.max_age, 6, 40);
-    seconds("forward-delay", stp.forward_delay, 4, 30);
-    if (const auto priority = number_of(other, prefix + "priority"))
+    seconds("stp-hello-time", stp.hello, 1, 10);
+    seconds("stp-max-age", stp.max_age, 6, 40);
+    seconds("stp-forward-delay", stp.forward_delay, 4, 30);
+    if (const auto priority = number_of(other, "stp-priority"))
       stp.priority = static_cast<std::uint16_t>(std::min<std::uint32_t>(*priority, 0xffff));
-    stp.system = unicast_mac(option(other, rapid ? "rstp-address" : "stp-system-id")).value_or(net::Mac{});
+    stp.system = unicast_mac(option(other, "stp-system-id")).value_or(net::Mac{});
   }
-  static TreePortConfig read_tree_port(const Row& row) {
+  template <typename Options>
+  static void read_rstp(const Options& other, l2::RstpSettings& rstp) {
+    const auto number = [&](const char* key, unsigned& value, std::uint32_t least, std::uint32_t most) {
+      if (const auto given = number_of(other, key); given && *given >= least && *given <= most)
+        value = *given;
+    };
+    // IEEE 802.1D-2004 table 17-1.
+    number("rstp-max-age", rstp.max_age, 6, 40);
+    number("rstp-forward-delay", rstp.forward_delay, 4, 30);
+    number("rstp-transmit-hold-count", rstp.transmit_hold_count, 1, 10);
+    rstp.stp_only = option(other, "rstp-force-protocol-version") == "0";
+    constexpr std::uint32_t kMost = 61'440, kSteps = 0xf000;
+    if (const auto priority = number_of(other, "rstp-priority"); priority && *priority <= kMost)
+      rstp.priority = static_cast<std::uint16_t>(*priority & kSteps);
+    rstp.system = unicast_mac(option(other, "rstp-address")).value_or(net::Mac{});
+  }
+  /// @param rapid  whether the bridge speaks RSTP
+  static TreePortConfig read_tree_port(const Row& row, bool rapid) {
     const auto other = row.text_map("other_config");
     TreePortConfig port;
-    port.enabled = option(other, "stp-enable") != "false" && option(other, "rstp-enable") != "false";
-    constexpr std::uint32_t kMost = 255;
-    if (const auto number = number_of(other, "stp-port-num"); number && *number >= 1 && *number <= kMost)
-      port.number = static_cast<std::uint8_t>(*number);
-    if (const auto priority = number_of(other, "stp-port-priority"); priority && *priority <= kMost)
+    const std::string prefix = rapid ? "rstp-" : "stp-";
+    port.enabled = option(other, prefix + "enable") != "false";
+    const std::uint32_t most_number = rapid ? 4095 : 255, most_priority = rapid ? 240 : 255;
+    if (const auto number = number_of(other, prefix + "port-num");
+        number && *number >= 1 && *number <= most_number)
+      port.number = static_cast<std::uint16_t>(*number);
+    if (const auto priority = number_of(other, prefix + "port-priority");
+        priority && *priority <= most_priority)
       port.priority = static_cast<std::uint8_t>(*priority);
-    port.cost = number_of(other, "stp-path-cost");
+    port.cost = number_of(other, prefix + "path-cost");
+    port.admin_edge = option(other, "rstp-port-admin-edge") == "true";
+    port.auto_edge = option(other, "rstp-port-auto-edge") != "false";
+    port.mcheck = option(other, "rstp-port-mcheck") == "true";
     return port;
   }
 
@@ -351,7 +376,7 @@ class Reader {
     const auto interfaces = interfaces_of(row);
     PortConfig common;
     common.vlan = read_vlan(row);
-    common.tree = read_tree_port(row);
+    common.tree = read_tree_port(row, bridge.rstp.has_value());
     common.is_protected = row.boolean("protected").value_or(false);
     const auto other = row.text_map("other_config");
     common.wants_multicast = option(other, "mcast-snooping-flood") == "true";
@@ -362,13 +387,38 @@ class Reader {
       common.speaks_lacp = lacp != "off";
       read_bond(row, lacp, bridge);
     }
+    if (const auto qos = row.reference("qos"))
+      if (const Row* found = replica_.find("QoS", *qos)) common.qos = read_qos(port, *found);
     for (const Row* interface : interfaces) {
       if (interfaces.size() > 1 && interface->text("name") == bridge.name)
         refuse(*interface, fmt::format("port {}: the bridge's own interface can't be in a bond", port));
       else
         read_interface(*interface, common, bridge);
     }
-    if (row.reference("qos")) warn("port {}: QoS is not supported yet, and left out", port);
+  }
+
+  port::QosConfig read_qos(const std::string& port, const Row& row) {
+    port::QosConfig qos;
+    qos.type = row.text("type").value_or("");
+    for (const auto& [key, value] : row.text_map("other_config")) qos.options.emplace(key, value);
+    for (const auto& [number, id] : row.numbered_references("queues")) {
+      const Row* found = replica_.find("Queue", id);
+      if (found == nullptr || number < 0 || number >= port::kMaxQueues) continue;
+      const auto other = found->text_map("other_config");
+      const auto rate = [&](std::string_view key) -> std::optional<std::uint64_t> {
+        const auto text = option(other, key);
+        std::uint64_t value = 0;
+        if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+        return value != 0 ? std::optional(value) : std::nullopt;
+      };
+      qos.queues[static_cast<std::uint32_t>(number)] = {.min_rate = rate("min-rate"),
+                                                        .max_rate = rate("max-rate"),
+                                                        .burst = rate("burst"),
+                                                        .priority = number_of(other, "priority").value_or(0)};
+      if (found->integer("dscp"))
+        warn("port {}: queue {}: dscp is not supported yet, and left out", port, number);
+    }
+    return qos;
   }
 
   void read_bond(const Row& row, const std::string& lacp, BridgeConfig& bridge) {
@@ -392,6 +442,9 @@ class Reader {
     settings.all_members_active = option(other, "all-members-active") == "true";
     settings.primary = option(other, "bond-primary").value_or("");
     settings.last_active = unicast_mac(row.text("bond_active_slave")).value_or(net::Mac{});
+    if (option(other, "lb-output-action") == "true")
+      warn("port {}: other_config:lb-output-action has no effect: packets are always spread by recirculation",
+           bond.name);
     if (lacp == "off") return;
     l2::LacpSettings& speaks = bond.lacp.emplace();
     speaks.active = lacp == "active";

@@ -61,6 +61,22 @@ std::string format_bridge_id(std::uint64_t id) {
   return fmt::format("{:04x}.{:012x}", id >> 48, id & 0xffffffffffff);
 }
 
+/// "8.000.3aac03319742": priority, system id extension, address.
+std::string format_rapid_id(std::uint64_t id) {
+  return fmt::format("{:x}.{:03x}.{:012x}", id >> 60, id >> 48 & 0xfff, id & 0xffffffffffff);
+}
+
+Datum rapid_tree_of(const Switch& device, const ofproto::Ofproto& bridge) {
+  const auto* rstp = device.tree(bridge).rstp();
+  if (rstp == nullptr) return {};
+  return text_map({{"rstp_bridge_id", format_rapid_id(rstp->bridge_id())},
+                   {"rstp_bridge_port_id", fmt::format("{:04x}", rstp->root_port_id())},
+                   {"rstp_designated_id", format_rapid_id(rstp->designated_id())},
+                   {"rstp_designated_port_id", fmt::format("{:04x}", rstp->designated_port_id())},
+                   {"rstp_root_id", format_rapid_id(rstp->root_id())},
+                   {"rstp_root_path_cost", std::to_string(rstp->root_cost())}});
+}
+
 Datum tree_of(const Switch& device, const ofproto::Ofproto& bridge) {
   const auto* stp = device.tree(bridge).stp();
   if (stp == nullptr) return {};
@@ -118,6 +134,7 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
       writer.set("Bridge", *bridge, "datapath_id", fmt::format("{:016x}", device.datapath_id(name)));
       writer.set("Bridge", *bridge, "datapath_version", kVersionText);
       writer.set("Bridge", *bridge, "status", tree_of(device, *device.find_bridge(name)));
+      writer.set("Bridge", *bridge, "rstp_status", rapid_tree_of(device, *device.find_bridge(name)));
     }
     if (const auto* ofproto = device.find_bridge(name))
       if (const auto* connections = device.connections(*ofproto))
@@ -142,7 +159,10 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
         if (interface == nullptr) continue;
         if (!report.statistics && !report.interfaces.covers(*interface)) continue;
         const auto status = device.port(name, interface->text("name").value_or(""));
-        if (status) write_tree_port(writer, *port, *status, report);
+        if (status) {
+          write_stp_port(writer, *port, *status, report);
+          write_rstp_port(writer, *port, *status, report);
+        }
         const auto refused = config.refused.find(interface_id);
         write_interface(writer, *interface, refused == config.refused.end() && status ? &*status : nullptr,
                         refused != config.refused.end() ? refused->second
@@ -185,14 +205,14 @@ void DatabaseStatus::write_switch(Writer& writer, const Row& row, const std::str
   if (report.applied_cfg) set("cur_cfg", *report.applied_cfg);
 }
 
-void DatabaseStatus::write_tree_port(Writer& writer, const Row& row, const PortStatus& port,
-                                     const DatabaseReport& report) {
-  if (!port.tree) {
+void DatabaseStatus::write_stp_port(Writer& writer, const Row& row, const PortStatus& port,
+                                    const DatabaseReport& report) {
+  if (!port.stp) {
     writer.set("Port", row, "status", {});
     writer.set("Port", row, "statistics", {});
     return;
   }
-  const auto& tree = *port.tree;
+  const auto& tree = *port.stp;
   // Seconds go on all the time: they are written with the counters, or when something happened.
   const auto before = row.text_map("status");
   const auto state = before.find("stp_state");
@@ -208,6 +228,29 @@ void DatabaseStatus::write_tree_port(Writer& writer, const Row& row, const PortS
   writer.set("Port", row, "statistics",
              ovsdb::make_map({counter("stp_tx_count", tree.sent), counter("stp_rx_count", tree.received),
                               counter("stp_error_count", tree.errors)}));
+}
+
+void DatabaseStatus::write_rstp_port(Writer& writer, const Row& row, const PortStatus& port,
+                                     const DatabaseReport& report) {
+  if (!port.rstp) {
+    writer.set("Port", row, "rstp_status", {});
+    writer.set("Port", row, "rstp_statistics", {});
+    return;
+  }
+  const auto& tree = *port.rstp;
+  writer.set("Port", row, "rstp_status",
+             text_map({{"rstp_designated_bridge_id", format_rapid_id(tree.designated_bridge)},
+                       {"rstp_designated_path_cost", std::to_string(tree.designated_cost)},
+                       {"rstp_designated_port_id", fmt::format("{:04x}", tree.designated_port)},
+                       {"rstp_port_id", fmt::format("{:04x}", tree.id)},
+                       {"rstp_port_role", std::string(rstp_role_name(tree.role))},
+                       {"rstp_port_state", std::string(rstp_state_name(tree.state))}}));
+  if (!report.statistics) return;
+  writer.set("Port", row, "rstp_statistics",
+             ovsdb::make_map({counter("rstp_error_count", tree.errors),
+                              counter("rstp_rx_count", tree.received),
+                              counter("rstp_tx_count", tree.sent),
+                              {std::string("rstp_uptime"), tree.seconds_up}}));
 }
 
 void DatabaseStatus::write_mirror(Writer& writer, const Row& row, const ofproto::Ofproto& bridge) {

@@ -53,7 +53,9 @@ class DatabaseStatus {
 
   void write_switch(Writer& writer, const ovsdb::Row& row, const std::string& schema_version,
                     const DatabaseReport& report);
-  void write_tree_port(Writer& writer, const ovsdb::Row& row, const PortStatus& port,
+  void write_stp_port(Writer& writer, const ovsdb::Row& row, const PortStatus& port,
+                      const DatabaseReport& report);
+  void write_rstp_port(Writer& writer, const ovsdb::Row& row, const PortStatus& port,
                        const DatabaseReport& report);
   void write_mirror(Writer& writer, const ovsdb::Row& row, const ofproto::Ofproto& bridge);
   void write_datapath(Writer& writer, const ovsdb::Row& row);

@@ -187,6 +187,49 @@ TEST_F(DatabaseTest, HowABridgeSwitches) {
   EXPECT_TRUE(check_config(result.config));
 }
 
+TEST_F(DatabaseTest, MulticastRapidSpanningTreeAndQueues) {
+  load(R"("Open_vSwitch": {"#1": {"bridges": "@2"}},
+          "Bridge": {"#2": {"name": "br0", "ports": ["set", ["@10"]], "mcast_snooping_enable": true,
+                            "rstp_enable": true, "stp_enable": true,
+                            "other_config": ["map", [["mcast-snooping-aging-time", "5"],
+                                                     ["mcast-snooping-table-size", "7"],
+                                                     ["mcast-snooping-disable-flood-unregistered", "true"],
+                                                     ["rstp-priority", "8193"], ["rstp-max-age", "41"],
+                                                     ["rstp-forward-delay", "4"],
+                                                     ["rstp-force-protocol-version", "0"],
+                                                     ["rstp-address", "50:54:00:00:00:01"]]]}},
+          "Port": {"#10": {"name": "p", "interfaces": "@100", "qos": "@20",
+                           "other_config": ["map", [["mcast-snooping-flood-reports", "true"], ["stp-enable", "false"],
+                                                    ["rstp-port-num", "300"], ["rstp-port-priority", "241"],
+                                                    ["rstp-port-auto-edge", "false"]]]}},
+          "QoS": {"#20": {"type": "linux-htb", "queues": ["map", [[0, "@30"], [7, "@31"], [61440, "@31"]]],
+                          "other_config": ["map", [["max-rate", "5000000"]]]}},
+          "Queue": {"#30": {}, "#31": {"dscp": 5, "other_config": ["map", [["min-rate", "9"], ["burst", "x"],
+                                                                           ["priority", "3"]]]}},
+          "Interface": {"#100": {"name": "p", "type": "dummy"}})");
+  const auto result = read();
+  const auto& br0 = result.config.bridges.at(0);
+  ASSERT_TRUE(br0.multicast);
+  EXPECT_EQ(br0.multicast->table,
+            (l2::MulticastTable::Config{.ageing = Duration::seconds(15), .max_groups = 10}))
+      << "the least of each";
+  EXPECT_FALSE(br0.multicast->forwarding.floods_unregistered);
+  EXPECT_FALSE(br0.stp) << "one of them";
+  ASSERT_TRUE(br0.rstp);
+  EXPECT_EQ(*br0.rstp, (l2::RstpSettings{.priority = 8192,
+                                         .system = *net::parse_mac("50:54:00:00:00:01"),
+                                         .forward_delay = 4,
+                                         .stp_only = true}));
+  const auto& p = br0.ports.at(0);
+  EXPECT_TRUE(p.wants_reports && !p.wants_multicast);
+  EXPECT_EQ(p.tree, (TreePortConfig{.number = 300, .auto_edge = false}));
+  ASSERT_TRUE(p.qos);
+  EXPECT_EQ(*p.qos, (port::QosConfig{.type = "linux-htb",
+                                     .options = {{"max-rate", "5000000"}},
+                                     .queues = {{0, {}}, {7, {.min_rate = 9, .priority = 3}}}}));
+  EXPECT_THAT(result.warnings, ElementsAre("port p: queue 7: dscp is not supported yet, and left out"));
+}
+
 TEST_F(DatabaseTest, NamesAreUsedOnce) {
   load(R"("Open_vSwitch": {"#1": {"bridges": ["set", ["@2", "@3"]]}},
           "Bridge": {"#2": {"name": "br0", "ports": ["set", ["@4", "@5"]]}, "#3": {"name": "br1", "ports": "@5"}},

@@ -3,18 +3,21 @@
 #include <algorithm>
 #include <set>
 
-#include "bridge/own_frames.h"
 #include "port/interface.h"
 
 namespace sluice::bridge {
 
 namespace {
 
-/// What a link costs by its speed, as in ovs-vswitchd (IEEE 802.1D-1998 table 8-5 and beyond).
-std::uint32_t cost_of(const std::string& interface) {
+std::uint64_t bits_per_second(const std::string& interface) {
+  constexpr std::uint64_t kUnknown = 10'000'000'000;
   const auto facts = port::interface_facts(interface);
-  const std::uint64_t megabits =
-      facts && facts->bits_per_second ? *facts->bits_per_second / 1'000'000 : 10'000;
+  return facts && facts->bits_per_second ? std::max<std::uint64_t>(*facts->bits_per_second, 1) : kUnknown;
+}
+
+/// What a link costs by its speed, as in ovs-vswitchd (IEEE 802.1D-1998 table 8-5 and beyond).
+std::uint32_t stp_cost(const std::string& interface) {
+  const std::uint64_t megabits = bits_per_second(interface) / 1'000'000;
   if (megabits >= 10'000) return 2;
   if (megabits >= 1'000) return 4;
   if (megabits >= 100) return 19;
@@ -22,51 +25,77 @@ std::uint32_t cost_of(const std::string& interface) {
   return megabits >= 10 ? 100 : 250;
 }
 
-/// A number for each port: what the configuration says, others from 1 up.
-std::map<std::uint32_t, std::uint8_t> numbers_of(const std::vector<SpanningTree::Port>& ports) {
-  std::map<std::uint32_t, std::uint8_t> numbers;
+/// IEEE 802.1D-2004 table 17-3.
+std::uint32_t rstp_cost(const std::string& interface) {
+  constexpr std::uint64_t kOfOneBit = 20'000'000'000'000, kMost = 200'000'000;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(kOfOneBit / bits_per_second(interface), 1, kMost));
+}
+
+/// A number for each port that takes part: what the configuration says, others from 1 up.
+std::map<std::uint32_t, std::uint16_t> numbers_of(const std::vector<SpanningTree::Port>& ports,
+                                                  unsigned most) {
+  std::map<std::uint32_t, std::uint16_t> numbers;
   std::set<unsigned> taken;
   for (const auto& port : ports)
-    if (port.config.number && taken.insert(*port.config.number).second)
-      numbers[port.number] = *port.config.number;
-  constexpr unsigned kMost = 255;
+    if (const auto wish = port.config.number;
+        port.config.enabled && wish && *wish <= most && taken.insert(*wish).second)
+      numbers[port.number] = *wish;
   unsigned next = 1;
   for (const auto& port : ports) {
-    if (numbers.contains(port.number)) continue;
+    if (!port.config.enabled || numbers.contains(port.number)) continue;
     while (taken.contains(next)) ++next;
-    if (next > kMost) break;  // more ports than the protocol can name do not take part
+    if (next > most) break;  // more ports than the protocol can name do not take part
     taken.insert(next);
-    numbers[port.number] = static_cast<std::uint8_t>(next);
+    numbers[port.number] = static_cast<std::uint16_t>(next);
   }
   return numbers;
 }
 
 }  // namespace
 
-void SpanningTree::configure(std::optional<l2::StpSettings> settings, const std::vector<Port>& ports,
-                             const net::Mac& system, Instant now) {
+void SpanningTree::configure(Settings settings, const std::vector<Port>& ports, const net::Mac& system,
+                             Instant now) {
   const auto before = std::exchange(dp_ports_, {});
-  std::map<std::uint32_t, l2::StpPortSettings> taking_part;
-  if (settings) {
-    if (settings->system.is_zero()) settings->system = system;
-    std::vector<Port> wanted;
-    for (const Port& port : ports)
-      if (port.config.enabled) wanted.push_back(port);
-    for (const auto& [number, id] : numbers_of(wanted)) {
-      const auto it =
-          std::find_if(wanted.begin(), wanted.end(), [n = number](const Port& p) { return p.number == n; });
-      const auto device = datapath_.find_port(it->dp_port);
-      taking_part[number] = {.name = it->name,
-                             .mac = device ? device->mac : net::Mac{},
-                             .number = id,
-                             .priority = it->config.priority,
-                             .cost = it->config.cost ? *it->config.cost : cost_of(it->name)};
-      dp_ports_[number] = it->dp_port;
-    }
+  constexpr unsigned kMostStp = 255, kMostRstp = 4095;
+  const auto numbers = settings.stp    ? numbers_of(ports, kMostStp)
+                       : settings.rstp ? numbers_of(ports, kMostRstp)
+                                       : std::map<std::uint32_t, std::uint16_t>();
+  std::map<std::uint32_t, l2::StpPortSettings> stp_ports;
+  std::map<std::uint32_t, l2::RstpPortSettings> rstp_ports;
+  for (const Port& port : ports) {
+    const auto id = numbers.find(port.number);
+    if (id == numbers.end()) continue;
+    dp_ports_[port.number] = port.dp_port;
+    const auto device = datapath_.find_port(port.dp_port);
+    const auto patch = bridge_.pipeline().port(port.number);
+    const net::Mac mac = device ? device->mac : patch && patch->patch ? patch->patch->mac : net::Mac{};
+    if (settings.stp)
+      stp_ports[port.number] = {.name = port.name,
+                                .mac = mac,
+                                .number = static_cast<std::uint8_t>(id->second),
+                                .priority = port.config.priority,
+                                .cost = port.config.cost ? *port.config.cost : stp_cost(port.name)};
+    else
+      rstp_ports[port.number] = {.name = port.name,
+                                 .mac = mac,
+                                 .number = id->second,
+                                 .priority = static_cast<std::uint8_t>(port.config.priority & 0xf0),
+                                 .cost = port.config.cost ? *port.config.cost : rstp_cost(port.name),
+                                 .admin_edge = port.config.admin_edge,
+                                 .auto_edge = port.config.auto_edge,
+                                 .mcheck = port.config.mcheck};
+  }
+  if (!settings.stp) stp_.reset();
+  if (!settings.rstp || settings.stp) rstp_.reset();
+  if (settings.stp) {
+    if (settings.stp->system.is_zero()) settings.stp->system = system;
     if (!stp_) stp_.emplace();
-    stp_->configure(*settings, taking_part, now);
-  } else {
-    stp_.reset();
+    stp_->configure(*settings.stp, stp_ports, now);
+  } else if (settings.rstp) {
+    if (settings.rstp->system.is_zero()) settings.rstp->system = system;
+    if (!rstp_) rstp_.emplace();
+    rstp_->configure(*settings.rstp, rstp_ports, now);
   }
   for (const auto& [number, dp_port] : before)
     if (!dp_ports_.contains(number)) bridge_.set_tree_state(number, true, true);
@@ -74,39 +103,83 @@ void SpanningTree::configure(std::optional<l2::StpSettings> settings, const std:
 }
 
 void SpanningTree::receive(std::uint32_t number, Bytes frame, Instant now) {
-  if (!stp_ || !dp_ports_.contains(number)) return;
-  stp_->receive(number, frame, now);
+  if (!dp_ports_.contains(number)) return;
+  if (stp_) stp_->receive(number, frame, now);
+  if (rstp_) rstp_->receive(number, frame, now);
   run(now);
 }
 
+bool SpanningTree::is_up(std::uint32_t number, std::uint32_t dp_port) const {
+  const auto info = bridge_.pipeline().port(number);
+  if (!info || info->down) return false;
+  if (info->patch) return info->patch->peer != nullptr;
+  const auto device = datapath_.find_port(dp_port);
+  return device && device->link_up;
+}
+
 void SpanningTree::run(Instant now) {
-  if (!stp_) return;
   for (const auto& [number, dp_port] : dp_ports_) {
-    const auto device = datapath_.find_port(dp_port);
-    const auto info = bridge_.pipeline().port(number);
-    stp_->set_link(number, device && device->link_up && info && !info->down, now);
+    const bool up = is_up(number, dp_port);
+    if (stp_) stp_->set_link(number, up, now);
+    if (rstp_) rstp_->set_link(number, up, now);
   }
-  const auto outgoing = stp_->run(now);
-  apply(now);
-  for (const auto& out : outgoing) send_frame(datapath_, dp_ports_.at(out.port), out.frame);
+  const auto finish = [&](const auto& outgoing) {
+    apply(now);
+    for (const auto& out : outgoing) send_(out.port, out.frame);
+  };
+  if (stp_) finish(stp_->run(now));
+  if (rstp_) finish(rstp_->run(now));
 }
 
 /// The pipeline follows before anybody hears of it.
 void SpanningTree::apply(Instant now) {
-  for (const auto& [number, status] : stp_->status(now)) {
-    const bool forwards = status.state == l2::StpState::Forwarding || status.state == l2::StpState::Disabled;
-    bridge_.set_tree_state(number, forwards || status.state == l2::StpState::Learning, forwards);
+  auto& macs = bridge_.pipeline().mac_table();
+  bool changed = false;
+  if (stp_) {
+    for (const auto& [number, status] : stp_->status(now)) {
+      const bool forwards =
+          status.state == l2::StpState::Forwarding || status.state == l2::StpState::Disabled;
+      bridge_.set_tree_state(number, forwards || status.state == l2::StpState::Learning, forwards);
+    }
+    changed = stp_->take_topology_change();
+    if (changed) macs.flush();
   }
-  if (!stp_->take_topology_change()) return;
-  bridge_.pipeline().mac_table().flush();
-  bridge_.pipeline().multicast_table().flush_groups();
+  if (rstp_) {
+    for (const auto& [number, status] : rstp_->status(now)) {
+      const bool forwards = status.state == l2::RstpState::Forwarding;
+      bridge_.set_tree_state(number, forwards || status.state == l2::RstpState::Learning, forwards);
+    }
+    const auto flushes = rstp_->take_flushes();
+    changed = !flushes.empty();
+    for (const std::uint32_t number : flushes) macs.flush_port(number);
+  }
+  if (changed) bridge_.pipeline().multicast_table().flush_groups();
 }
 
-std::optional<l2::Stp::Status> SpanningTree::status(std::uint32_t number, Instant now) const {
-  if (!stp_) return std::nullopt;
-  const auto all = stp_->status(now);
+void SpanningTree::notice_topology_change(Instant now) {
+  if (stp_) stp_->notice_topology_change(now);
+  if (rstp_) rstp_->notice_topology_change();
+  run(now);
+}
+
+namespace {
+
+template <typename Protocol>
+std::optional<typename Protocol::Status> status_in(const std::optional<Protocol>& protocol,
+                                                   std::uint32_t number, Instant now) {
+  if (!protocol) return std::nullopt;
+  const auto all = protocol->status(now);
   const auto it = all.find(number);
   return it == all.end() ? std::nullopt : std::optional(it->second);
+}
+
+}  // namespace
+
+std::optional<l2::Stp::Status> SpanningTree::stp_status(std::uint32_t number, Instant now) const {
+  return status_in(stp_, number, now);
+}
+std::optional<l2::Rstp::Status> SpanningTree::rstp_status(std::uint32_t number, Instant now) const {
+  return status_in(rstp_, number, now);
 }
 
 }  // namespace sluice::bridge

@@ -1,9 +1,10 @@
-// The spanning tree of one bridge: joins the protocol (l2/stp.h) to the bridge's pipeline, whose ports
-// forward by it, and to the datapath, which knows links and sends its frames.
+// The spanning tree of one bridge: joins the protocol (l2/stp.h or l2/rstp.h) to the bridge's pipeline, whose
+// ports forward by it, and to the datapath, which knows links.
 //
 // Owned by Switch; main only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "bridge/config.h"
 #include "datapath/datapath.h"
+#include "l2/rstp.h"
 #include "l2/stp.h"
 #include "ofproto/ofproto.h"
 
@@ -26,31 +28,39 @@ class SpanningTree {
     std::uint32_t number = 0, dp_port = 0;
     TreePortConfig config;
   };
+  /// At most one; none: there is no tree, all ports forward.
+  struct Settings {
+    std::optional<l2::StpSettings> stp;
+    std::optional<l2::RstpSettings> rstp;
+  };
+  /// Sends a frame by the OpenFlow port.
+  using Send = std::function<void(std::uint32_t number, Bytes frame)>;
 
-  SpanningTree(ofproto::Ofproto& bridge, datapath::Datapath& datapath)
-      : bridge_(bridge), datapath_(datapath) {}
+  SpanningTree(ofproto::Ofproto& bridge, datapath::Datapath& datapath, Send send)
+      : bridge_(bridge), datapath_(datapath), send_(std::move(send)) {}
 
-  /// @param settings  nothing: there is no tree, all ports forward
   /// @param system  address of the bridge, unless the settings have another
-  void configure(std::optional<l2::StpSettings> settings, const std::vector<Port>& ports,
-                 const net::Mac& system, Instant now);
+  void configure(Settings settings, const std::vector<Port>& ports, const net::Mac& system, Instant now);
   /// A BPDU that came in by the port.
   void receive(std::uint32_t number, Bytes frame, Instant now);
   void run(Instant now);
 
-  /// Null: there is none.
+  /// Null: it is not spoken.
   const l2::Stp* stp() const { return stp_ ? &*stp_ : nullptr; }
-  void notice_topology_change(Instant now) {
-    if (stp_) stp_->notice_topology_change(now);
-  }
-  std::optional<l2::Stp::Status> status(std::uint32_t number, Instant now) const;
+  const l2::Rstp* rstp() const { return rstp_ ? &*rstp_ : nullptr; }
+  void notice_topology_change(Instant now);
+  std::optional<l2::Stp::Status> stp_status(std::uint32_t number, Instant now) const;
+  std::optional<l2::Rstp::Status> rstp_status(std::uint32_t number, Instant now) const;
 
  private:
+  bool is_up(std::uint32_t number, std::uint32_t dp_port) const;
   void apply(Instant now);
 
   ofproto::Ofproto& bridge_;
   datapath::Datapath& datapath_;
+  Send send_;
   std::optional<l2::Stp> stp_;
+  std::optional<l2::Rstp> rstp_;
   std::map<std::uint32_t, std::uint32_t> dp_ports_;  ///< of the ports that take part
 };
 

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/rcu.h"
 #include "bridge/bonds.h"
+#include "bridge/own_frames.h"
 #include "bridge/spanning_tree.h"
 #include "conntrack/tracker.h"
 #include "datapath/meter.h"
@@ -43,6 +44,7 @@ struct Switch::Bridge {
   std::uint32_t last_number = 0;                      ///< that counting up gave
   std::optional<bool> default_flow;                   ///< whether reconcile_flows() wanted it
   std::uint64_t datapath_id = 0;
+  std::optional<std::uint32_t> mtu;  ///< that internal ports were last made to have
 };
 
 namespace {
@@ -243,7 +245,9 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
     bridge = made.get();
     bridge->ofproto.set_meters(datapath_->meters());
     bridge->bonds = std::make_unique<Bonds>(bridge->ofproto, *datapath_);
-    bridge->tree = std::make_unique<SpanningTree>(bridge->ofproto, *datapath_);
+    bridge->tree = std::make_unique<SpanningTree>(
+        bridge->ofproto, *datapath_,
+        [this, bridge](std::uint32_t number, Bytes frame) { send_bpdu(*bridge, number, frame); });
     if (options_.loop) {
       bridge->agent =
           std::make_unique<ofproto::OpenFlowAgent>(ofproto::AgentEnvironment{.bridge = bridge->ofproto,
@@ -265,6 +269,7 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
     bridges_.insert(place, std::move(made));
   }
   reconcile_ports(*bridge, desired, report);
+  follow_mtu(*bridge);
   reconcile_switching(*bridge, desired);
   reconcile_address(*bridge, desired, report);
   reconcile_bonds(*bridge, desired);
@@ -379,6 +384,7 @@ void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, Reconc
       if (!port.number && number != port.number_wish && number != port.number_before)
         bridge.last_number = number;
       report.changed_ports.insert(port.name);
+      if (port.qos) reconcile_qos(bridge.ports.find(port.name)->second, port.qos, report);
     } else if (port.number_wish && *port.number_wish != opened->second.number &&
                !taken.contains(*port.number_wish)) {
       taken.erase(opened->second.number);
@@ -409,7 +415,7 @@ void Switch::reconcile_switching(Bridge& bridge, const BridgeConfig& desired) {
   auto config = pipeline.config();
   config.flood_vlans = desired.flood_vlans;
   config.forward_bpdu = desired.forward_bpdu;
-  config.spanning_tree = desired.stp.has_value();
+  config.spanning_tree = desired.stp || desired.rstp;
   if (desired.multicast) {
     config.multicast = desired.multicast->forwarding;
     pipeline.multicast_table().configure(desired.multicast->table);
@@ -441,13 +447,12 @@ net::Mac Switch::system_address(const Bridge& bridge) {
 }
 
 void Switch::reconcile_tree(Bridge& bridge, const BridgeConfig& desired) {
-  // Bonds, internal and patch ports take no part: what is behind them is not a link.
+  // Bonds and internal ports take no part: what is behind them is not a link.
   std::vector<SpanningTree::Port> ports;
   for (const auto& [name, opened] : bridge.ports)
-    if (opened.number != kLocal && opened.config.type != "internal" && opened.config.bond.empty() &&
-        opened.dp_port != pipeline::kNoDpPort)
+    if (opened.number != kLocal && opened.config.type != "internal" && opened.config.bond.empty())
       ports.push_back({name, opened.number, opened.dp_port, opened.config.tree});
-  bridge.tree->configure(desired.stp, ports, system_address(bridge), clock_.now());
+  bridge.tree->configure({desired.stp, desired.rstp}, ports, system_address(bridge), clock_.now());
 }
 
 SpanningTree& Switch::tree(const ofproto::Ofproto& bridge) const {
@@ -472,6 +477,7 @@ void Switch::deliver_own_frames() {
     else
       bridge.tree->receive(frame.key.in_port.host(), frame.bytes, clock_.now());
   }
+  deliver_patched_frames();
   for (const auto& frame : upcalls_->memberships().take()) {
     auto& pipeline = find(frame.bridge->name())->ofproto.pipeline();
     const auto state = pipeline.frozen_state(frame.action.recirc_id);
@@ -479,6 +485,22 @@ void Switch::deliver_own_frames() {
       l2::hear_multicast(pipeline.multicast_table(), frame.bytes, frame.action.vlan, state->data.in_port,
                          clock_.now());
   }
+}
+
+void Switch::send_bpdu(Bridge& bridge, std::uint32_t number, Bytes frame) {
+  const auto info = bridge.ofproto.pipeline().port(number);
+  if (info && !info->patch) return send_frame(*datapath_, info->dp_port, frame);
+  if (info && info->patch->peer)
+    patched_.push_back({info->patch->peer, info->patch->peer_port, {frame.begin(), frame.end()}});
+}
+
+void Switch::deliver_patched_frames() {
+  // An answer may bring another; how many there are in a second the protocol bounds (17.19.44, TxHoldCount).
+  while (!patched_.empty())
+    for (const auto& frame : std::exchange(patched_, {}))
+      for (const auto& bridge : bridges_)
+        if (&bridge->ofproto.pipeline() == frame.to)
+          bridge->tree->receive(frame.number, frame.bytes, clock_.now());
 }
 
 void Switch::join_patches() {
@@ -525,10 +547,49 @@ void Switch::renumber_port(Bridge& bridge, const std::string& name, std::uint32_
   if (opened.dp_port != pipeline::kNoDpPort) upcalls_->connect(opened.dp_port, bridge.ofproto, number);
 }
 
+void Switch::reconcile_qos(Opened& opened, const std::optional<port::QosConfig>& desired,
+                           ReconcileReport& report) {
+  const std::string& name = opened.config.name;
+  if (opened.has_qos && opened.config.qos->type != "linux-noop") port::remove_qos(name);
+  opened.has_qos = false;
+  opened.config.qos = desired;
+  if (!desired) return;
+  const auto facts = port::interface_facts(name);
+  const auto done =
+      opened.config.type == "system"
+          ? port::apply_qos(name, *desired, facts ? facts->bits_per_second.value_or(0) : 0)
+          : Status(fail(fmt::format("QoS is for ports of type system, not {}", opened.config.type)));
+  opened.has_qos = done.has_value();
+  if (!done) report.warnings.push_back(fmt::format("port {}: {}", name, done.error().message));
+}
+
+/// Internal ports for which nothing else is asked carry what all ports of the bridge carry. Who made one
+/// smaller by hand keeps it until the others change.
+void Switch::follow_mtu(Bridge& bridge) {
+  std::optional<std::uint32_t> least;
+  for (const auto& [name, opened] : bridge.ports) {
+    const bool internal = opened.number == kLocal || opened.config.type == "internal";
+    const auto info = internal ? std::nullopt : datapath_->find_port(opened.dp_port);
+    if (info && info->mtu != 0) least = std::min(least.value_or(info->mtu), info->mtu);
+  }
+  if (const auto local = bridge.ports.find(bridge.ofproto.name());
+      local != bridge.ports.end() && local->second.config.mtu)
+    least = local->second.config.mtu;
+  if (!least) return;
+  const bool changed = std::exchange(bridge.mtu, least) != least;
+  for (const auto& [name, opened] : bridge.ports) {
+    const auto info = datapath_->find_port(opened.dp_port);
+    if (opened.config.type != "internal" || opened.config.mtu || !info || info->mtu == *least) continue;
+    if ((changed || info->mtu > *least) && port::set_interface_mtu(name, *least))
+      datapath_->refresh_port(opened.dp_port);
+  }
+}
+
 /// What can change while a port is open.
 void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report) {
   auto& opened = bridge.ports.find(desired.name)->second;
   if (opened.config.policing != desired.policing) set_policing(opened.dp_port, desired.policing);
+  if (opened.config.qos != desired.qos) reconcile_qos(opened, desired.qos, report);
   if (opened.config.vlan != desired.vlan) {  // what was learned there was learned in other VLANs
     bridge.ofproto.pipeline().mac_table().flush_port(opened.number);
     bridge.ofproto.pipeline().multicast_table().flush_port(opened.number);
@@ -628,6 +689,7 @@ void Switch::reclaim_port_tables() {
 void Switch::close_port(Bridge& bridge, const std::string& name) {
   const auto it = bridge.ports.find(name);
   const auto opened = it->second;
+  if (opened.has_qos && opened.config.qos->type != "linux-noop") port::remove_qos(name);
   bridge.ports.erase(it);
   bridge.ofproto.remove_port(opened.number);
   if (opened.dp_port == pipeline::kNoDpPort) return;
@@ -711,10 +773,12 @@ void Switch::run() {
   deliver_own_frames();
   run_bonds();
   for (const auto& bridge : bridges_) bridge->tree->run(now);
+  deliver_patched_frames();
   for (const auto& bridge : bridges_) {
     for (const auto& [name, port] : bridge->ports)
       if (const auto info = datapath_->find_port(port.dp_port))
         bridge->ofproto.set_port_live(port.number, info->link_up);
+    follow_mtu(*bridge);
     if (bridge->agent)
       bridge->agent->run();  // flows expire, and who wants to hear it is told
     else
@@ -732,7 +796,9 @@ PortStatus Switch::status_of(const Bridge& bridge, const PortConfig& wanted) con
   if (opened != bridge.ports.end()) {
     status.number = opened->second.number;
     status.datapath = datapath_->find_port(opened->second.dp_port);
-    status.tree = bridge.tree->status(opened->second.number, clock_.now());
+    if (opened->second.has_qos) status.qos = opened->second.config.qos;
+    status.stp = bridge.tree->stp_status(opened->second.number, clock_.now());
+    status.rstp = bridge.tree->rstp_status(opened->second.number, clock_.now());
     status.lacp_current = bridge.bonds->lacp_current(opened->second.number);
     status.error = opened->second.error;
     if (wanted.type == "patch") describe_patch(bridge, status);

@@ -57,9 +57,11 @@ struct PortStatus {
   std::string bridge, name, type;
   std::optional<std::uint32_t> number;  ///< OpenFlow; absent if it could not be opened
   std::optional<datapath::PortInfo> datapath;
-  std::string error;  ///< why it could not be opened, or is of no use
-  std::string peer;   ///< of a patch port
-  std::optional<l2::Stp::Status> tree;
+  std::string error;                   ///< why it could not be opened, or is of no use
+  std::string peer;                    ///< of a patch port
+  std::optional<port::QosConfig> qos;  ///< that is in force
+  std::optional<l2::Stp::Status> stp;
+  std::optional<l2::Rstp::Status> rstp;
   std::optional<bool> lacp_current;  ///< whether LACP hears its partner there
 };
 
@@ -135,7 +137,8 @@ class Switch {
   struct Opened {
     PortConfig config;
     std::uint32_t number = 0, dp_port = 0;
-    std::string error{};  ///< of a patch port without another end
+    std::string error{};   ///< of a patch port without another end
+    bool has_qos = false;  ///< that of `config` could be set up
   };
 
   Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
@@ -144,6 +147,8 @@ class Switch {
   void reconcile_fragments(const FragmentConfig& desired);
   void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_qos(Opened& opened, const std::optional<port::QosConfig>& desired, ReconcileReport& report);
+  void follow_mtu(Bridge& bridge);
   void reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report);
   void reconcile_tree(Bridge& bridge, const BridgeConfig& desired);
   void reconcile_bonds(Bridge& bridge, const BridgeConfig& desired);
@@ -161,6 +166,10 @@ class Switch {
   void close_port(Bridge& bridge, const std::string& name);
   /// Joins patch ports to their other ends, and parts those that have none any more.
   void join_patches();
+  /// Sends a frame of the bridge's spanning tree.
+  void send_bpdu(Bridge& bridge, std::uint32_t number, Bytes frame);
+  /// What patch ports carried of it reaches the other bridges' trees.
+  void deliver_patched_frames();
   void set_policing(std::uint32_t dp_port, const Policing& policing);
   /// Gives an open port another number, without touching its device.
   void renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number);
@@ -179,6 +188,13 @@ class Switch {
   std::unique_ptr<io::TlsContext> tls_;           ///< null: ssl: and pssl: can't be used
   std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
   unsigned port_changes_ = 0;
+  /// Frames that left by a patch port.
+  struct PatchedFrame {
+    const pipeline::Pipeline* to;
+    std::uint32_t number;
+    std::vector<std::uint8_t> bytes;
+  };
+  std::vector<PatchedFrame> patched_;
   std::set<std::string> patches_changed_;  ///< patch ports that got another end, or lost it
 };
 

@@ -198,8 +198,27 @@ TEST_F(BondedTest, ActiveBackupFailsOver) {
   EXPECT_THAT(sent(), ElementsAre("p1 x1"));
   open_["b1"]->set_link(false);
   device_->run();
+  // The neighbour is shown the address behind p1, not the one behind the bond.
+  const auto shown = open_["b2"]->take_sent();
+  ASSERT_TRUE(shown);
+  const net::Mac host = net::Mac::from_value(0x020000000001);
+  std::vector<std::uint8_t> expected(6, 0xff);
+  const auto append = [&](const std::vector<std::uint8_t>& bytes) {
+    expected.insert(expected.end(), bytes.begin(), bytes.end());
+  };
+  const std::vector<std::uint8_t> address(host.bytes.begin(), host.bytes.end());
+  append(address);
+  append({0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3});
+  append(address);
+  append({0, 0, 0, 0});
+  append(address);
+  append({0, 0, 0, 0});
+  EXPECT_EQ(std::vector<std::uint8_t>(shown->bytes.begin(), shown->bytes.end()), expected);
+  EXPECT_THAT(sent(), IsEmpty());
   send("p1");
   EXPECT_THAT(sent(), ElementsAre("b2 x1"));
+  device_->run();
+  EXPECT_THAT(sent(), IsEmpty()) << "once";
 }
 
 TEST_F(BondedTest, BalanceSlbSpreadsSources) {
@@ -306,6 +325,53 @@ TEST_F(SwitchingTest, MulticastIsLearnedFromReportsInTheBridgeThatSeesThem) {
   deliver("p1", igmp(0x16, 0x08, 0xfe));
   EXPECT_THAT(sent(), Not(IsEmpty())) << "an ordinary packet again";
   EXPECT_EQ(groups("br0"), " port  VLAN  GROUP                Age\n");
+}
+
+TEST_F(SwitchingTest, RapidSpanningTreeCutsALoopOfPatchPorts) {
+  for (unsigned i = 0; i < 3; ++i) {
+    const std::string own = std::to_string(i), next = std::to_string((i + 1) % 3),
+                      last = std::to_string((i + 2) % 3);
+    auto& bridge = add_bridge("br" + own, "actions=NORMAL\n");
+    bridge.ports = {dummy("p" + own, 1), patch("a" + own, "b" + next, 2), patch("b" + own, "a" + last, 3)};
+    bridge.rstp.emplace().system = net::Mac::from_value(0x10 + i);
+  }
+  reconcile();
+  const auto pass = [&](unsigned seconds) {
+    for (unsigned i = 0; i < seconds; ++i) {
+      clock_.advance(Duration::seconds(1));
+      device_->run();
+    }
+    (void)sent();
+  };
+  const auto roles = [&](l2::RstpRole role) {
+    unsigned count = 0;
+    for (const auto& status : device_->ports()) count += status.rstp && status.rstp->role == role;
+    return count;
+  };
+  pass(6);
+  EXPECT_EQ(roles(l2::RstpRole::Root), 2u);
+  EXPECT_EQ(roles(l2::RstpRole::Alternate), 1u);
+  EXPECT_EQ(port("a2").rstp->state, l2::RstpState::Forwarding);
+  EXPECT_EQ(port("b2").rstp->role, l2::RstpRole::Alternate);
+  EXPECT_EQ(port("p1").rstp->state, l2::RstpState::Forwarding) << "an edge";
+  send("p0");
+  EXPECT_THAT(sent(), ElementsAre("p1 x1", "p2 x1"));
+  send("p1", 7);
+  EXPECT_THAT(sent(), ElementsAre("p0 x1", "p2 x1"));
+  // The root's link to br1 goes: the way leads over br2 at once, and br0 forgets where addresses were.
+  auto& ports = config_.bridges[0].ports;
+  std::erase_if(ports, [](const PortConfig& port) { return port.name == "a0"; });
+  reconcile();
+  pass(2);
+  EXPECT_EQ(roles(l2::RstpRole::Alternate), 0u);
+  send("p0");
+  EXPECT_THAT(sent(), ElementsAre("p1 x1", "p2 x1"));
+  // Without the protocol all ports forward.
+  for (auto& bridge : config_.bridges) bridge.rstp.reset();
+  reconcile();
+  EXPECT_EQ(port("p1").rstp, std::nullopt);
+  send("p2", 9);
+  EXPECT_THAT(sent(), ElementsAre("p0 x1", "p1 x1"));
 }
 
 }  // namespace

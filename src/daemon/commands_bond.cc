@@ -61,6 +61,21 @@ Result<std::string> show_lacp(bridge::Switch& device, Args args, std::string_vie
   return text;
 }
 
+/// The share of an address; in balance-slb shares are what members have.
+Result<std::string> hash(Args args) {
+  const auto mac = net::parse_mac(args[0]);
+  if (!mac) return fail("invalid mac");
+  std::uint32_t numbers[] = {0, 0};
+  constexpr std::string_view kFaults[] = {"invalid vlan", "invalid basis"};
+  for (std::size_t i = 1; i < args.size(); ++i) {
+    const char* end = args[i].data() + args[i].size();
+    const auto [parsed, error] = std::from_chars(args[i].data(), end, numbers[i - 1]);
+    if (error != std::errc{} || parsed != end) return fail(std::string(kFaults[i - 1]));
+  }
+  const l2::BondView view{.basis = numbers[1]};
+  return std::to_string(view.source_share(*mac, static_cast<std::uint16_t>(numbers[0])));
+}
+
 Result<std::string> migrate(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(auto* entry, find_bond(device, args[0]));
   unsigned share = 0;
@@ -76,6 +91,7 @@ Result<std::string> migrate(bridge::Switch& device, Args args) {
 void add_bond_commands(unixctl::CommandRegistry& commands, bridge::Switch& device) {
   commands.add("bond/list", "", 0, 0, [&device](Args) -> Result<std::string> { return list(device); });
   commands.add("bond/show", "[port]", 0, 1, [&device](Args args) { return show(device, args); });
+  commands.add("bond/hash", "mac [vlan] [basis]", 1, 3, [](Args args) { return hash(args); });
   commands.add("bond/migrate", "port hash member", 3, 3,
                [&device](Args args) { return migrate(device, args); });
   commands.add("bond/set-active-member", "port member", 2, 2, [&device](Args args) -> Result<std::string> {

@@ -1,4 +1,4 @@
-// The spanning tree. Formats and errors: what ovs-vswitchd prints.
+// Spanning trees, STP and RSTP. Formats and errors: what ovs-vswitchd prints.
 #include <fmt/core.h>
 
 #include "bridge/spanning_tree.h"
@@ -8,36 +8,55 @@ namespace sluice::daemon {
 
 namespace {
 
+using bridge::SpanningTree;
 using unixctl::Args;
 
-Result<std::string> show(bridge::Switch& device, Args args) {
+/// One of the protocols.
+struct Family {
+  std::string_view name, nobody;
+  /// Null: the tree does not speak it.
+  std::optional<std::string> (*describe)(const SpanningTree& tree);
+};
+constexpr Family kStp{"stp", "no such stp object", [](const SpanningTree& tree) {
+                        return tree.stp() ? std::optional(tree.stp()->show()) : std::nullopt;
+                      }};
+constexpr Family kRstp{"rstp", "No such RSTP object", [](const SpanningTree& tree) {
+                         return tree.rstp() ? std::optional(tree.rstp()->show()) : std::nullopt;
+                       }};
+
+Result<std::string> show(bridge::Switch& device, const Family& family, Args args) {
   std::string text;
   for (const auto* bridge : device.bridges()) {
-    const auto* stp = device.tree(*bridge).stp();
-    if (!stp || (!args.empty() && args[0] != bridge->name())) continue;
-    text += fmt::format("---- {} ----\n{}", bridge->name(), stp->show());
+    if (!args.empty() && args[0] != bridge->name()) continue;
+    if (const auto shown = family.describe(device.tree(*bridge)))
+      text += fmt::format("---- {} ----\n{}", bridge->name(), *shown);
   }
-  if (!args.empty() && text.empty()) return fail("no such stp object");
+  if (!args.empty() && text.empty()) return fail(std::string(family.nobody));
   return text;
 }
 
-Result<std::string> change_topology(bridge::Switch& device, Args args) {
+Result<std::string> change_topology(bridge::Switch& device, const Family& family, Args args) {
   bool any = false;
   for (const auto* bridge : device.bridges()) {
     auto& tree = device.tree(*bridge);
-    if (!tree.stp() || (!args.empty() && args[0] != bridge->name())) continue;
+    if ((!args.empty() && args[0] != bridge->name()) || !family.describe(tree)) continue;
     any = true;
     tree.notice_topology_change(device.now());
   }
-  if (!args.empty() && !any) return fail("no such stp object");
+  if (!args.empty() && !any) return fail(std::string(family.nobody));
   return "OK";
 }
 
 }  // namespace
 
 void add_stp_commands(unixctl::CommandRegistry& commands, bridge::Switch& device) {
-  commands.add("stp/show", "[bridge]", 0, 1, [&device](Args args) { return show(device, args); });
-  commands.add("stp/tcn", "[bridge]", 0, 1, [&device](Args args) { return change_topology(device, args); });
+  for (const Family* family : {&kStp, &kRstp}) {
+    const std::string name(family->name);
+    commands.add(name + "/show", "[bridge]", 0, 1,
+                 [&device, family](Args args) { return show(device, *family, args); });
+    commands.add(name + "/tcn", "[bridge]", 0, 1,
+                 [&device, family](Args args) { return change_topology(device, *family, args); });
+  }
 }
 
 }  // namespace sluice::daemon

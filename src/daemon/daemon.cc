@@ -159,6 +159,7 @@ struct Daemon::Impl {
     add_openflow_commands(commands, *device);
     add_bond_commands(commands, *device);
     add_multicast_commands(commands, *device);
+    add_qos_commands(commands, *device);
     add_stp_commands(commands, *device);
     add_group_commands(commands, *device);
     add_datapath_commands(commands, *device);

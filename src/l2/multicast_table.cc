@@ -7,6 +7,13 @@
 
 namespace sluice::l2 {
 
+namespace {
+
+/// Listeners that one expire() removes at most: each has its bucket copied.
+constexpr unsigned kForgottenAtOnce = 4096;
+
+}  // namespace
+
 std::size_t MulticastTable::KeyHash::operator()(const Key& key) const {
   return hash_mix(hash_mix(hash_mix(secret, key.group.hi.raw()), key.group.lo.raw()), key.vlan);
 }
@@ -120,8 +127,10 @@ void MulticastTable::hear_router(std::uint16_t vlan, std::uint32_t port, Instant
 }
 
 void MulticastTable::expire(Instant now) {
-  while (!listeners_.empty() && now - listeners_.front().last_heard >= config_.ageing)
+  for (unsigned left = kForgottenAtOnce; left > 0 && !listeners_.empty(); --left) {
+    if (now - listeners_.front().last_heard < config_.ageing) break;
     forget(listeners_.begin());
+  }
   if (std::erase_if(routers_, [&](const Router& r) { return now - r.last_heard >= kRouterAgeing; }) != 0)
     publish_routers();
 }
@@ -135,7 +144,15 @@ void MulticastTable::flush_port(std::uint32_t port) {
 }
 
 void MulticastTable::flush_groups() {
-  while (!listeners_.empty()) forget(listeners_.begin());
+  groups_.clear();
+  index_.clear();
+  listeners_.clear();
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    const Bucket* before = buckets_[i].get();
+    if (!before || before->empty()) continue;
+    buckets_[i].publish(nullptr);
+    bump(versions_[i]);
+  }
 }
 
 void MulticastTable::flush() {

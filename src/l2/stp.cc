@@ -7,36 +7,13 @@
 #include "net/endian.h"
 
 namespace sluice::l2 {
+
+using namespace bpdu;
+
 namespace {
 
-// Layout of a BPDU in its frame (clause 9.3): Ethernet header with a length, LLC header 42-42-03.
-constexpr std::size_t kLengthAt = 12, kLlcAt = 14, kTypeAt = 20, kFlagsAt = 21, kRootAt = 22, kCostAt = 30,
-                      kBridgeAt = 34, kPortAt = 42, kAgeAt = 44, kMaxAgeAt = 46, kHelloAt = 48, kDelayAt = 50,
-                      kConfigurationEnd = 52, kNotificationEnd = 21;
-constexpr std::uint8_t kConfiguration = 0x00, kNotification = 0x80, kRapid = 0x02;
-constexpr std::uint8_t kTopologyChange = 0x01, kAcknowledgement = 0x80;
-constexpr std::array<std::uint8_t, 6> kBridgeGroup = {0x01, 0x80, 0xc2, 0x00, 0x00, 0x00};
-
-/// Times are told in 1/256 seconds (9.2.8).
-std::uint16_t ticks(Duration time) {
-  return static_cast<std::uint16_t>(std::clamp<std::int64_t>(time.ns * 256 / 1'000'000'000, 0, 0xffff));
-}
-Duration read_time(const std::uint8_t* at) {
-  return Duration::nanoseconds(be16::load(at).host() * std::int64_t{1'000'000'000} / 256);
-}
 constexpr Duration kHold = Duration::seconds(1);  ///< between two frames of a port (8.10.2)
 constexpr Duration kHop = Duration::seconds(1);   ///< what each bridge adds to the age
-
-BpduFrame frame_of(const net::Mac& source, std::uint8_t type, std::size_t end) {
-  BpduFrame frame{};
-  std::copy(kBridgeGroup.begin(), kBridgeGroup.end(), frame.begin());
-  std::copy(source.bytes.begin(), source.bytes.end(), frame.begin() + 6);
-  be16{static_cast<std::uint16_t>(end - kLlcAt)}.store(frame.data() + kLengthAt);
-  frame[kLlcAt] = frame[kLlcAt + 1] = 0x42;
-  frame[kLlcAt + 2] = 0x03;
-  frame[kTypeAt] = type;
-  return frame;
-}
 
 std::string format_times(std::uint64_t id, const Duration& hello, const Duration& max_age,
                          const Duration& delay) {
@@ -157,7 +134,7 @@ void Stp::receive(std::uint32_t number, Bytes frame, Instant now) {
   const auto it = ports_.find(number);
   if (it == ports_.end() || !it->second.up) return;
   Port& port = it->second;
-  if (frame.size() < kNotificationEnd || frame[kLlcAt] != 0x42 || frame[kLlcAt + 1] != 0x42) {
+  if (!is_bpdu(frame)) {
     ++port.errors;
     return;
   }
@@ -167,7 +144,8 @@ void Stp::receive(std::uint32_t number, Bytes frame, Instant now) {
     port.acknowledge = port.must_send = true;
     return notice_topology_change(now);
   }
-  if ((frame[kTypeAt] != kConfiguration && frame[kTypeAt] != kRapid) || frame.size() < kConfigurationEnd) {
+  // Who speaks RSTP must be left without an answer, so that he speaks STP.
+  if (frame[kTypeAt] != kConfiguration || frame.size() < kConfigurationEnd) {
     ++port.errors;
     return;
   }

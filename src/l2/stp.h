@@ -9,7 +9,6 @@
 // Owned and used by main.
 #pragma once
 
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -19,12 +18,10 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "l2/bpdu.h"
 #include "net/address.h"
 
 namespace sluice::l2 {
-
-inline constexpr std::size_t kBpduFrameBytes = 60;
-using BpduFrame = std::array<std::uint8_t, kBpduFrameBytes>;
 
 struct StpSettings {
   std::uint16_t priority = 32768;

@@ -224,6 +224,31 @@ def test_spanning_tree(pair):
     pair.compare(f"in_port=1,{UDP}")
 
 
+def test_rapid_spanning_tree(pair):
+    pair.add_bridge("br0", "p1")
+    pair.flows("br0", "actions=NORMAL")
+    pair.vsctl("set bridge br0 rstp_enable=true other_config:rstp-priority=8193 other_config:rstp-address=50:54:00:00:00:77 "
+               "other_config:rstp-max-age=10 -- set port p1 other_config:rstp-port-num=9 other_config:rstp-path-cost=77 "
+               "other_config:rstp-port-priority=33")
+    shown = [wait_for(lambda s=switch: s.appctl("rstp/show"), " 32.9") for switch in pair.switches]
+    assert shown[0] == shown[1].replace("Forwarding", "Discarding")
+    for words in (("rstp/show", "br0"), ("rstp/show", "nobr"), ("rstp/tcn", "br0"), ("rstp/tcn", "nobr"), ("rstp/tcn",),
+                  ("stp/show",), ("stp/show", "br0")):
+        theirs, ours = (answer(switch, words).replace("Forwarding", "Discarding") for switch in pair.switches)
+        assert ours == theirs, words
+    pair.compare(f"in_port=1,dl_src={MAC},dl_dst=01:80:c2:00:00:00,dl_type=0x05ff")
+    for record, column in (("bridge br0", "rstp_status"), ("bridge br0", "status"), ("port p1", "status")):
+        theirs, ours = (switch.vsctl("get", *record.split(), column) for switch in pair.switches)
+        assert ours == theirs, column
+    statuses = [wait_for(lambda s=switch: s.vsctl("get", "port", "p1", "rstp_status"), "role").replace("Forwarding", "Discarding")
+                for switch in pair.switches]
+    assert statuses[0] == statuses[1]
+    pair.vsctl("set bridge br0 rstp_enable=false")
+    for switch in pair.switches:
+        wait_for(lambda s=switch: s.vsctl("get", "port", "p1", "rstp_status") + s.vsctl("get", "bridge", "br0", "rstp_status"),
+                 "{}\n{}")
+
+
 def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))

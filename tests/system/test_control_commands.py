@@ -13,7 +13,6 @@ from net import ROOT
 # Commands that Sluice lacks, by family: what they are about is not there.
 ABSENT = {
     "autoattach/": "802.1AB Auto Attach", "bfd/": "BFD", "cfm/": "CFM",
-    "bond/": "bonds", "lacp/": "bonds", "stp/": "STP", "rstp/": "RSTP", "qos/": "QoS",
     "fdb/stats-clear": "no counters of learning",
     "dpctl/add-": "datapaths come from the database, megaflows from translation", "dpctl/mod-": "as dpctl/add-",
     "dpctl/del-dp": "as dpctl/add-", "dpctl/del-if": "as dpctl/add-", "dpctl/set-if": "as dpctl/add-",
@@ -46,6 +45,7 @@ DIFFERENT = {
     "dpif-netdev/pmd-rxq-show": "shows what the main thread receives from, too", "dpctl/del-flows": "no files of megaflows",
     "ofproto/trace": "tests/differential/test_trace.py compares it, errors name the place",
     "dpif/set-dp-features": "features stay", "dpif/show-dp-features": "features differ",
+    "bond/hash": "a hash of our own", "qos/show-types": "none for internal ports",
     "fdb/stats-show": "no counters of learning yet",
 }
 

@@ -18,6 +18,7 @@
 
 #include "net/protocol.h"
 #include "port/netdev.h"
+#include "port/qos.h"
 #include "port/software_offload.h"
 #include "port/vnet_header.h"
 
@@ -139,6 +140,7 @@ struct AfPacketPort::Impl {
   };
   std::vector<Queued> queue = std::vector<Queued>(kBatch);
   unsigned queued = 0;
+  std::uint32_t priority = 0;  ///< Metadata::skb_priority of what the socket sends
   SoftwareOffload software;
 
   /// Fills `taken` with empty packets and points the kernel at them; how many there are.
@@ -306,6 +308,7 @@ void AfPacketPort::count_sent(int error, std::uint32_t bytes) {
 
 void AfPacketPort::send(const Packet& packet) {
   Impl& impl = *impl_;
+  if (packet.meta.skb_priority != impl.priority) change_priority(packet.meta.skb_priority);
   VnetHeader header;
   const bool told = make_vnet_header(packet, header);
   if (told && packet.size() <= kSmallFrame) {
@@ -322,6 +325,15 @@ void AfPacketPort::send(const Packet& packet) {
   if (error == EINVAL || error == EMSGSIZE)
     error = impl.transmit_in_software(packet.bytes(), packet.meta.offload);
   count_sent(error, packet.size());
+}
+
+/// For what is sent from now on: it chooses the class of the interface's queueing discipline.
+void AfPacketPort::change_priority(std::uint32_t priority) {
+  flush();
+  impl_->priority = priority;
+  const int value = static_cast<int>(priority_of_queue(priority));
+  (void)setsockopt(impl_->socket, SOL_SOCKET, SO_PRIORITY, &value,
+                   sizeof value);  // refused: the default class
 }
 
 void AfPacketPort::flush() {
