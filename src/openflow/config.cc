@@ -9,6 +9,7 @@ constexpr WireForm kReply[] = {{"OFPT_GET_CONFIG_REPLY", Frame::Plain, 0, 8, k10
 constexpr WireForm kSet[] = {{"OFPT_SET_CONFIG", Frame::Plain, 0, 9, k10, k15, 12, 0}};
 
 constexpr std::uint16_t kFragmentBits = 3, kInvalidTtl = 4;
+constexpr std::uint8_t kSetType = 9;
 
 /// 1.3 and later say it by an asynchronous configuration.
 bool has_invalid_ttl(OfVersion version) {
@@ -29,6 +30,10 @@ std::span<const WireForm> SetConfig::wire_forms() {
 
 Status SwitchConfig::decode(ByteReader& body, const DecodeContext& context, SwitchConfig& out) {
   const std::uint16_t flags = body.u16();
+  const unsigned known = kFragmentBits | (has_invalid_ttl(context.version) ? kInvalidTtl : 0u);
+  if (context.form->type == kSetType && (flags & ~known) != 0)
+    return fail(fmt::format("configuration with flags {:#x} (OFPSCFC_BAD_FLAGS)", flags),
+                OfError::ScfcBadFlags);
   out.fragments = static_cast<FragmentHandling>(flags & kFragmentBits);
   out.invalid_ttl_to_controller = has_invalid_ttl(context.version) && (flags & kInvalidTtl) != 0;
   out.miss_send_len = body.u16();

@@ -117,7 +117,7 @@ std::span<const WireForm> CtFlush::wire_forms() {
 }
 
 Status CtFlushZone::decode(ByteReader& body, const DecodeContext&, CtFlushZone& out) {
-  body.skip(6);
+  if (!body.skip_zeros(6)) return must_be_zero("padding before a zone");
   out.zone = body.u16();
   return finished(body, "NXT_CT_FLUSH_ZONE");
 }

@@ -272,6 +272,44 @@ std::string format_received(const Message& message, Bytes bytes, const PrintOpti
   return text;
 }
 
+/// Lists whose entries begin with their length.
+bool has_counted_entries(const WireForm& form) {
+  constexpr std::string_view kNames[] = {"OFPST_FLOW reply",       "NXST_FLOW reply",
+                                         "OFPST_GROUP_DESC reply", "OFPST_METER_CONFIG reply",
+                                         "OFPST_TABLE_DESC reply", "OFPST_TABLE_FEATURES reply"};
+  return std::find(std::begin(kNames), std::end(kNames), form.name) != std::end(kNames);
+}
+
+/// Of a list that is wrong somewhere, the entries before the fault; nothing if there are none.
+std::optional<Message> sound_part(Bytes bytes) {
+  const auto header = decode_header(bytes);
+  const auto key = read_key(bytes, *header->version);
+  const auto entry =
+      key ? find_entry(*key, *header->version) : Result<const Entry*>(tl::unexpected<Error>(key.error()));
+  if (!entry || !has_counted_entries(*(*entry)->form)) return std::nullopt;
+  std::vector<std::size_t> ends;
+  for (std::size_t at = header_bytes(*(*entry)->form, *header->version); at + 2 <= bytes.size();) {
+    const std::size_t length = bytes[at] << 8 | bytes[at + 1];
+    if (length < kHeaderBytes || length > bytes.size() - at) break;
+    ends.push_back(at += length);
+  }
+  std::optional<Message> sound;
+  // The longest that is sound: what is before it is, too.
+  for (std::size_t low = 0, high = ends.size(); low < high;) {
+    const std::size_t middle = (low + high) / 2;
+    std::vector<std::uint8_t> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(ends[middle]));
+    part[2] = static_cast<std::uint8_t>(part.size() >> 8);
+    part[3] = static_cast<std::uint8_t>(part.size());
+    if (auto message = decode(part)) {
+      sound = std::move(*message);
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return sound;
+}
+
 /// How a message of a type that is known begins, as far as its bytes tell the type; empty if they don't.
 std::string known_heading(Bytes bytes, const Header& header, bool complete) {
   if (!header.version) return {};
@@ -306,6 +344,8 @@ std::string print(Bytes bytes, const PrintOptions& options) {
   if (message && (error == nullptr || error->error)) return format_received(*message, bytes, options);
   const Error why = message ? bad_length("unknown error").value() : message.error();
 
+  if (header->version)
+    if (const auto sound = sound_part(bytes)) return decode_error(format(*sound, options), why, bytes);
   // What is wrong with the body follows the heading, what is wrong with the type or the length stands alone.
   std::string before = known_heading(bytes, *header, true);
   if (!before.empty()) before += ' ';

@@ -127,6 +127,34 @@ TEST(OpenFlowErrors, WrongMessagesGetTheRightError) {
   EXPECT_EQ(error_of("04040010000000010000232000000063"), OfError::BrcBadSubtype);
   EXPECT_EQ(error_of("0412001000000001006300000000000000"), OfError::BrcBadLen);  // longer than it says
   EXPECT_EQ(error_of("04120010000000010063000000000000"), OfError::BrcBadStat);
+  EXPECT_EQ(error_of("0109000c0000000100100080"), OfError::ScfcBadFlags);
+  EXPECT_EQ(error_of("0409000c0000000100040080"), OfError::ScfcBadFlags);  // 1.3 has no such flag any more
+  EXPECT_EQ(error_of("0604001800000001000023200000001d0000990000000007"), OfError::BrcMustBeZero);
+  EXPECT_EQ(error_of("0612001800000001000d000000000000ffff00ff00000000"), OfError::BacBadOutPort);
+  EXPECT_EQ(error_of("0513001000000001000affff00000000"), std::nullopt) << "flags without meaning";
+}
+
+TEST(OpenFlowErrors, NumbersWithoutMeaning) {
+  // A port that 16 bits can't say, as out_port of a flow-mod; a watched one; the id of a bucket.
+  EXPECT_EQ(error_of("050e0050000000080f7bd234db37535f00000000000000000000000000008000fffffffff7ffffff"
+                     "ffffffff000000000001000400000000000400180000000000000010000000050000000000000000"),
+            OfError::BacBadOutPort);
+  EXPECT_EQ(error_of("050f00500000000200000300000000050020000000a00002ffffffff0000000000000010fffffffe"
+                     "00000000000000000020000000000004ffffffff0000000000190010800006060000000000080000"),
+            OfError::GmfcBadWatch);
+  EXPECT_EQ(error_of("060f002800000002000002000000000200100000ffffffff00100008ffffff010012000800000000"),
+            OfError::GmfcBadBucket);
+}
+
+TEST(OpenFlowPrinting, WhatHasNoMeaningIsShown) {
+  EXPECT_EQ(print(from_hex("0512001000000002000e000400000000")),
+            "OFPST_TABLE_DESC request (OF1.4) (xid=0x2): flags=[***unknown flags 0x0004***]\n");
+  EXPECT_EQ(print(from_hex("0600001000000001000200080000007e")),
+            "OFPT_HELLO (OF1.5) (xid=0x1):\n version bitmap: 0x01, 0x02, 0x03, 0x04, 0x05, 0x06\n"
+            " unknown data in hello:\n"
+            "00000000  06 00 00 10 00 00 00 01-00 02 00 08 00 00 00 7e |...............~|\n");
+  EXPECT_EQ(print(from_hex("0600001000000001000100080000007e")),
+            "OFPT_HELLO (OF1.5) (xid=0x1):\n version bitmap: 0x01, 0x02, 0x03, 0x04, 0x05, 0x06\n");
 }
 
 TEST(OpenFlowErrors, EveryErrorHasItsCodeInEachVersion) {

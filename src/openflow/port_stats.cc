@@ -257,7 +257,9 @@ void PortStatsReply::format(Printer& out) const {
 }
 
 Status PortDescRequest::decode(ByteReader& body, const DecodeContext& context, PortDescRequest& out) {
-  if (context.version >= k15) out.port = body.u32();
+  if (context.version >= k15) {
+    SLUICE_ASSIGN(out.port, take_valid_port(body, context.version));
+  }
   return finished(body, "port description request");
 }
 void PortDescRequest::encode(Encoder& out) const {

@@ -43,7 +43,7 @@ Result<std::string> run_verb(Run& run, const std::string& verb) {
   if (verb == "ofp-parse") {
     SLUICE_ASSIGN(const std::string stream, read_file(run.words[0], "open"));
     bool unfinished = false;
-    SLUICE_ASSIGN(std::string text, format_stream(stream, run.options.verbosity + 1, unfinished));
+    SLUICE_ASSIGN(std::string text, format_stream(stream, run.options.verbosity + 2, unfinished));
     if (!unfinished) return text;
     print(text);
     return fail(fmt::format("{}: unexpected end of file mid-message", run.words[0]));
