@@ -30,6 +30,11 @@ Status admit(const action::FlowSpec& flow) {
   if (flow.table >= kVisibleTables && flow.table != action::kNoTable)
     return field::fail(fmt::format("table {} is the switch's own (OFPBRC_EPERM)", flow.table),
                        OfError::BrcEperm);
+  // What recirculation means to the switch is its own, too.
+  const bool recirculated =
+      !(flow.match.value.recirc_id == be32{}) || !(flow.match.mask.bits.dp_hash == be32{});
+  if (flow.command == action::FlowCommand::Add && recirculated)
+    return field::fail("a flow that matches dp_hash or a recirc_id (OFPBRC_EPERM)", OfError::BrcEperm);
   return {};
 }
 

@@ -213,6 +213,10 @@ TEST_F(OpenFlowAgentTest, FlowModErrors) {
   EXPECT_EQ(client->fails(mod), "");
   EXPECT_EQ(client->flow("actions=group:5"), "OFPBAC_BAD_OUT_GROUP");
   EXPECT_EQ(client->flow("actions=meter:5"), "OFPMMFC_INVALID_METER");
+  EXPECT_EQ(client->flow("dp_hash=5,actions=1"), "OFPBRC_EPERM");
+  EXPECT_EQ(client->flow("recirc_id=1,actions=1"), "OFPBRC_EPERM");
+  EXPECT_EQ(client->flow("recirc_id=0,actions=1"), "");
+  EXPECT_EQ(client->flow("recirc_id=0", action::FlowCommand::Delete), "");
   EXPECT_EQ(client->flow("priority=9,actions=1"), "");
   EXPECT_EQ(client->flow("priority=9,in_port=1,check_overlap,actions=1"), "OFPFMFC_OVERLAP");
   // What only a switch sends.
