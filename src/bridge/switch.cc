@@ -249,13 +249,29 @@ void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& repo
         bridge->ofproto, *datapath_,
         [this, bridge](std::uint32_t number, Bytes frame) { send_bpdu(*bridge, number, frame); });
     if (options_.loop) {
+      const auto queues = [bridge](std::uint32_t number) {
+        std::vector<openflow::QueueCounters> counters;
+        for (const auto& [name, opened] : bridge->ports) {
+          if (opened.number != number || !opened.has_qos || !port::has_queues(opened.config.qos->type))
+            continue;
+          const auto states = port::read_queues(name);
+          for (const auto& state : states.value_or(std::vector<port::QueueState>()))
+            counters.push_back({.port = number,
+                                .queue = state.number,
+                                .tx_bytes = state.tx_bytes,
+                                .tx_packets = state.tx_packets,
+                                .tx_errors = state.tx_errors});
+        }
+        return counters;
+      };
       bridge->agent =
           std::make_unique<ofproto::OpenFlowAgent>(ofproto::AgentEnvironment{.bridge = bridge->ofproto,
                                                                              .sessions = bridge->sessions,
                                                                              .upcalls = *upcalls_,
                                                                              .datapath = *datapath_,
                                                                              .tracker = *tracker_,
-                                                                             .clock = clock_});
+                                                                             .clock = clock_,
+                                                                             .queues = queues});
       bridge->connections =
           std::make_unique<ofproto::Connections>(ofproto::ConnectionsEnvironment{.loop = *options_.loop,
                                                                                  .bridge = bridge->ofproto,

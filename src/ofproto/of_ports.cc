@@ -1,4 +1,4 @@
-// Ports: what they are and count, port-mods, port-status, queues (of which there are none).
+// Ports: what they are and count, port-mods, port-status, queues.
 //
 // OFPPC_PORT_DOWN is the state of the port's device (IFF_UP), whoever set it; setting it takes the device
 // down. Of a port without a device it takes the port out of the pipeline: nothing is received and nothing
@@ -149,28 +149,40 @@ void OpenFlowAgent::notice_ports() {
   }
 }
 
-/// No port has queues: whoever names one is told so.
-Status OpenFlowAgent::check_queue(std::uint32_t port, std::uint32_t queue) const {
+/// @param port  kNone: all
+Result<std::vector<openflow::QueueCounters>> OpenFlowAgent::find_queues(std::uint32_t port,
+                                                                        std::uint32_t queue) const {
   if (port != kNone && !pipeline().port(port))
     return field::fail(fmt::format("port {} does not exist (OFPQOFC_BAD_PORT)", port), OfError::QofcBadPort);
-  if (queue != openflow::kAllQueues)
+  std::vector<openflow::QueueCounters> found;
+  const auto look_at = [&](std::uint32_t number) {
+    if (!env_.queues) return;
+    for (const auto& counters : env_.queues(number))
+      if (queue == openflow::kAllQueues || counters.queue == queue) found.push_back(counters);
+  };
+  if (port != kNone)
+    look_at(port);
+  else
+    for (const std::uint32_t number : pipeline().ports()) look_at(number);
+  if (found.empty() && queue != openflow::kAllQueues)
     return field::fail(fmt::format("queue {} does not exist (OFPQOFC_BAD_QUEUE)", queue),
                        OfError::QofcBadQueue);
-  return {};
+  return found;
 }
 
 Status OpenFlowAgent::serve_queue_stats(Session& session, const Message& request,
                                         const openflow::QueueStatsRequest& body) {
-  SLUICE_TRY(check_queue(body.port, body.queue));
-  session.reply(request, openflow::QueueStatsReply{});
+  SLUICE_ASSIGN(auto queues, find_queues(body.port, body.queue));
+  session.reply(request, openflow::QueueStatsReply{std::move(queues)});
   return {};
 }
 
 Status OpenFlowAgent::serve_queue_config(Session& session, const Message& request,
                                          const openflow::QueueConfigRequest& body) {
-  SLUICE_TRY(check_queue(body.port, body.queue));
+  SLUICE_ASSIGN(const auto queues, find_queues(body.port, body.queue));
   openflow::QueueConfigReply reply;
   reply.port = body.port;
+  for (const auto& queue : queues) reply.entries.push_back({.port = queue.port, .queue = queue.queue});
   session.reply(request, std::move(reply));
   return {};
 }

@@ -47,6 +47,8 @@ struct AgentEnvironment {
   datapath::Datapath& datapath;
   conntrack::Tracker& tracker;
   const Clock& clock;
+  /// The queues of a port with what they counted, by number; null: no port has any.
+  std::function<std::vector<openflow::QueueCounters>(std::uint32_t port)> queues{};
 };
 
 class OpenFlowAgent final : public openflow::SessionHandler {
@@ -114,7 +116,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   Status check_port_mod(const openflow::PortMod& mod) const;
   void change_port(const openflow::PortMod& mod);
   void notice_ports();
-  Status check_queue(std::uint32_t port, std::uint32_t queue) const;
+  Result<std::vector<openflow::QueueCounters>> find_queues(std::uint32_t port, std::uint32_t queue) const;
   Status serve_queue_stats(Session& session, const Message& request, const openflow::QueueStatsRequest& body);
   Status serve_queue_config(Session& session, const Message& request,
                             const openflow::QueueConfigRequest& body);

@@ -173,6 +173,9 @@ def test_queues_limit_what_is_sent(rig):
     shaped = queue(3)
     assert shaped["tx_bytes"] > 200 * 1024 and overlimits("1:4") > 0, "what is beyond the rate waits"
     assert queue(0)["tx_bytes"] < 100 * 1024 and overlimits("1:1") == 0
+    told = host.ofctl("queue-stats br0 pb")
+    assert re.search(r"queue 3: bytes=\d{6,}, pkts=\d+, errors=0", told) and "queue 0:" in told, told
+    assert re.findall(r"^queue (\d+):", host.ofctl("queue-get-config br0 pb"), re.M) == ["0", "3"]
     # A discipline that a kernel may not have: set up, or refused in words.
     host.vsctl("-- set port pb qos=@q -- --id=@q create qos type=linux-sfq")
     wait_until(lambda: host.appctl("qos/show", "pb") == "QoS: pb linux-sfq\n" or
