@@ -120,6 +120,17 @@ TEST(CtWire, LabelWritesOfEachVersion) {
   EXPECT_EQ(seen(OfVersion::k15), text);
 }
 
+TEST(ActionErrors, PaddingIsZeroWhereOpenVSwitchLooks) {
+  for (const char* bytes : {"ffff 0018 00002320 0025 000000000001 0000000800000005",    // controller2
+                            "ffff 0018 00002320 001b 0000 00010004 0020 000000000001",  // push
+                            "ffff 0010 00002320 0015 0001 00000001",                    // dec_ttl(…)
+                            "ffff 0020 00002320 0029 0064 00000001 00000002 00000003 0001 00 0000000001"})
+    EXPECT_EQ(decode_error(bytes, OfVersion::k13), code(OfError::BrcMustBeZero)) << bytes;
+  const auto sampled = decode_actions(
+      bytes_of("ffff 0020 00002320 0026 0064 00000001 00000002 00000003 0001 000000000001"), OfVersion::k13);
+  EXPECT_TRUE(sampled) << "sample with a port";
+}
+
 TEST(CtWire, Errors) {
   const std::string ct = "ffff 0018 00002320 0023 ";
   EXPECT_EQ(decode_error(ct + "0002 00000000 0000 ff 000000 0000"), code(OfError::BacBadArgument)) << "force";

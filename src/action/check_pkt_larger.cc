@@ -17,7 +17,7 @@ Status decode_check(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint16_t offset = body.u16();
   SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
   if (!body.skip_zeros(body.remaining()))
-    return fail("check_pkt_larger: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+    return fail("check_pkt_larger: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   SLUICE_ASSIGN(action.destination, make_subfield(*spec, offset, 1));
   out.push_back(action);
   return {};

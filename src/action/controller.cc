@@ -29,7 +29,7 @@ Status decode1(ByteReader& body, const DecodeContext&, ActionList& out) {
 
 Status decode2(ByteReader& body, const DecodeContext&, ActionList& out) {
   if (!body.skip_zeros(6))
-    return fail("controller2: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+    return fail("controller2: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   Controller action;
   while (body.remaining() > 0) {
     const std::size_t remaining = body.remaining();

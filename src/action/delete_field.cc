@@ -19,7 +19,7 @@ constexpr std::string_view kPrefix = "tun_metadata";
 Status decode_delete(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint32_t header = body.u32();
   if (!body.skip_zeros(body.remaining()))
-    return fail("delete_field: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+    return fail("delete_field: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   const std::uint32_t first = kFirstHeader & ~0xffu;
   const std::uint32_t number = ((header & ~0xffu) - first) / kHeaderStep;
   if ((header & ~0xffu) < first || number >= kTunMetadatas || (header & 0x100) != 0)

@@ -32,8 +32,7 @@ Status decode1(ByteReader& body, const DecodeContext&, ActionList& out) {
 Status decode2(ByteReader& body, const DecodeContext&, ActionList& out) {
   Sample action = decode_common(body);
   action.sampling_port = port_from_16(body.u16());
-  if (!body.skip_zeros(6))
-    return fail("sample2: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+  body.skip(6);
   return finish(action, out);
 }
 Status decode3(ByteReader& body, const DecodeContext&, ActionList& out) {
@@ -45,7 +44,7 @@ Status decode3(ByteReader& body, const DecodeContext&, ActionList& out) {
                 OfError::BacBadArgument);
   action.direction = static_cast<Sample::Direction>(direction);
   if (!body.skip_zeros(5))
-    return fail("sample3: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+    return fail("sample3: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   return finish(action, out);
 }
 

@@ -18,7 +18,7 @@ Status decode_stack(ByteReader& body, const DecodeContext&, ActionList& out) {
   SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
   const std::uint16_t bits = body.u16();
   if (!body.skip_zeros(body.remaining()))
-    return fail("push or pop: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+    return fail("push or pop: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   SLUICE_ASSIGN(const field::Subfield sub, make_subfield(*spec, offset, bits));
   if (std::is_same_v<T, StackPop> && spec->access == field::Access::ReadOnly)
     return fail("pop: " + std::string(spec->name) + " is read-only (OFPBAC_BAD_SET_ARGUMENT)",

@@ -26,7 +26,7 @@ Status decode_dec(ByteReader&, const DecodeContext&, ActionList& out) {
 Status decode_dec_ids(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint16_t n = body.u16();
   if (!body.skip_zeros(4))
-    return fail("dec_ttl: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
+    return fail("dec_ttl: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   if (n * 2u > body.remaining())
     return fail("dec_ttl for " + std::to_string(n) + " controllers in " + std::to_string(body.remaining()) +
                     " bytes (OFPBAC_BAD_LEN)",

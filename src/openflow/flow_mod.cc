@@ -59,7 +59,7 @@ Status take_flags(std::uint16_t bits, OfVersion version, FlowMod& out) {
 Status decode_nicira(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   action::FlowSpec& flow = out.flow;
   const std::uint64_t cookie = body.u64();
-  SLUICE_TRY(split_command(body.u16(), context.table_id, out));
+  const std::uint16_t command = body.u16();
   flow.idle_timeout = body.u16();
   flow.hard_timeout = body.u16();
   flow.priority = body.u16();
@@ -69,32 +69,35 @@ Status decode_nicira(ByteReader& body, const DecodeContext& context, FlowMod& ou
   body.skip(6);
   CookieMatch cookies;
   SLUICE_ASSIGN(flow.match, decode_nxm(body, match_length, true, &cookies));
-  if (flow.command == FlowCommand::Add && cookies.mask != 0)
-    return fail("a cookie to be matched by a flow that is added (NXBRC_NXM_INVALID)", OfError::BrcNxmInvalid);
-  flow.cookie = cookies.cookie & cookies.mask;
-  flow.cookie_mask = cookies.mask;
-  flow.new_cookie = cookie;
   if (context.version == k10) {
     SLUICE_ASSIGN(flow.actions, action::decode_actions(body.rest(), k10));
   } else {
     SLUICE_ASSIGN(flow.actions, action::decode_instructions(body.rest(), context.version));
   }
-  return take_flags(flags, k10, out);
+  SLUICE_TRY(take_flags(flags, k10, out));
+  SLUICE_TRY(split_command(command, context.table_id, out));
+  if (flow.command == FlowCommand::Add && cookies.mask != 0)
+    return fail("a cookie to be matched by a flow that is added (NXBRC_NXM_INVALID)", OfError::BrcNxmInvalid);
+  flow.cookie = cookies.cookie & cookies.mask;
+  flow.cookie_mask = cookies.mask;
+  flow.new_cookie = cookie;
+  return {};
 }
 
 Status decode_10(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   action::FlowSpec& flow = out.flow;
   flow.match = decode_match10(body);
   flow.new_cookie = body.u64();
-  SLUICE_TRY(split_command(body.u16(), context.table_id, out));
+  const std::uint16_t command = body.u16();
   flow.idle_timeout = body.u16();
   flow.hard_timeout = body.u16();
   flow.priority = body.u16();
   flow.buffer_id = body.u32();
   flow.out_port = action::port_from_16(body.u16());
-  SLUICE_TRY(take_flags(body.u16(), k10, out));
+  const std::uint16_t flags = body.u16();
   SLUICE_ASSIGN(flow.actions, action::decode_actions(body.rest(), k10));
-  return {};
+  SLUICE_TRY(take_flags(flags, k10, out));
+  return split_command(command, context.table_id, out);
 }
 
 Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
