@@ -11,9 +11,10 @@ import threading
 
 import pytest
 
-from net import Switch, wait_until
+from net import BUILD, Switch, wait_until
 
 VERSIONS = ["OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15"]
+CLIENTS = [("ovs-ofctl",), (f"{BUILD}/sluice", "ofctl")]
 HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY = 0, 1, 2, 3
 
 
@@ -203,11 +204,11 @@ def monitor(switch, version, provoke, until=""):
     return open(path, encoding="utf-8", errors="replace").read()
 
 
-def watch(switch, *words):
+def watch(switch, *words, program=("ovs-ofctl",)):
     """ovs-ofctl left running, and the file with what it prints."""
     path = f"{switch.rundir}/watch.out"
     with open(path, "wb") as out:
-        process = switch.start(["ovs-ofctl", *words], stdout=out, stderr=out,
+        process = switch.start([*program, *words], stdout=out, stderr=out,
                                env={**os.environ, "OVS_RUNDIR": switch.rundir})
     return process, path
 
@@ -273,10 +274,11 @@ def test_flow_removed(switch):
     assert "OFPT_FLOW_REMOVED (OF1.3) (xid=0x0): udp reason=delete table_id=0 cookie:0x7" in heard
 
 
-def test_snoop_shows_the_controllers_messages(switch):
+@pytest.mark.parametrize("program", CLIENTS, ids=lambda words: os.path.basename(words[0]))
+def test_snoop_shows_the_controllers_messages(switch, program):
     controller = start_with_controller(switch)
     wait_until(lambda: controllers(switch)[0]["is_connected"], "connected")
-    _, path = watch(switch, "snoop", mgmt(switch, "snoop"))
+    process, path = watch(switch, "snoop", mgmt(switch, "snoop"), f"--unixctl={switch.rundir}/snoop.ctl", program=program)
 
     def seen():
         controller.connection.sendall(message(ECHO_REQUEST, 0x99))
@@ -284,6 +286,9 @@ def test_snoop_shows_the_controllers_messages(switch):
         return "OFPT_ECHO_REQUEST (OF1.3) (xid=0x99)" in text and "OFPT_ECHO_REPLY (OF1.3) (xid=0x99)" in text
 
     wait_until(seen, "the snooper sees both ways")
+    switch.run(["ovs-appctl", "-t", f"{switch.rundir}/snoop.ctl", "exit"])
+    assert process.wait(10) == 0
+    assert not os.path.exists(f"{switch.rundir}/snoop.ctl")
     controller.close()
 
 
@@ -462,13 +467,15 @@ def test_tls(switch):
                 "--certificate", f"{folder}/switch-cert.pem", "--ca-cert", f"{folder}/ca.pem")
     target = f"ssl:127.0.0.1:{controllers(switch)[0]['port']}"
 
-    def probe(name, ca):
-        return switch.run(["ovs-ofctl", "-O", "OpenFlow13", "-t", "10", "-p", f"{folder}/{name}-key.pem", "-c",
-                           f"{folder}/{name}-cert.pem", "-C", f"{folder}/{ca}.pem", "probe", target], check=False)
+    def probe(name, ca, program=CLIENTS[0], verb="probe"):
+        return switch.run([*program, "-O", "OpenFlow13", "-t", "10", "-p", f"{folder}/{name}-key.pem", "-c",
+                           f"{folder}/{name}-cert.pem", "-C", f"{folder}/{ca}.pem", verb, target], check=False)
 
-    assert probe("client", "ca").returncode == 0
-    assert probe("stranger", "ca").returncode != 0
-    assert probe("client", "other").returncode != 0
+    for program in CLIENTS:
+        assert probe("client", "ca", program).returncode == 0
+        assert "OFPST_FLOW reply" in probe("client", "ca", program, "dump-flows").stdout
+        assert probe("stranger", "ca", program).returncode != 0
+        assert probe("client", "other", program).returncode != 0
     plain = switch.run(["ovs-ofctl", "-t", "10", "probe", target.replace("ssl", "tcp")], check=False)
     assert plain.returncode != 0
     assert probe("client", "ca").returncode == 0
