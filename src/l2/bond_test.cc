@@ -97,8 +97,17 @@ TEST_F(BondTest, WhatEachModeTakesIn) {
   run();
   EXPECT_EQ(bond.view().admits(2, false), Verdict::DropIfMoved);
   EXPECT_EQ(bond.view().admits(2, true), Verdict::Drop) << "only the active member takes broadcasts";
+  links({true, false});
+  run();
+  EXPECT_EQ(bond.view().admits(2, false), Verdict::DropIfMoved) << "what still arrives is not lost";
+  EXPECT_EQ(bond.view().admits(2, true), Verdict::Drop);
+  links({true, true});
+  run();
   run(0, LacpStatus::Negotiated);
   EXPECT_EQ(bond.view().admits(2, true), Verdict::Accept) << "the partner sends one copy";
+  links({true, false});
+  run(0, LacpStatus::Negotiated);
+  EXPECT_EQ(bond.view().admits(2, false), Verdict::Drop);
   run(0, LacpStatus::Configured);
   EXPECT_EQ(bond.view().admits(1, false), Verdict::Drop);
   configure({.mode = BondMode::BalanceTcp, .lacp_fallback = true});

@@ -57,8 +57,7 @@ struct BondView {
   /// Of a packet that came in by this member. Switches behind a bond that knows nothing of LACP flood to all
   /// members: only one copy may pass.
   Verdict admits(std::uint32_t port, bool multicast) const {
-    if (!is_enabled(port)) return Verdict::Drop;
-    if (lacp == LacpStatus::Negotiated) return Verdict::Accept;
+    if (lacp == LacpStatus::Negotiated) return is_enabled(port) ? Verdict::Accept : Verdict::Drop;
     if (lacp == LacpStatus::Configured && !falls_back) return Verdict::Drop;
     if (multicast && !all_members_active && active != port) return Verdict::Drop;
     switch (mode) {
