@@ -1,5 +1,8 @@
 // What falls from the list of all actions: the value semantics of ActionList, and parsing, printing,
 // encoding, decoding, checking and translating a list of them.
+#include <algorithm>
+#include <tuple>
+
 #include "action/all_actions.h"
 #include "action/translation.h"
 
@@ -170,17 +173,30 @@ Parser find_parser(std::string_view name) {
 
 // --- Wire
 
+/// All forms by vendor and type, those of one type in the order of the list of actions.
+const std::vector<const WireForm*>& all_forms() {
+  static const std::vector<const WireForm*> forms = [] {
+    std::vector<const WireForm*> all;
+    AllActions::any([&]<typename T>() {
+      for (const WireForm& form : T::wire_forms()) all.push_back(&form);
+      return false;
+    });
+    std::stable_sort(all.begin(), all.end(), [](const WireForm* a, const WireForm* b) {
+      return std::tie(a->vendor, a->type) < std::tie(b->vendor, b->type);
+    });
+    return all;
+  }();
+  return forms;
+}
+
 const WireForm* find_form(std::uint32_t vendor, std::uint16_t type, OfVersion version) {
-  const WireForm* found = nullptr;
-  AllActions::any([&]<typename T>() {
-    for (const WireForm& form : T::wire_forms()) {
-      if (form.vendor != vendor || form.type != type || version < form.first || version > form.last) continue;
-      found = &form;
-      return true;
-    }
-    return false;
-  });
-  return found;
+  const auto& all = all_forms();
+  for (auto form = std::lower_bound(
+           all.begin(), all.end(), std::tie(vendor, type),
+           [](const WireForm* a, const auto& wanted) { return std::tie(a->vendor, a->type) < wanted; });
+       form != all.end() && (*form)->vendor == vendor && (*form)->type == type; ++form)
+    if ((*form)->first <= version && version <= (*form)->last) return *form;
+  return nullptr;
 }
 
 Status decode_action(ByteReader& in, const DecodeContext& context, ActionList& out) {

@@ -17,6 +17,10 @@ enum class FlowCommand : std::uint8_t { Add, Modify, ModifyStrict, Delete, Delet
 
 inline constexpr std::uint16_t kDefaultPriority = 0x8000;
 
+/// The new cookie of a modify that leaves the cookies of flows as they are, as messages of OpenFlow 1.0 say
+/// it.
+inline constexpr std::uint64_t kKeepCookie = ~std::uint64_t{0};
+
 struct FlowFlags {
   bool send_flow_rem = false, check_overlap = false, reset_counts = false, no_packet_counts = false,
        no_byte_counts = false;

@@ -243,6 +243,8 @@ ValueMask get(const flow::Match& match, FieldId id);
 /// imply others do so here: dl_vlan=5 demands a present tag, vlan_pcp too; packet_type=(1,0x800) demands the
 /// EtherType.
 void set_match(flow::Match& match, FieldId id, FieldValue value, FieldValue mask);
+/// Whether the match demands anything of the bits that set_match() would set.
+bool is_matched(const flow::Match& match, FieldId id);
 /// The EtherType that the match fixes by dl_type or by packet_type, 0 if none.
 std::uint16_t fixed_eth_type(const flow::Match& match);
 

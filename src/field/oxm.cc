@@ -193,15 +193,11 @@ bool is_known_id(const OxmId& id, const Header& header) {
 /// vlan_pcp share the bit of the tag's presence.
 bool already_matched(const Match& match, FieldId id) {
   if (id == FieldId::VlanPcp) return get(match, id).mask != 0;
-  flow::Mask mask;
-  unwildcard(mask, id);
   if (id == FieldId::VlanVid) {
     constexpr std::uint16_t kVidBits = 0x0fff;
     return (match.mask.bits.vlan[0].tci.host() & kVidBits) != 0;
   }
-  for (std::size_t i = 0; i < flow::kKeyWords; ++i)
-    if ((flow::word_at(mask.bits, i) & flow::word_at(match.mask.bits, i)) != 0) return true;
-  return false;
+  return is_matched(match, id);
 }
 
 // Text.
@@ -389,8 +385,13 @@ void encode_match(const Match& match, OfVersion version, ByteWriter& bytes) {
 }
 
 Result<Match> decode_match(Bytes bytes, OfVersion version, bool strict) {
-  (void)version;  // Any identifier may come in any version, as NXM always could.
   Match match;
+  SLUICE_TRY(decode_match(bytes, version, strict, match));
+  return match;
+}
+
+Status decode_match(Bytes bytes, OfVersion version, bool strict, Match& match) {
+  (void)version;  // Any identifier may come in any version, as NXM always could.
   ByteReader in(bytes);
   while (in.remaining() > 0) {
     const std::size_t at = in.offset();
@@ -413,7 +414,7 @@ Result<Match> decode_match(Bytes bytes, OfVersion version, bool strict) {
   if (!strict) {
     if (auto settled = settle_match(match); !settled) return tl::unexpected(std::move(settled).error());
   }
-  return match;
+  return {};
 }
 
 Result<std::vector<std::uint8_t>> parse_oxm_text(std::string_view text) {

@@ -33,6 +33,8 @@ void encode_match(const flow::Match& match, OfVersion version, ByteWriter& out);
 /// Errors carry the OFPBMC code and the offset. `strict` refuses unknown fields and fields without their
 /// prerequisites (which must come before them); else both are skipped, as for a packet-in.
 Result<flow::Match> decode_match(Bytes bytes, OfVersion version, bool strict);
+/// The same into a match that demands nothing yet.
+Status decode_match(Bytes bytes, OfVersion version, bool strict, flow::Match& match);
 
 /// One TLV.
 void encode_field(const FieldSpec& spec, FieldValue value, FieldValue mask, OfVersion version,

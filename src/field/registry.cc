@@ -455,22 +455,49 @@ static_assert(overlaps_declared(), "fields share bits only if no packet has both
 
 // Raw access to the bytes of a FlowKey.
 
-FieldValue load(const FlowKey& key, const FieldSpec& f) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&key) + f.key_offset;
-  FieldValue value = 0;
-  for (unsigned i = 0; i < f.key_bytes; ++i) value = value << 8 | bytes[i];
-  return (value >> f.shift) & f.valid_bits();
+/// Where the bits of a field lie.
+struct Place {
+  unsigned offset, bytes, shift;
+  FieldValue valid;  ///< of the value
+};
+Place place_of(const FieldSpec& f) {
+  return {f.key_offset, f.key_bytes, f.shift, f.valid_bits()};
 }
 
-void store(FlowKey& key, const FieldSpec& f, FieldValue value) {
-  auto* bytes = reinterpret_cast<unsigned char*>(&key) + f.key_offset;
-  const FieldValue owned = f.valid_bits() << f.shift;
-  value = (value << f.shift) & owned;
-  for (unsigned i = 0; i < f.key_bytes; ++i) {
-    const unsigned at = 8 * (f.key_bytes - 1u - i);
+/// Most fields fit 64 bits, with which a processor counts faster.
+template <typename V>
+V load_as(const unsigned char* bytes, const Place& p) {
+  V value = 0;
+  for (unsigned i = 0; i < p.bytes; ++i) value = value << 8 | bytes[i];
+  return (value >> p.shift) & static_cast<V>(p.valid);
+}
+template <typename V>
+void store_as(unsigned char* bytes, const Place& p, V value) {
+  const V owned = static_cast<V>(p.valid) << p.shift;
+  value = (value << p.shift) & owned;
+  for (unsigned i = 0; i < p.bytes; ++i) {
+    const unsigned at = 8 * (p.bytes - 1u - i);
     const auto keep = static_cast<unsigned char>(~static_cast<unsigned char>(owned >> at));
     bytes[i] = static_cast<unsigned char>((bytes[i] & keep) | static_cast<unsigned char>(value >> at));
   }
+}
+
+FieldValue load(const FlowKey& key, const Place& p) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&key) + p.offset;
+  return p.bytes <= 8 ? load_as<std::uint64_t>(bytes, p) : load_as<FieldValue>(bytes, p);
+}
+FieldValue load(const FlowKey& key, const FieldSpec& f) {
+  return load(key, place_of(f));
+}
+void store(FlowKey& key, const Place& p, FieldValue value) {
+  auto* bytes = reinterpret_cast<unsigned char*>(&key) + p.offset;
+  if (p.bytes <= 8)
+    store_as(bytes, p, static_cast<std::uint64_t>(value));
+  else
+    store_as(bytes, p, value);
+}
+void store(FlowKey& key, const FieldSpec& f, FieldValue value) {
+  store(key, place_of(f), value);
 }
 
 // OpenFlow 1.0 numbers its reserved ports 0xff00 up; the key holds their 32-bit forms.
@@ -489,16 +516,17 @@ constexpr bool is_icmp(FieldId id) {
   return id >= FieldId::Icmpv4Type && id <= FieldId::Icmpv6Code;
 }
 
-/// The row that holds the bits which a match on the field covers: in_port is matched with all 32 bits of the
-/// key, an ICMP type or code with all 16 bits of its port member, vlan_vid with the bit that says that there
-/// is a tag.
-FieldSpec match_row(FieldId id) {
-  FieldSpec f = row(id);
-  if (id == FieldId::InPort) f.bits = 32;
-  if (is_icmp(id)) f.bits = 16;
-  if (id == FieldId::VlanVid || id == FieldId::DlVlan) f.bits = 13;
-  if (id == FieldId::CtState) f.bits = kCtStateBits;
-  return f;
+/// The bits which a match on the field covers: in_port is matched with all 32 bits of the key, an ICMP type
+/// or code with all 16 bits of its port member, vlan_vid with the bit that says that there is a tag.
+Place match_place(FieldId id) {
+  const FieldSpec& f = row(id);
+  Place place = place_of(f);
+  const auto widen = [&](unsigned bits) { place.valid = ones(bits) & ~ones(f.low_zero_bits); };
+  if (id == FieldId::InPort) widen(32);
+  if (is_icmp(id)) widen(16);
+  if (id == FieldId::VlanVid || id == FieldId::DlVlan) widen(13);
+  if (id == FieldId::CtState) widen(kCtStateBits);
+  return place;
 }
 
 /// Every name of every row in order, for look-up: flows come by the million. A name that several rows have
@@ -578,9 +606,9 @@ void set(FlowKey& key, const Subfield& sub, FieldValue value) {
 }
 
 void unwildcard(flow::Mask& mask, FieldId id) {
-  FieldSpec f = match_row(id);
+  const Place place = match_place(id);
   if (implies_tag(id)) mask.bits.vlan[0].tci = mask.bits.vlan[0].tci | be16{flow::kVlanPresent};
-  store(mask.bits, f, f.valid_bits());
+  store(mask.bits, place, place.valid);
 }
 
 void unwildcard(flow::Mask& mask, const Subfield& sub) {
@@ -601,7 +629,7 @@ ValueMask get(const flow::Match& match, FieldId id) {
 }
 
 void set_match(flow::Match& match, FieldId id, FieldValue value, FieldValue mask) {
-  const FieldSpec f = match_row(id);
+  const Place place = match_place(id);
   switch (id) {
     case FieldId::InPort:
       value = widen_port(static_cast<std::uint16_t>(value));
@@ -631,8 +659,13 @@ void set_match(flow::Match& match, FieldId id, FieldValue value, FieldValue mask
     default:
       break;
   }
-  store(match.value, f, value & mask);
-  store(match.mask.bits, f, mask);
+  store(match.value, place, value & mask);
+  store(match.mask.bits, place, mask);
+}
+
+bool is_matched(const flow::Match& match, FieldId id) {
+  if (implies_tag(id) && (match.mask.bits.vlan[0].tci.host() & flow::kVlanPresent) != 0) return true;
+  return load(match.mask.bits, match_place(id)) != 0;
 }
 
 std::uint16_t fixed_eth_type(const flow::Match& match) {

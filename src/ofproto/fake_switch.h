@@ -18,8 +18,7 @@ struct FakeSwitch final : openflow::SessionHandler {
       session.reply(request, openflow::DescReply{.manufacturer = std::string(description_bytes, 'm')});
     return {};
   }
-  Status commit(openflow::Session&, const std::vector<openflow::Message>&, const openflow::BundleFlags&,
-                std::size_t&) override {
+  Status commit(openflow::Session&, openflow::BundleMessages&, const openflow::BundleFlags&) override {
     return {};
   }
   Result<std::optional<std::uint64_t>> claim_role(openflow::Session& session, openflow::Role role,

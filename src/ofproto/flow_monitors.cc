@@ -46,49 +46,70 @@ FlowUpdate update_of(UpdateEvent event, const pipeline::Rule& rule, bool with_ac
   return update;
 }
 
-/// The flows that are there when a monitor begins, a piece at a time. A flow that goes meanwhile is left out:
-/// its deletion is told, of what changes the end of this pause tells.
-class Initial final : public openflow::SlicedRequest {
+}  // namespace
+
+/// The flows that are there when monitors begin, each once however many of them are about it. A flow that
+/// goes meanwhile is left out: its deletion is told, of what changes the end of this pause tells.
+class FlowMonitors::Initial final : public openflow::SlicedRequest {
  public:
   Initial(FlowMonitors& monitors, const openflow::Message& request)
       : monitors_(monitors), request_(request) {}
 
-  void add(pipeline::FlowCursor flows, bool with_actions) {
-    parts_.push_back({std::move(flows), with_actions});
+  void add(const Monitor& monitor) { wanted_.push_back(monitor); }
+  /// When all were added.
+  void begin(const pipeline::Pipeline& pipeline) {
+    if (!wanted_.empty())
+      flows_ = pipeline.dump(wanted_.size() == 1 ? wanted_[0].filter : pipeline::FlowFilter{});
   }
 
   Result<bool> step(openflow::Session& session) override {
-    FlowUpdates updates;
-    while (!parts_.empty() && updates.entries.size() < monitor_limits::kEntriesPerMessage) {
-      const pipeline::RuleRef rule = parts_.front().flows.next();
-      if (!rule)
-        parts_.erase(parts_.begin());
-      else if (!rule->is_removed())
-        updates.entries.push_back(update_of(UpdateEvent::Initial, *rule, parts_.front().with_actions));
+    if (answered_) return monitors_.resume_step(session);
+    std::size_t budget = monitor_limits::kSlice;
+    while (const pipeline::RuleRef rule = flows_.next(budget)) {
+      budget -= std::min(budget, wanted_.size());
+      if (rule->is_removed()) continue;
+      bool about = false, with_actions = false;
+      for (const Monitor& monitor : wanted_) {
+        if (!pipeline::is_about(monitor.filter, *rule)) continue;
+        about = true;
+        with_actions |= monitor.flags.actions;
+      }
+      if (!about) continue;
+      if (piece_.entries.size() == monitor_limits::kEntriesPerMessage)
+        session.reply(request_, std::exchange(piece_, {}), true);
+      piece_.entries.push_back(update_of(UpdateEvent::Initial, *rule, with_actions));
     }
-    const bool more = !parts_.empty();
-    session.reply(request_, std::move(updates), more);
-    if (!more) monitors_.initial_done(session);
-    return more;
+    if (!flows_.at_end()) return true;
+    session.reply(request_, std::move(piece_));
+    answered_ = true;
+    monitors_.initial_done(session);
+    return monitors_.resume_step(session);
   }
 
  private:
-  struct Part {
-    pipeline::FlowCursor flows;
-    bool with_actions;
-  };
   FlowMonitors& monitors_;
   const openflow::Message request_;
-  std::vector<Part> parts_;
+  std::vector<Monitor> wanted_;
+  pipeline::FlowCursor flows_;
+  FlowUpdates piece_;  ///< held back until it is known whether more follow
+  bool answered_ = false;
 };
 
-}  // namespace
+/// The end of a pause, that nobody asked for.
+class FlowMonitors::Resume final : public openflow::SlicedRequest {
+ public:
+  explicit Resume(FlowMonitors& monitors) : monitors_(monitors) {}
+  Result<bool> step(openflow::Session& session) override { return monitors_.resume_step(session); }
+
+ private:
+  FlowMonitors& monitors_;
+};
 
 Status FlowMonitors::change(openflow::Session& session, const openflow::Message& request,
                             const openflow::FlowMonitorRequest& wanted) {
   // All of them or none.
   const auto found = watchers_.find(&session);
-  std::map<std::uint32_t, MonitorRequest> next;
+  Monitors next;
   if (found != watchers_.end()) next = found->second.monitors;
   auto initial = std::make_unique<Initial>(*this, request);
   for (const MonitorRequest& monitor : wanted.entries) {
@@ -108,30 +129,43 @@ Status FlowMonitors::change(openflow::Session& session, const openflow::Message&
     }
     if (monitor.table >= kVisibleTables && monitor.table != action::kNoTable)
       return refuse(monitor.id, OfError::BrcBadTableId);
-    next.insert_or_assign(monitor.id, monitor);
-    if (monitor.flags.initial) initial->add(pipeline_.dump(filter_of(monitor)), monitor.flags.actions);
+    const Monitor made{filter_of(monitor), monitor.flags};
+    next.insert_or_assign(monitor.id, made);
+    if (monitor.flags.initial) initial->add(made);
   }
   Watcher& watcher = watchers_[&session];
+  keep_events();
   watcher.monitors = std::move(next);
   if (!watcher.paused) watcher.paused = pipeline_.moment();
   watcher.answering = true;
+  initial->begin(pipeline_);
   session.proceed(request, std::move(initial));
   return {};
+}
+
+void FlowMonitors::keep_events() {
+  pipeline_.keep_events(watchers_.empty() ? pipeline::KeepEvents::FlowRemoved : pipeline::KeepEvents::All);
+}
+
+void FlowMonitors::forget(openflow::Session& session) {
+  watchers_.erase(&session);
+  keep_events();
 }
 
 void FlowMonitors::initial_done(openflow::Session& session) {
   const auto found = watchers_.find(&session);
   if (found == watchers_.end()) return;
-  found->second.answering = false;
-  if (!found->second.told_paused) resume(session, found->second);
-  if (found->second.monitors.empty()) watchers_.erase(found);
+  Watcher& watcher = found->second;
+  watcher.answering = false;
+  if (watcher.monitors.empty()) return forget(session);
+  if (!watcher.told_paused) begin_resuming(watcher);
 }
 
 Status FlowMonitors::cancel(openflow::Session& session, std::uint32_t id) {
   const auto found = watchers_.find(&session);
   if (found == watchers_.end() || found->second.monitors.erase(id) == 0)
     return refuse(id, OfError::MofcUnknownMonitor);
-  if (found->second.monitors.empty() && !found->second.answering) watchers_.erase(found);
+  if (found->second.monitors.empty() && !found->second.answering) forget(session);
   return {};
 }
 
@@ -152,25 +186,6 @@ bool flag_of(const MonitorFlags& flags, FlowEvent::Kind kind) {
   return false;
 }
 
-/// What flags a flow's monitors have together; nothing if none is about it.
-std::optional<MonitorFlags> flags_for(const std::map<std::uint32_t, MonitorRequest>& monitors,
-                                      FlowEvent::Kind kind, const pipeline::Rule& rule,
-                                      const pipeline::Rule* old, bool own) {
-  std::optional<MonitorFlags> flags;
-  for (const auto& [id, monitor] : monitors) {
-    if (!flag_of(monitor.flags, kind) || (monitor.flags.only_own && !own)) continue;
-    if (!pipeline::is_about(filter_of(monitor), rule) &&
-        !(old && pipeline::is_about(filter_of(monitor), *old)))
-      continue;
-    if (!flags) flags.emplace();
-    flags->actions |= monitor.flags.actions;
-    flags->own |= monitor.flags.own;
-    flags->no_abbrev |= monitor.flags.no_abbrev;
-    flags->only_own |= monitor.flags.only_own;
-  }
-  return flags;
-}
-
 /// A flow that was put again as it was has not changed for those who watch.
 bool is_change(const FlowEvent& event) {
   return event.kind != FlowEvent::Kind::Modified || !event.old ||
@@ -185,6 +200,32 @@ UpdateEvent update_event(FlowEvent::Kind kind) {
 
 }  // namespace
 
+/// What flags a flow's monitors have together; nothing if none is about it.
+std::optional<MonitorFlags> FlowMonitors::flags_for(const Monitors& monitors, FlowEvent::Kind kind,
+                                                    const pipeline::Rule& rule, const pipeline::Rule* old,
+                                                    bool own) {
+  std::optional<MonitorFlags> flags;
+  for (const auto& [id, monitor] : monitors) {
+    if (!flag_of(monitor.flags, kind) || (monitor.flags.only_own && !own)) continue;
+    if (!pipeline::is_about(monitor.filter, rule) && !(old && pipeline::is_about(monitor.filter, *old)))
+      continue;
+    if (!flags) flags.emplace();
+    flags->actions |= monitor.flags.actions;
+    flags->own |= monitor.flags.own;
+    flags->no_abbrev |= monitor.flags.no_abbrev;
+    flags->only_own |= monitor.flags.only_own;
+  }
+  return flags;
+}
+
+/// In a pause only that flows go which the controller knows of.
+bool FlowMonitors::Watcher::hears(const FlowEvent& event) const {
+  if (!paused) return true;
+  const bool passed = resuming && resuming->flows.has_passed(*event.rule);
+  if (passed && !resuming->again) return true;
+  return event.kind == FlowEvent::Kind::Removed && (passed || event.rule->sequence() < paused->sequence);
+}
+
 void FlowMonitors::tell(std::span<const FlowEvent> events, openflow::Session* source, std::uint32_t xid) {
   for (auto& [session, watcher] : watchers_) {
     tell_one(*session, watcher, events, session == source, xid);
@@ -198,9 +239,7 @@ void FlowMonitors::tell_one(openflow::Session& session, Watcher& watcher, std::s
   bool abbreviated = false;
   for (const FlowEvent& event : events) {
     const bool removed = event.kind == FlowEvent::Kind::Removed;
-    // In a pause only that flows go which were there before it.
-    if (watcher.paused && (!removed || event.rule->sequence() >= watcher.paused->sequence)) continue;
-    if (!is_change(event)) continue;
+    if (!watcher.hears(event) || !is_change(event)) continue;
     const auto flags = flags_for(watcher.monitors, event.kind, *event.rule, event.old.get(), own);
     if (!flags) continue;
     const bool full = !own || flags->own || flags->only_own || flags->no_abbrev || watcher.paused;
@@ -225,6 +264,14 @@ void FlowMonitors::send(openflow::Session& session, FlowUpdates& updates) {
 // --- Pauses
 // -----------------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// Output that waits: from which on a controller that ends a pause hears no more of what happens meanwhile.
+/// It is served below a lower mark, so that what waits for it alone is not yet too much.
+constexpr std::size_t kTooMuchWhileResuming = peer_limits::kServeBelowBytes + peer_limits::kAsyncBelowBytes;
+
+}  // namespace
+
 std::size_t FlowMonitors::waiting(const openflow::Session& session) const {
   for (const Peer* peer : sessions_.peers())
     if (&peer->session() == &session) return peer->waiting();
@@ -232,6 +279,8 @@ std::size_t FlowMonitors::waiting(const openflow::Session& session) const {
 }
 
 void FlowMonitors::pause_if_slow(openflow::Session& session, Watcher& watcher) {
+  if (watcher.resuming && !watcher.resuming->again && waiting(session) > kTooMuchWhileResuming)
+    watcher.resuming->again = pipeline_.moment();
   if (watcher.paused || waiting(session) <= monitor_limits::kPauseBytes) return;
   watcher.paused = pipeline_.moment();
   watcher.told_paused = true;
@@ -245,27 +294,54 @@ void FlowMonitors::pause_if_slow(openflow::Session& session, Watcher& watcher) {
 }
 
 void FlowMonitors::resume_paused() {
-  for (auto& [session, watcher] : watchers_)
-    if (watcher.told_paused && !watcher.answering && waiting(*session) == 0) resume(*session, watcher);
+  for (auto& [session, watcher] : watchers_) {
+    if (!watcher.told_paused || watcher.answering || watcher.resuming || session->is_working() ||
+        waiting(*session) != 0)
+      continue;
+    begin_resuming(watcher);
+    if (resume_step(*session)) session->proceed(std::make_unique<Resume>(*this));
+  }
 }
 
-/// Tells of the flows that came or changed in the pause.
-void FlowMonitors::resume(openflow::Session& session, Watcher& watcher) {
-  const pipeline::Moment since = *std::exchange(watcher.paused, std::nullopt);
-  if (pipeline_.moment().version != since.version) {
-    FlowUpdates updates;
-    auto flows = pipeline_.dump();
-    while (const pipeline::RuleRef rule = flows.next()) {
-      if (rule->added_in() <= since.version || rule->is_removed()) continue;
-      const auto kind =
-          rule->sequence() >= since.sequence ? FlowEvent::Kind::Added : FlowEvent::Kind::Modified;
-      const auto flags = flags_for(watcher.monitors, kind, *rule, nullptr, false);
-      if (!flags) continue;
-      updates.entries.push_back(update_of(update_event(kind), *rule, flags->actions));
-      if (updates.entries.size() >= monitor_limits::kEntriesPerMessage) send(session, updates);
-    }
-    send(session, updates);
+void FlowMonitors::begin_resuming(Watcher& watcher) {
+  watcher.resuming.emplace(Resuming{pipeline_.walk()});
+}
+
+/// Tells of flows that came or changed in the pause.
+bool FlowMonitors::resume_step(openflow::Session& session) {
+  const auto found = watchers_.find(&session);
+  if (found == watchers_.end() || !found->second.resuming) return false;
+  Watcher& watcher = found->second;
+  const pipeline::Moment since = *watcher.paused;
+  if (pipeline_.moment().version == since.version) {
+    end_pause(session, watcher);
+    return false;
   }
+  FlowUpdates updates;
+  std::size_t budget = monitor_limits::kSlice;
+  while (const pipeline::RuleRef rule = watcher.resuming->flows.next(budget)) {
+    if (rule->added_in() <= since.version) continue;
+    budget -= std::min(budget, watcher.monitors.size());
+    const auto kind = rule->sequence() >= since.sequence ? FlowEvent::Kind::Added : FlowEvent::Kind::Modified;
+    const auto flags = flags_for(watcher.monitors, kind, *rule, nullptr, false);
+    if (!flags) continue;
+    updates.entries.push_back(update_of(update_event(kind), *rule, flags->actions));
+    if (updates.entries.size() >= monitor_limits::kEntriesPerMessage) send(session, updates);
+  }
+  send(session, updates);
+  if (!watcher.resuming->flows.at_end()) return true;
+  if (watcher.resuming->again) {
+    watcher.paused = watcher.resuming->again;
+    begin_resuming(watcher);
+    return true;
+  }
+  end_pause(session, watcher);
+  return false;
+}
+
+void FlowMonitors::end_pause(openflow::Session& session, Watcher& watcher) {
+  watcher.paused.reset();
+  watcher.resuming.reset();
   if (!std::exchange(watcher.told_paused, false)) return;
   if (session.version() >= openflow::k14) {
     FlowUpdates updates;

@@ -4,7 +4,8 @@
 // A controller that reads too slowly is not buried: its monitors pause, it is told so, and of what changes
 // meanwhile it hears only deletions of flows that it knows of. When it has read all, it is told of the flows
 // that came or changed in the pause, so that its picture is the switch's again. The first answer, with the
-// flows that are there already, is a pause as well, which nobody is told of: it may take long.
+// flows that are there already, is a pause as well, which nobody is told of: it may take long. Both go in
+// slices, and no faster than the controller reads.
 //
 // Owned by an OpenFlowAgent. Main thread.
 #pragma once
@@ -27,6 +28,8 @@ namespace monitor_limits {
 inline constexpr std::size_t kMonitors = 1024;         ///< of one session: each flow-mod is held against them
 inline constexpr std::size_t kPauseBytes = 128 << 10;  ///< output that waits, from which on monitors pause
 inline constexpr std::size_t kEntriesPerMessage = 128;
+/// Flows times monitors that a slice of an answer or of the end of a pause looks at.
+inline constexpr std::size_t kSlice = 4096;
 }  // namespace monitor_limits
 
 class FlowMonitors {
@@ -37,7 +40,7 @@ class FlowMonitors {
   Status change(openflow::Session& session, const openflow::Message& request,
                 const openflow::FlowMonitorRequest& monitors);
   Status cancel(openflow::Session& session, std::uint32_t id);
-  void forget(openflow::Session& session) { watchers_.erase(&session); }
+  void forget(openflow::Session& session);
   bool empty() const { return watchers_.empty(); }
 
   /// Something happened. @param source  whose change it was, null: nobody's; `xid` is that of its request.
@@ -46,19 +49,43 @@ class FlowMonitors {
   void resume_paused();
   /// The session has been told of all flows that were there when its monitors began.
   void initial_done(openflow::Session& session);
+  /// A slice of what ends a pause; false when it has ended.
+  bool resume_step(openflow::Session& session);
 
  private:
+  struct Monitor {
+    pipeline::FlowFilter filter;
+    openflow::MonitorFlags flags;
+  };
+  using Monitors = std::map<std::uint32_t, Monitor>;
+  /// The walk over the flows at the end of a pause. What happens meanwhile to flows that it has passed is
+  /// told as it happens, unless that becomes too much: then another walk follows, for what has changed since.
+  struct Resuming {
+    pipeline::FlowCursor flows;
+    std::optional<pipeline::Moment> again{};
+  };
   struct Watcher {
-    std::map<std::uint32_t, openflow::MonitorRequest> monitors;
+    Monitors monitors;
     std::optional<pipeline::Moment> paused;  ///< since when; nothing: they run
+    std::optional<Resuming> resuming;        ///< the pause is about to end
     bool told_paused = false;                ///< the controller knows: it reads too slowly
     bool answering = false;                  ///< flows that were there at first are being told
+
+    bool hears(const pipeline::FlowEvent& event) const;
   };
+  class Initial;
+  class Resume;
+  static std::optional<openflow::MonitorFlags> flags_for(const Monitors& monitors,
+                                                         pipeline::FlowEvent::Kind kind,
+                                                         const pipeline::Rule& rule,
+                                                         const pipeline::Rule* old, bool own);
 
   void tell_one(openflow::Session& session, Watcher& watcher, std::span<const pipeline::FlowEvent> events,
                 bool own, std::uint32_t xid);
   void send(openflow::Session& session, openflow::FlowUpdates& updates);
-  void resume(openflow::Session& session, Watcher& watcher);
+  void begin_resuming(Watcher& watcher);
+  void end_pause(openflow::Session& session, Watcher& watcher);
+  void keep_events();
   void pause_if_slow(openflow::Session& session, Watcher& watcher);
   std::size_t waiting(const openflow::Session& session) const;
 

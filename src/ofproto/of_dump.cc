@@ -20,21 +20,72 @@ FlowDump::FlowDump(const AgentEnvironment& environment, const openflow::Message&
   cursor_ = env_.bridge.pipeline().dump(filter_of(filter));
 }
 
-openflow::AggregateReply OpenFlowAgent::flow_sum(const openflow::FlowFilter& filter) const {
-  env_.datapath.push_stats();
-  const pipeline::AggregateStats sum = pipeline().aggregate(filter_of(filter));
-  return {.packets = sum.packets, .bytes = sum.bytes, .flows = sum.flows};
+Result<bool> FlowDump::step(openflow::Session& session) {
+  const Instant now = env_.clock.now();
+  std::size_t budget = kFlowsPerSlice;
+  while (const pipeline::RuleRef rule = cursor_.next(budget)) {
+    if (piece_.entries.size() == kFlowsPerPiece) {
+      session.reply(request_, std::exchange(piece_, {}), true);
+      // The rest of the slice is left to others: a full piece costs as much to write as many flows to pass
+      // by.
+      budget = 0;
+    }
+    const pipeline::FlowInfo flow = rule->info();
+    piece_.entries.push_back({flow.spec(), flow.counters(now)});
+  }
+  if (!cursor_.at_end()) return true;
+  session.reply(request_, std::move(piece_));
+  return false;
 }
 
-Result<bool> FlowDump::step(openflow::Session& session) {
-  openflow::FlowStatsReply reply;
-  const Instant now = env_.clock.now();
-  pipeline::FlowInfo flow;
-  while (reply.entries.size() < kFlowsPerPiece && cursor_.next(flow))
-    reply.entries.push_back({flow.spec(), flow.counters(now)});
-  const bool more = cursor_.remaining() != 0;
-  session.reply(request_, std::move(reply), more);
+FlowSum::FlowSum(const AgentEnvironment& environment, const openflow::Message& request,
+                 const openflow::FlowFilter& filter)
+    : request_(request) {
+  environment.datapath.push_stats();
+  cursor_ = environment.bridge.pipeline().dump(filter_of(filter));
+}
+
+Result<bool> FlowSum::step(openflow::Session& session) {
+  std::size_t budget = kFlowsPerSlice;
+  while (const pipeline::RuleRef rule = cursor_.next(budget)) {
+    sum_.packets += rule->stats().packets();
+    sum_.bytes += rule->stats().bytes();
+    ++sum_.flows;
+  }
+  if (!cursor_.at_end()) return true;
+  session.reply(request_, sum_);
+  return false;
+}
+
+template <typename Reply>
+GroupDump<Reply>::GroupDump(const AgentEnvironment& environment, const openflow::Message& request,
+                            std::uint32_t group)
+    : env_(environment), request_(request), ids_(environment.bridge.pipeline().group_ids(group)) {
+  env_.datapath.push_stats();
+}
+
+template <typename Reply>
+Result<bool> GroupDump<Reply>::step(openflow::Session& session) {
+  const pipeline::Pipeline& pipeline = env_.bridge.pipeline();
+  Reply piece;
+  for (std::size_t buckets = 0; position_ < ids_.size() && buckets < kBucketsPerPiece; ++position_) {
+    const auto add = [&](auto found) {  // at most one
+      for (auto& entry : found) {
+        buckets += 1 + entry.buckets.size();
+        piece.entries.push_back(std::move(entry));
+      }
+    };
+    if constexpr (std::is_same_v<Reply, openflow::GroupDescReply>)
+      add(pipeline.groups(ids_[position_]));
+    else
+      add(pipeline.group_counters(ids_[position_], env_.clock.now()));
+  }
+  const bool more = position_ < ids_.size();
+  session.reply(request_, std::move(piece), more);
   return more;
 }
+
+template class GroupDump<openflow::GroupDescReply>;
+template class GroupDump<openflow::GroupStatsReply>;
 
 }  // namespace sluice::ofproto

@@ -11,7 +11,10 @@ namespace sluice::ofproto {
 /// The pipeline's filter for OpenFlow's.
 pipeline::FlowFilter filter_of(const openflow::FlowFilter& filter);
 
-/// The flows of one moment, with counters that are exact when it begins.
+/// Flows that one slice of a dump looks at: some hundred microseconds.
+inline constexpr std::size_t kFlowsPerSlice = 2048;
+
+/// The flows that are there, with counters that are exact when it begins.
 class FlowDump final : public openflow::SlicedRequest {
  public:
   FlowDump(const AgentEnvironment& environment, const openflow::Message& request,
@@ -25,6 +28,39 @@ class FlowDump final : public openflow::SlicedRequest {
   const AgentEnvironment env_;
   const openflow::Message request_;
   pipeline::FlowCursor cursor_;
+  openflow::FlowStatsReply piece_;  ///< held back until it is known whether more follow
+};
+
+/// Their sum.
+class FlowSum final : public openflow::SlicedRequest {
+ public:
+  FlowSum(const AgentEnvironment& environment, const openflow::Message& request,
+          const openflow::FlowFilter& filter);
+  Result<bool> step(openflow::Session& session) override;
+
+ private:
+  const openflow::Message request_;
+  pipeline::FlowCursor cursor_;
+  openflow::AggregateReply sum_;
+};
+
+/// Descriptions or counters of groups: those that were there when it began and still are. `Reply` is
+/// GroupDescReply or GroupStatsReply.
+template <typename Reply>
+class GroupDump final : public openflow::SlicedRequest {
+ public:
+  /// @param group  group_id::kAll: all
+  GroupDump(const AgentEnvironment& environment, const openflow::Message& request, std::uint32_t group);
+  Result<bool> step(openflow::Session& session) override;
+
+ private:
+  /// Buckets of one piece: some ten kilobytes.
+  static constexpr std::size_t kBucketsPerPiece = 1024;
+
+  const AgentEnvironment env_;
+  const openflow::Message request_;
+  std::vector<std::uint32_t> ids_;
+  std::size_t position_ = 0;
 };
 
 }  // namespace sluice::ofproto

@@ -72,54 +72,55 @@ Status OpenFlowAgent::change_flow(Session& session, const Message& request, cons
   return {};
 }
 
-Status OpenFlowAgent::commit(Session& session, const std::vector<Message>& messages,
-                             const openflow::BundleFlags&, std::size_t& failed) {
-  std::vector<pipeline::Step> steps;
-  std::vector<std::size_t> message_of_step;
+Status OpenFlowAgent::check(const Message& message) {
+  if (const auto* mod = as<openflow::FlowMod>(message)) return admit(mod->flow);
+  return {};
+}
+
+Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& messages,
+                             const openflow::BundleFlags&) {
+  const bool forwards = env_.sessions.wanted(openflow::AsyncKind::RequestForward, kForwardGroup);
   std::deque<Outgoing> packets;
-  std::deque<pipeline::Observation> looks;
-  std::vector<const openflow::PortMod*> port_mods;
-  steps.reserve(messages.size());
-  message_of_step.reserve(messages.size());
-  const auto add_step = [&](pipeline::Step step) {
-    steps.push_back(step);
-    message_of_step.push_back(failed);
-  };
-  for (failed = 0; failed < messages.size(); ++failed) {
-    const Message& message = messages[failed];
-    if (const auto* flow = as<openflow::FlowMod>(message)) {
-      SLUICE_TRY(admit(flow->flow));
-      add_step(&flow->flow);
-    } else if (const auto* group = as<openflow::GroupMod>(message)) {
-      add_step(&group->group);
-    } else if (const auto* port = as<openflow::PortMod>(message)) {
-      SLUICE_TRY(check_port_mod(*port));
-      port_mods.push_back(port);
-    } else if (const auto* out = as<openflow::PacketOut>(message)) {
+  std::vector<openflow::PortMod> port_mods;
+  openflow::BundleMessages group_mods(session.version(), true);  ///< for the other controllers
+  std::uint32_t xid = 0;
+  pipeline::Observation look;
+  const auto next_step = [&]() -> Result<std::optional<pipeline::Step>> {
+    for (;;) {
+      SLUICE_ASSIGN(const Message* message, messages.next());
+      if (!message) return std::nullopt;
+      xid = message->xid;
+      if (const auto* flow = as<openflow::FlowMod>(*message)) return &flow->flow;
+      if (const auto* group = as<openflow::GroupMod>(*message)) {
+        if (forwards) group_mods.append(messages.current_add());
+        return &group->group;
+      }
+      if (const auto* port = as<openflow::PortMod>(*message)) {
+        SLUICE_TRY(check_port_mod(*port));
+        port_mods.push_back(*port);
+        continue;
+      }
+      const auto* out = as<openflow::PacketOut>(*message);
+      if (!out)
+        return field::fail(fmt::format("{} in a bundle (OFPBFC_MSG_UNSUP)", message->form->name),
+                           OfError::BfcMsgUnsup);
       SLUICE_ASSIGN(Outgoing packet, prepare(*out));
-      packets.push_back(std::move(packet));
-      // It meets the tables as the messages before it leave them.
-      add_step(&looks.emplace_back([this, &packet = packets.back()](std::uint64_t version) -> Status {
+      // It meets the tables as the messages before it leave them, and goes when all have taken effect.
+      look = [this, &packet = packets.emplace_back(std::move(packet))](std::uint64_t version) -> Status {
         SLUICE_TRY(pipeline().check_references(*packet.actions));
         translate(packet, version);
+        packet.keep_bytes();
         return {};
-      }));
-    } else {
-      return field::fail(fmt::format("{} in a bundle (OFPBFC_MSG_UNSUP)", message.form->name),
-                         OfError::BfcMsgUnsup);
+      };
+      return &look;
     }
-  }
-  std::size_t failed_step = 0;
-  auto result = pipeline().apply(steps, now(), &failed_step);
-  if (!result) {
-    if (failed_step < message_of_step.size()) failed = message_of_step[failed_step];
-    return tl::unexpected<Error>(std::move(result).error());
-  }
-  for (const openflow::PortMod* port : port_mods) change_port(*port);
+  };
+  SLUICE_ASSIGN(const auto result, pipeline().apply(next_step, now()));
+  for (const openflow::PortMod& port : port_mods) change_port(port);
   for (Outgoing& packet : packets) emit(packet);
-  conclude(*result, &session, messages.empty() ? 0 : messages.front().xid);
-  for (const Message& message : messages)
-    if (as<openflow::GroupMod>(message)) forward(session, message, kForwardGroup);
+  conclude(result, &session, xid);
+  for (auto next = group_mods.next(); next && *next; next = group_mods.next())
+    forward(session, **next, kForwardGroup);
   return {};
 }
 
@@ -127,12 +128,12 @@ void OpenFlowAgent::conclude(const pipeline::FlowModResult& result, Session* sou
   // What packets did before comes first.
   if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
   if (!result.events.empty()) tell(result.events, source, xid);
+  if (watches_vacancy_) watch_vacancy();
 }
 
 void OpenFlowAgent::tell(std::span<const FlowEvent> events, Session* source, std::uint32_t xid) {
   tell_removed(events);
   if (!monitors_.empty()) monitors_.tell(events, source, xid);
-  if (watches_vacancy_) watch_vacancy();
 }
 
 void OpenFlowAgent::tell_removed(std::span<const FlowEvent> events) {

@@ -16,8 +16,7 @@ namespace sluice::ofproto {
 using field::OfError;
 
 Status OpenFlowAgent::change_group(Session& session, const Message& request, const openflow::GroupMod& mod) {
-  const pipeline::Step step = &mod.group;
-  SLUICE_ASSIGN(const auto result, pipeline().apply(std::span(&step, 1), now()));
+  SLUICE_ASSIGN(const auto result, pipeline().apply(mod.group, now()));
   conclude(result, &session, request.xid);
   forward(session, request, kForwardGroup);
   return {};
@@ -38,11 +37,6 @@ void OpenFlowAgent::forward(Session& source, const Message& request, unsigned re
     const Message again = openflow::make_message(request.body(), other.dialect(), request.xid);
     other.send(openflow::RequestForward{openflow::encode(again)});
   });
-}
-
-openflow::GroupStatsReply OpenFlowAgent::group_stats(std::uint32_t id) const {
-  env_.datapath.push_stats();
-  return {pipeline().group_counters(id, now())};
 }
 
 openflow::GroupFeaturesReply OpenFlowAgent::group_features(openflow::OfVersion version) const {

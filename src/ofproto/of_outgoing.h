@@ -7,11 +7,19 @@
 namespace sluice::ofproto {
 
 struct OpenFlowAgent::Outgoing {
-  Bytes bytes;  ///< of the message, which outlives this
-  const action::ActionList* actions = nullptr;
+  Bytes bytes;                                  ///< of the message, or of `kept`
+  const action::ActionList* actions = nullptr;  ///< of the message
   flow::FlowKey key;
   packet::Metadata meta;
   pipeline::TranslationResult result;
+  std::vector<std::uint8_t> kept;
+
+  /// The message goes; the actions, which are translated, are needed no more.
+  void keep_bytes() {
+    kept.assign(bytes.begin(), bytes.end());
+    bytes = kept;
+    actions = nullptr;
+  }
 };
 
 /// Reasons of request-forwards (OpenFlow 1.4.0 section 7.4.6).

@@ -18,6 +18,8 @@ namespace {
 
 /// OFPTMPEF14_*: what an evicted flow is chosen by.
 constexpr std::uint32_t kEvictionFlags = 7;
+/// What Open vSwitch says of tables without a limit.
+constexpr std::uint32_t kToldMaxFlows = 1'000'000;
 
 pipeline::TableMiss miss_of(TableMiss miss) {
   switch (miss) {
@@ -142,7 +144,7 @@ openflow::TableFeatures OpenFlowAgent::table_features(std::uint8_t table, openfl
   features.table = table;
   features.name = config.name;
   features.metadata_match = features.metadata_write = ~std::uint64_t{0};
-  features.max_entries = config.max_flows;
+  features.max_entries = std::min(config.max_flows, kToldMaxFlows);
   features.miss_config = miss_of(config.miss);
   if (version >= openflow::k14) features.eviction = features.vacancy_events = true;
   openflow::TableAbilities& hit = features.hit;

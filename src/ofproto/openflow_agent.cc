@@ -19,7 +19,7 @@ OpenFlowAgent::OpenFlowAgent(const AgentEnvironment& environment)
                    .serial = "None",
                    .datapath = "None"},
       monitors_(environment.bridge.pipeline(), environment.sessions) {
-  pipeline().keep_events();
+  pipeline().keep_events(pipeline::KeepEvents::FlowRemoved);
   env_.bridge.set_listener([this](const pipeline::FlowModResult& result) { conclude(result, nullptr, 0); });
   notice_ports();
 }
@@ -40,6 +40,7 @@ void OpenFlowAgent::forget(Session& session) {
 void OpenFlowAgent::run() {
   if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
   env_.bridge.expire(now());
+  if (watches_vacancy_) watch_vacancy();
   notice_ports();
   monitors_.resume_paused();
 }
@@ -96,7 +97,8 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
     session.proceed(request, std::make_unique<FlowDump>(env_, request, body));
     return {};
   } else if constexpr (std::is_same_v<T, AggregateRequest>) {
-    return answer(flow_sum(body));
+    session.proceed(request, std::make_unique<FlowSum>(env_, request, body));
+    return {};
   } else if constexpr (std::is_same_v<T, TableStatsRequest>) {
     return answer(table_stats(session.version()));
   } else if constexpr (std::is_same_v<T, TableDescRequest>) {
@@ -113,9 +115,11 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, QueueConfigRequest>) {
     return serve_queue_config(session, request, body);
   } else if constexpr (std::is_same_v<T, GroupStatsRequest>) {
-    return answer(group_stats(body.group));
+    session.proceed(request, std::make_unique<GroupDump<GroupStatsReply>>(env_, request, body.group));
+    return {};
   } else if constexpr (std::is_same_v<T, GroupDescRequest>) {
-    return answer(GroupDescReply{pipeline().groups(body.group)});
+    session.proceed(request, std::make_unique<GroupDump<GroupDescReply>>(env_, request, body.group));
+    return {};
   } else if constexpr (std::is_same_v<T, GroupFeaturesRequest>) {
     return answer(group_features(session.version()));
   } else if constexpr (std::is_same_v<T, MeterStatsRequest>) {

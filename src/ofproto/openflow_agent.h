@@ -60,8 +60,9 @@ class OpenFlowAgent final : public openflow::SessionHandler {
 
   // --- For sessions
   Status handle(openflow::Session& session, const openflow::Message& request) override;
-  Status commit(openflow::Session& session, const std::vector<openflow::Message>& messages,
-                const openflow::BundleFlags& flags, std::size_t& failed) override;
+  Status check(const openflow::Message& message) override;
+  Status commit(openflow::Session& session, openflow::BundleMessages& messages,
+                const openflow::BundleFlags& flags) override;
   Result<std::optional<std::uint64_t>> claim_role(openflow::Session& session, openflow::Role role,
                                                   std::optional<std::uint64_t> generation) override;
   void forget(openflow::Session& session) override;
@@ -96,14 +97,10 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   void tell(std::span<const pipeline::FlowEvent> events, Session* source, std::uint32_t xid);
   void tell_removed(std::span<const pipeline::FlowEvent> events);
 
-  // of_dump.cc
-  openflow::AggregateReply flow_sum(const openflow::FlowFilter& filter) const;
-
   // of_groups.cc
   Status change_group(Session& session, const Message& request, const openflow::GroupMod& mod);
   Status change_meter(Session& session, const Message& request, const openflow::MeterMod& mod);
   void forward(Session& source, const Message& request, unsigned reason);
-  openflow::GroupStatsReply group_stats(std::uint32_t id) const;
   openflow::GroupFeaturesReply group_features(openflow::OfVersion version) const;
   Status serve_meter_stats(Session& session, const Message& request, std::uint32_t id);
   Status serve_meter_config(Session& session, const Message& request, std::uint32_t id);

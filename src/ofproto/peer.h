@@ -44,15 +44,16 @@ inline constexpr unsigned kMessagesPerTurn = 64;
 inline constexpr std::size_t kServeBelowBytes = 4 << 20;
 /// Output that waits: above it asynchronous messages are dropped.
 inline constexpr std::size_t kAsyncBelowBytes = 1 << 20;
-/// Output that waits: above it the peer is disconnected. A dump of 1,000,000 flows fits.
-inline constexpr std::size_t kMaxOutputBytes = 1 << 30;
+/// Output that waits: above it the peer is disconnected. Dumps wait for their reader; what a flow monitor must
+/// hear at once, the deletion of 1,000,000 flows, fits.
+inline constexpr std::size_t kMaxOutputBytes = 256 << 20;
 }  // namespace peer_limits
 
 /// Where a peer's output goes.
 class PeerWire {
  public:
   virtual ~PeerWire() = default;
-  /// Output waits in Peer::take_output(): fetch it soon, not now.
+  /// Output waits in Peer::take_output(), or work for Peer::serve(): do it soon, not now.
   virtual void output_ready() = 0;
   /// Bytes that were taken and that the peer has not received yet.
   virtual std::size_t unsent() const = 0;
@@ -116,6 +117,7 @@ class Peer final : openflow::SessionObserver {
   openflow::PacketInReason reason_of_explicit_miss() const;
   void received(Bytes message) override;
   void sent(Bytes messages) override;
+  void has_work() override { wire_.output_ready(); }
 
   Options options_;
   openflow::SessionHandler& handler_;

@@ -67,6 +67,8 @@ struct Body : AllMessages::Variant {
     requires MessageType<std::remove_cvref_t<T>>
   Body(T&& message)
       : AllMessages::Variant(std::in_place_type<std::remove_cvref_t<T>>, std::forward<T>(message)) {}
+  template <typename T>
+  explicit Body(std::in_place_type_t<T> type) : AllMessages::Variant(type) {}
   Body(const Body& other);
   Body(Body&& other) noexcept;
   Body& operator=(const Body& other);

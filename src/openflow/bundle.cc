@@ -1,5 +1,7 @@
 #include "openflow/bundle.h"
 
+#include <algorithm>
+
 namespace sluice::openflow {
 
 namespace {
@@ -75,6 +77,37 @@ Status BundleAdd::decode(ByteReader& body, const DecodeContext& context, BundleA
                 OfError::BfcMsgUnsup);
   out.message.assign(rest.begin(), rest.begin() + header->length);
   return {};
+}
+
+void BundleMessages::append(Bytes add) {
+  if (blocks_.empty() || blocks_.back().bytes.capacity() - blocks_.back().bytes.size() < add.size()) {
+    const std::size_t last = blocks_.empty() ? 0 : blocks_.back().bytes.capacity();
+    auto& bytes = blocks_.emplace_back().bytes;
+    bytes.reserve(std::max(add.size(), std::clamp(2 * last, kFirstBlockBytes, kBlockBytes)));
+    memory_bytes_ += bytes.capacity();
+  }
+  auto& bytes = blocks_.back().bytes;
+  bytes.insert(bytes.end(), add.begin(), add.end());
+}
+
+Result<const Message*> BundleMessages::next() {
+  current_.reset();
+  current_add_ = {};
+  if (!blocks_.empty() && blocks_.front().taken == blocks_.front().bytes.size()) {
+    memory_bytes_ -= blocks_.front().bytes.capacity();
+    blocks_.pop_front();
+  }
+  if (blocks_.empty()) return nullptr;
+  Block& block = blocks_.front();
+  const Bytes rest = Bytes(block.bytes).subspan(block.taken);
+  current_add_ = rest.first(decode_header(rest)->length);
+  block.taken += current_add_.size();
+  // Behind the header of its form, the bundle's id and flags.
+  const auto& form = version_ == k13 ? kAdd[1] : kAdd[0];
+  const Bytes inner = current_add_.subspan(header_bytes(form, version_) + 8);
+  SLUICE_ASSIGN(current_,
+                openflow::decode(inner.first(decode_header(inner)->length), {.table_id = table_id_}));
+  return &*current_;
 }
 
 void BundleAdd::encode(Encoder& out) const {

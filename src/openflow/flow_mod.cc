@@ -7,10 +7,8 @@ namespace sluice::openflow {
 
 namespace {
 
-/// The new cookie of a modify that leaves the cookies of flows that exist alone.
-constexpr std::uint64_t kKeepCookie = ~std::uint64_t{0};
-
 using action::FlowCommand;
+using action::kKeepCookie;
 
 constexpr WireForm kForms[] = {
     {"OFPT_FLOW_MOD", Frame::Plain, 0, 14, k10, k10, 72, 8, Style::Standard},
@@ -114,7 +112,7 @@ Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   const std::uint16_t flags = body.u16();
   flow.importance = body.u16();
   // Of several faults the one that Open vSwitch finds first is told.
-  SLUICE_ASSIGN(flow.match, take_match(body, context.version));
+  SLUICE_TRY(take_match(body, context.version, true, flow.match));
   SLUICE_TRY(check_port(flow.out_port));
   SLUICE_ASSIGN(flow.actions, action::decode_instructions(body.rest(), context.version));
   SLUICE_TRY(take_flags(flags, context.version, out));

@@ -328,14 +328,23 @@ void put_match(const Match& match, OfVersion version, ByteWriter& out) {
 }
 
 Result<Match> take_match(ByteReader& in, OfVersion version, bool strict) {
+  Match match;
+  SLUICE_TRY(take_match(in, version, strict, match));
+  return match;
+}
+
+Status take_match(ByteReader& in, OfVersion version, bool strict, Match& match) {
   ByteReader header = in;
   const std::uint16_t type = header.u16(), length = header.u16();
   if (!header.ok()) return bad_length("match", OfError::BmcBadLen);
-  if (type == 0) return decode_match11(in);
+  if (type == 0) {
+    SLUICE_ASSIGN(match, decode_match11(in));
+    return {};
+  }
   if (type != 1) return fail(fmt::format("match of type {} (OFPBMC_BAD_TYPE)", type), OfError::BmcBadType);
   const std::size_t padded = (length + 7u) / 8 * 8;
   if (length < 4 || padded > in.remaining()) return bad_length("match", OfError::BmcBadLen);
-  return field::decode_match(in.take(padded).subspan(4, length - 4u), version, strict);
+  return field::decode_match(in.take(padded).subspan(4, length - 4u), version, strict, match);
 }
 
 namespace {

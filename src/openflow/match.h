@@ -25,6 +25,8 @@ Result<flow::Match> decode_match11(ByteReader& in);
 /// that. A reader takes either in every version.
 void put_match(const flow::Match& match, OfVersion version, ByteWriter& out);
 Result<flow::Match> take_match(ByteReader& in, OfVersion version, bool strict = true);
+/// The same into a match that demands nothing yet.
+Status take_match(ByteReader& in, OfVersion version, bool strict, flow::Match& match);
 
 /// A flow's cookie, which NXM carries among the fields of a match.
 struct CookieMatch {

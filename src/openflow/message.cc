@@ -24,36 +24,41 @@ bool is_multipart(Frame frame) {
   return frame != Frame::Plain && frame != Frame::Vendor;
 }
 
-/// A form and how to decode what travels in it.
-struct Entry {
-  const WireForm* form;
-  Result<Body> (*decode)(ByteReader& body, const DecodeContext& context);
-};
-
-template <typename T>
-Result<Body> decode_as(ByteReader& body, const DecodeContext& context) {
-  T message;
-  SLUICE_TRY(T::decode(body, context, message));
-  return Body(std::move(message));
-}
-
-/// All forms, made once from the list of types.
-const std::vector<Entry>& all_entries() {
-  static const std::vector<Entry> entries = [] {
-    std::vector<Entry> all;
-    AllMessages::each([&]<typename T>() {
-      for (const WireForm& form : T::wire_forms()) all.push_back({&form, decode_as<T>});
-    });
-    return all;
-  }();
-  return entries;
-}
-
 /// What the first bytes of a message say of its form.
 struct Key {
   Frame frame = Frame::Plain;
   std::uint32_t vendor = 0, type = 0;
+  auto operator<=>(const Key&) const = default;
 };
+
+/// A form and how to decode what travels in it.
+struct Entry {
+  Key key;
+  const WireForm* form;
+  Result<std::unique_ptr<Body>> (*decode)(ByteReader& body, const DecodeContext& context);
+};
+
+/// Where it will stay: some messages are a kilobyte.
+template <typename T>
+Result<std::unique_ptr<Body>> decode_as(ByteReader& body, const DecodeContext& context) {
+  auto message = std::make_unique<Body>(std::in_place_type<T>);
+  SLUICE_TRY(T::decode(body, context, std::get<T>(message->variant())));
+  return message;
+}
+
+/// All forms by key, made once from the list of types.
+const std::vector<Entry>& all_entries() {
+  static const std::vector<Entry> entries = [] {
+    std::vector<Entry> all;
+    AllMessages::each([&]<typename T>() {
+      for (const WireForm& form : T::wire_forms())
+        all.push_back({{form.frame, form.vendor, form.type}, &form, decode_as<T>});
+    });
+    std::stable_sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) { return a.key < b.key; });
+    return all;
+  }();
+  return entries;
+}
 
 tl::unexpected<Error> bad_type(std::string what, OfError code) {
   return fail(fmt::format("unknown {} ({})", what, field::of_error_name(code)), code);
@@ -82,17 +87,18 @@ Result<Key> read_key(Bytes bytes, OfVersion version) {
 }
 
 Result<const Entry*> find_entry(const Key& key, OfVersion version) {
-  bool vendor_known = false;
-  for (const Entry& entry : all_entries()) {
-    const WireForm& form = *entry.form;
-    if (form.frame != key.frame || form.vendor != key.vendor) continue;
-    vendor_known = true;
-    if (form.type == key.type && form.first <= version && version <= form.last) return &entry;
-  }
+  const auto& all = all_entries();
+  for (auto entry = std::lower_bound(all.begin(), all.end(), key,
+                                     [](const Entry& a, const Key& wanted) { return a.key < wanted; });
+       entry != all.end() && entry->key == key; ++entry)
+    if (entry->form->first <= version && version <= entry->form->last) return &*entry;
   const bool plain = key.frame == Frame::Plain;
   const bool stats = key.frame == Frame::Request || key.frame == Frame::Reply;
   if (plain) return bad_type(fmt::format("message type {}", key.type), OfError::BrcBadType);
   if (stats) return bad_type(fmt::format("multipart type {}", key.type), OfError::BrcBadStat);
+  const bool vendor_known = std::any_of(all.begin(), all.end(), [&](const Entry& entry) {
+    return entry.key.frame == key.frame && entry.key.vendor == key.vendor;
+  });
   if (!vendor_known && key.vendor != kNiciraVendor && key.vendor != kOnfVendor)
     return bad_type(fmt::format("experimenter {:#x}", key.vendor), OfError::BrcBadVendor);
   return bad_type(fmt::format("type {} of experimenter {:#x}", key.type, key.vendor), OfError::BrcBadSubtype);
@@ -162,7 +168,9 @@ std::string decode_error(std::string_view before, const Error& error, Bytes byte
 }  // namespace
 
 Message::Message(Body body, OfVersion v, std::uint32_t x, const WireForm& f)
-    : version(v), xid(x), form(&f), body_(std::make_unique<Body>(std::move(body))) {}
+    : Message(std::make_unique<Body>(std::move(body)), v, x, f) {}
+Message::Message(std::unique_ptr<Body> body, OfVersion v, std::uint32_t x, const WireForm& f)
+    : version(v), xid(x), form(&f), body_(std::move(body)) {}
 Message::Message(const Message& other)
     : version(other.version),
       xid(other.xid),
@@ -201,13 +209,20 @@ std::vector<std::uint8_t> encode(const Message& message) {
     // The last entry that begins within this message ends it.
     const auto& entries = body.entries();
     const auto after = std::upper_bound(entries.begin(), entries.end(), start + kMaxMessageBytes - header);
-    if (after == entries.begin() || *(after - 1) <= start) break;
+    if (after == entries.begin() || *(after - 1) <= start) {
+      // An entry that fits no message is left out: what follows must not be taken for a part of it.
+      if (entries.empty()) return {};
+      start = after == entries.end() ? bytes.size() : *after;
+      continue;
+    }
     const std::size_t end = *(after - 1);
     write_header(message, header + end - start, true, out);
     out.append(bytes.subspan(start, end - start));
     start = end;
   }
-  write_header(message, header + bytes.size() - start, message.more, out);
+  const std::size_t length = header + bytes.size() - start;
+  if (length > kMaxMessageBytes) return {};
+  write_header(message, length, message.more, out);
   out.append(bytes.subspan(start));
   return out.take();
 }
@@ -229,7 +244,7 @@ Result<Message> decode_nested(Bytes bytes, const DecodeOptions& options, unsigne
                               .table_id = options.table_id,
                               .xid = header->xid,
                               .depth = depth};
-  SLUICE_ASSIGN(Body body, entry->decode(in, context));
+  SLUICE_ASSIGN(auto body, entry->decode(in, context));
   Message message(std::move(body), *header->version, header->xid, *entry->form);
   message.table_id = options.table_id;
   if (is_multipart(entry->form->frame)) message.more = (bytes[11] & kMoreFlag) != 0;

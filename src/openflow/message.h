@@ -36,6 +36,7 @@ struct Message {
   bool table_id = true;            ///< see Dialect
 
   Message(Body body, OfVersion version, std::uint32_t xid, const WireForm& form);
+  Message(std::unique_ptr<Body> body, OfVersion version, std::uint32_t xid, const WireForm& form);
   Message(const Message& other);
   Message(Message&& other) noexcept;
   Message& operator=(const Message& other);
@@ -55,7 +56,8 @@ Message make_message(Body body, const Dialect& dialect, std::uint32_t xid);
 /// Whether the version has this type of message.
 bool can_express(const Body& body, const Dialect& dialect);
 
-/// The bytes; a multipart message that is too long for one becomes several.
+/// The bytes; a multipart message that is too long for one becomes several. What fits none is left out: an
+/// entry of a list, or all of another message, of which nothing remains then.
 std::vector<std::uint8_t> encode(const Message& message);
 
 /// A message inside another (bundle_add_message, requestforward).

@@ -59,7 +59,6 @@ void Session::close(std::string reason) {
   state_ = State::Closed;
   reason_ = std::move(reason);
   bundles_.clear();
-  bundle_bytes_ = 0;
   partial_.clear();
   partial_bytes_ = 0;
 }
@@ -81,7 +80,7 @@ bool Session::serve_next() {
   if (state_ == State::Closed) return false;
   if (work_) {
     const Result<bool> more = work_->slices->step(*this);
-    if (!more) answer_error(more.error(), encode(work_->request));
+    if (!more && work_->request) answer_error(more.error(), encode(*work_->request));
     if (!more || !*more) work_.reset();
     return true;
   }
@@ -302,6 +301,14 @@ void Session::demote(std::uint64_t generation) {
   if (told) send(RoleStatus{.role = Role::Secondary, .reason = kReason, .generation = generation});
 }
 
+std::map<std::uint32_t, Session::Bundle>::iterator Session::open_bundle(std::uint32_t id,
+                                                                        const BundleFlags& flags) {
+  return bundles_
+      .try_emplace(id,
+                   Bundle{.flags = flags, .messages = BundleMessages(dialect_.version, dialect_.table_id)})
+      .first;
+}
+
 Status Session::on_bundle_control(const Message& request, const BundleControl& control) {
   const auto bad = [](OfError code) {
     return fail(fmt::format("bundle: {}", field::of_error_name(code)), code);
@@ -310,7 +317,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   const bool exists = found != bundles_.end();
   // As Open vSwitch has it: a mistake in the handling of a bundle ends it, and replies tell no flags.
   const auto end_bad = [&](OfError code) {
-    drop_bundle(found);
+    bundles_.erase(found);
     return bad(code);
   };
   BundleControl answer{.id = control.id, .type = control.type, .flags = {}};
@@ -318,7 +325,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
     case BundleControlType::OpenRequest:
       if (exists) return end_bad(OfError::BfcBadId);
       if (bundles_.size() >= session_limits::kBundles) return bad(OfError::BfcOutOfBundles);
-      bundles_[control.id].flags = control.flags;
+      open_bundle(control.id, control.flags);
       answer.type = BundleControlType::OpenReply;
       break;
     case BundleControlType::CloseRequest:
@@ -336,7 +343,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
       break;
     case BundleControlType::DiscardRequest:
       if (!exists) return bad(OfError::BfcBadId);
-      drop_bundle(found);
+      bundles_.erase(found);
       answer.type = BundleControlType::DiscardReply;
       break;
     default:
@@ -346,48 +353,46 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   return {};
 }
 
-void Session::drop_bundle(std::map<std::uint32_t, Bundle>::iterator found) {
-  bundle_bytes_ -= found->second.bytes;
-  bundles_.erase(found);
+std::size_t Session::bundle_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [id, bundle] : bundles_) bytes += bundle.bytes();
+  return bytes;
 }
 
 Status Session::on_bundle_add(const BundleAdd& add, Bytes bytes) {
   const auto bad = [](OfError code) {
     return fail(fmt::format("bundle: {}", field::of_error_name(code)), code);
   };
-  SLUICE_ASSIGN(Message message, decode(add.message, {.table_id = dialect_.table_id}));
-  if (!bundles_.contains(add.id) && bundles_.size() >= session_limits::kBundles)
-    return bad(OfError::BfcOutOfBundles);
-  const auto [bundle, opened] = bundles_.try_emplace(add.id);
-  if (opened) bundle->second.flags = add.flags;
-  const auto end_bad = [&, at = bundle](OfError code) {
-    drop_bundle(at);
+  // What is wrong with the message itself is said now; what it makes of the switch, when it is committed.
+  SLUICE_ASSIGN(const Message message, decode(add.message, {.table_id = dialect_.table_id}));
+  SLUICE_TRY(handler_.check(message));
+  auto found = bundles_.find(add.id);
+  if (found == bundles_.end()) {
+    if (bundles_.size() >= session_limits::kBundles) return bad(OfError::BfcOutOfBundles);
+    found = open_bundle(add.id, add.flags);
+  }
+  const auto end_bad = [&, at = found](OfError code) {
+    bundles_.erase(at);
     return bad(code);
   };
-  if (bundle->second.closed) return end_bad(OfError::BfcBundleClosed);
-  if (!(bundle->second.flags == add.flags)) return end_bad(OfError::BfcBadFlags);
-  if (bundle_bytes_ + add.message.size() > session_limits::kBundleBytes) return bad(OfError::BfcMsgTooMany);
-  bundle->second.bytes += add.message.size();
-  bundle_bytes_ += add.message.size();
-  bundle->second.messages.push_back(std::move(message));
-  auto& beginning = bundle->second.beginnings.emplace_back();
-  std::copy_n(bytes.begin(), std::min(bytes.size(), beginning.size()), beginning.begin());
+  Bundle& bundle = found->second;
+  if (bundle.closed) return end_bad(OfError::BfcBundleClosed);
+  if (!(bundle.flags == add.flags)) return end_bad(OfError::BfcBadFlags);
+  const std::size_t packet_bytes = is<PacketOut>(message) ? session_limits::kBundledPacketBytes : 0;
+  if (bundle_bytes() + bytes.size() + packet_bytes > session_limits::kBundleBytes)
+    return bad(OfError::BfcMsgTooMany);
+  bundle.messages.append(bytes);
+  bundle.packet_bytes += packet_bytes;
   return {};
 }
 
 Status Session::commit_bundle(std::map<std::uint32_t, Bundle>::iterator found) {
-  const Bundle bundle = std::move(found->second);
-  bundle_bytes_ -= bundle.bytes;
+  Bundle bundle = std::move(found->second);
   bundles_.erase(found);
-  std::size_t failed = 0;
-  const Status done = handler_.commit(*this, bundle.messages, bundle.flags, failed);
+  const Status done = handler_.commit(*this, bundle.messages, bundle.flags);
   if (done) return {};
   // First what was wrong with which message, then that the bundle failed.
-  if (failed < bundle.messages.size()) {
-    const Bytes beginning = bundle.beginnings[failed];
-    const std::size_t length = decode_header(beginning)->length;
-    answer_error(done.error(), beginning.first(std::min(length, beginning.size())));
-  }
+  if (const Bytes add = bundle.messages.current_add(); !add.empty()) answer_error(done.error(), add);
   return fail("bundle: a message failed (OFPBFC_MSG_FAILED)", OfError::BfcMsgFailed);
 }
 
@@ -403,6 +408,11 @@ bool Session::wants(AsyncKind kind, unsigned reason) const {
 
 void Session::proceed(const Message& request, std::unique_ptr<SlicedRequest> work) {
   work_.emplace(Work{request, std::move(work)});
+}
+
+void Session::proceed(std::unique_ptr<SlicedRequest> work) {
+  work_.emplace(Work{std::nullopt, std::move(work)});
+  if (options_.observer) options_.observer->has_work();
 }
 
 void Session::reply(const Message& request, Body body, bool more) {

@@ -12,7 +12,6 @@
 // Owner: the bridge's OpenFlow side, on the main thread. No clock, no I/O.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -43,10 +42,14 @@ class SessionHandler {
   /// A request that the session does not answer itself: the handler does it and replies through
   /// session.reply().
   virtual Status handle(Session& session, const Message& request) = 0;
-  /// All messages of a bundle, or none of them. On failure `failed` is the index of the one that could not be
-  /// done.
-  virtual Status commit(Session& session, const std::vector<Message>& messages, const BundleFlags& flags,
-                        std::size_t& failed) = 0;
+  /// What is wrong with a message for a bundle, whatever the tables are when it is committed.
+  virtual Status check(const Message& message) {
+    (void)message;
+    return {};
+  }
+  /// All messages of a bundle, or none of them. An error is about the message that was taken last, unless all
+  /// were.
+  virtual Status commit(Session& session, BundleMessages& messages, const BundleFlags& flags) = 0;
   /// Whether the session may take a role; who asks for Primary makes others Secondary. NoChange only asks.
   /// Errors: OFPRRFC_STALE.
   /// @return the generation id that holds now among the switch's sessions, nothing if none was ever given.
@@ -63,14 +66,19 @@ class SessionObserver {
   virtual void received(Bytes message) = 0;
   /// It waits in take_output().
   virtual void sent(Bytes messages) = 0;
+  /// There is work for serve_next() though nothing was received.
+  virtual void has_work() {}
 };
 
 /// What a peer may make the switch keep for it.
 namespace session_limits {
 inline constexpr std::size_t kBundles = 16;             ///< open at once
-inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of messages in one session's bundles
-inline constexpr std::size_t kPartialRequests = 16;     ///< multipart requests of which more is to come
-inline constexpr std::size_t kPartialBytes = 1 << 20;   ///< of all of them
+inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of one session's bundles
+/// What a packet-out in a bundle is taken for beside its bytes: it is translated when the bundle is committed
+/// and kept until all of it has succeeded.
+inline constexpr std::size_t kBundledPacketBytes = 16 << 10;
+inline constexpr std::size_t kPartialRequests = 16;    ///< multipart requests of which more is to come
+inline constexpr std::size_t kPartialBytes = 1 << 20;  ///< of all of them
 /// The next part of a multipart request must come within this time (OpenFlow 1.5.1 section 7.3.5).
 inline constexpr Duration kPartialTimeout = Duration::seconds(1);
 }  // namespace session_limits
@@ -130,6 +138,9 @@ class Session {
   void reply(const Message& request, Body body, bool more = false);
   /// To be called by the handler: the request goes on in slices, and is answered by them.
   void proceed(const Message& request, std::unique_ptr<SlicedRequest> work);
+  /// The same of work that nobody asked for, while there is no other (is_working()).
+  void proceed(std::unique_ptr<SlicedRequest> work);
+  bool is_working() const { return work_.has_value(); }
   void reply_error(const Message& request, OfError error);
   /// Unasked, with transaction id 0; nothing if the version has no such message.
   void send(Body body);
@@ -138,10 +149,10 @@ class Session {
   struct Bundle {
     BundleFlags flags;
     bool closed = false;
-    std::size_t bytes = 0;
-    std::vector<Message> messages;
-    /// The beginning of the BundleAdd that brought each message: what an error about it shows.
-    std::vector<std::array<std::uint8_t, kErrorDataBytes>> beginnings;
+    BundleMessages messages;
+    std::size_t packet_bytes = 0;  ///< of kBundledPacketBytes
+
+    std::size_t bytes() const { return messages.memory_bytes() + packet_bytes; }
   };
   /// A request that came in parts, of which more is to come.
   struct Partial {
@@ -150,7 +161,7 @@ class Session {
     Instant until;
   };
   struct Work {
-    Message request;
+    std::optional<Message> request;  ///< nothing: nobody asked for it
     std::unique_ptr<SlicedRequest> slices;
   };
 
@@ -162,9 +173,10 @@ class Session {
   Status on_bundle_control(const Message& request, const BundleControl& control);
   Status on_bundle_add(const BundleAdd& add, Bytes bytes);
   Status on_part(Message message, Bytes bytes);
-  void drop_bundle(std::map<std::uint32_t, Bundle>::iterator found);
+  std::map<std::uint32_t, Bundle>::iterator open_bundle(std::uint32_t id, const BundleFlags& flags);
   std::optional<Instant> silence_ends() const;
   Status commit_bundle(std::map<std::uint32_t, Bundle>::iterator bundle);
+  std::size_t bundle_bytes() const;
   bool forbidden_to_secondary(const Message& message) const;
   void answer_error(const Error& error, Bytes request);
   void write(const std::vector<std::uint8_t>& bytes);
@@ -181,7 +193,6 @@ class Session {
   std::uint16_t controller_id_ = 0, miss_send_len_ = 0;
   bool invalid_ttl_ = false;
   std::map<std::uint32_t, Bundle> bundles_;
-  std::size_t bundle_bytes_ = 0;
   std::map<std::uint32_t, Partial> partial_;  ///< by transaction id
   std::size_t partial_bytes_ = 0;
   std::optional<Work> work_;

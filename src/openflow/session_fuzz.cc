@@ -19,11 +19,12 @@ struct AnySwitch final : SessionHandler {
     if (as<PacketOut>(request)) return fail("no such port", OfError::BrcBadPort);
     return {};
   }
-  Status commit(Session&, const std::vector<Message>& messages, const BundleFlags& flags,
-                std::size_t& failed) override {
-    if (flags.atomic || messages.empty()) return {};
-    failed = messages.size() - 1;
-    return fail("table full", OfError::FmfcTableFull);
+  Status commit(Session&, BundleMessages& messages, const BundleFlags& flags) override {
+    for (;;) {
+      SLUICE_ASSIGN(const Message* message, messages.next());
+      if (!message) return {};
+      if (!flags.atomic) return fail("table full", OfError::FmfcTableFull);
+    }
   }
   Result<std::optional<std::uint64_t>> claim_role(Session&, Role,
                                                   std::optional<std::uint64_t> generation) override {

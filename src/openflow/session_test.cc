@@ -14,13 +14,13 @@ struct FakeSwitch : SessionHandler {
     if (as<PacketOut>(request)) return fail("no such port", OfError::BrcBadPort);
     return {};
   }
-  Status commit(Session&, const std::vector<Message>& messages, const BundleFlags& flags,
-                std::size_t& failed) override {
-    committed = messages.size();
+  Status commit(Session&, BundleMessages& messages, const BundleFlags& flags) override {
     atomic = flags.atomic;
-    if (!fail_at) return {};
-    failed = *fail_at;
-    return fail("table full", OfError::FmfcTableFull);
+    for (committed = 0;; ++committed) {
+      SLUICE_ASSIGN(const Message* message, messages.next());
+      if (!message) return {};
+      if (committed == fail_at) return fail("table full", OfError::FmfcTableFull);
+    }
   }
   Result<std::optional<std::uint64_t>> claim_role(Session&, Role role,
                                                   std::optional<std::uint64_t> generation) override {
@@ -222,6 +222,83 @@ TEST_F(SessionTest, BundlesAreCollectedThenCommitted) {
   control(BundleControlType::CloseRequest, 10);
   add(11);
   EXPECT_THAT(output(), ::testing::HasSubstr("(xid=0xb): OFPBFC_BUNDLE_CLOSED"));
+}
+
+TEST_F(SessionTest, ABundleCostsWhatItsMessagesAreLong) {
+  open(k14);
+  const auto add = encode(make_message(
+      BundleAdd{.id = 1, .flags = {}, .message = encode(make_message(FlowMod{}, {.version = k14}, 5))},
+      {.version = k14}, 5));
+  BundleMessages messages(k14, true);
+  constexpr std::size_t kCount = 20'000;
+  for (std::size_t i = 0; i < kCount; ++i) messages.append(add);
+  constexpr std::size_t kTwoBlocks = 2 * 64 << 10;
+  EXPECT_LE(messages.memory_bytes(), kCount * add.size() * 102 / 100 + kTwoBlocks);
+  // What was read is given back.
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const auto next = messages.next();
+    ASSERT_TRUE(next && *next);
+    ASSERT_NE(as<FlowMod>(**next), nullptr);
+    ASSERT_EQ(messages.current_add().size(), add.size());
+    ASSERT_LE(messages.memory_bytes(), (kCount - i) * add.size() * 102 / 100 + kTwoBlocks);
+  }
+  const auto last = messages.next();
+  EXPECT_TRUE(last && *last == nullptr);
+  EXPECT_EQ(messages.memory_bytes(), 0u);
+  EXPECT_TRUE(messages.current_add().empty());
+}
+
+TEST_F(SessionTest, BundlesOfASessionAreBounded) {
+  open(k14);
+  const auto add = [&](Body body, std::uint32_t id) {
+    send(BundleAdd{
+        .id = id, .flags = {}, .message = encode(make_message(std::move(body), {.version = k14}, 5))});
+    return output();
+  };
+  // Packets are taken for what they will need.
+  constexpr std::size_t kPackets = session_limits::kBundleBytes / session_limits::kBundledPacketBytes;
+  std::size_t packets = 0;
+  while (packets <= kPackets && add(PacketOut{}, 1 + packets % 2).empty()) ++packets;
+  EXPECT_LT(packets, kPackets);
+  EXPECT_GT(packets, kPackets * 9 / 10);
+  EXPECT_THAT(add(PacketOut{}, 1), ::testing::HasSubstr("OFPBFC_MSG_TOO_MANY"));
+  send(BundleControl{.id = 1, .type = BundleControlType::DiscardRequest, .flags = {}});
+  output();
+  EXPECT_EQ(add(PacketOut{}, 2), "");
+  for (std::uint32_t id = 3; id <= session_limits::kBundles + 1; ++id) EXPECT_EQ(add(FlowMod{}, id), "");
+  EXPECT_THAT(add(FlowMod{}, 99), ::testing::HasSubstr("OFPBFC_OUT_OF_BUNDLES"));
+}
+
+TEST_F(SessionTest, WhatFitsNoMessageIsLeftOut) {
+  // A flow as large as a flow_mod can carry has no room in a reply beside what a reply says of it.
+  const auto entry = [](std::size_t bytes) {
+    FlowStatsReply::Entry stats;
+    stats.flow.table = 0;
+    stats.flow.new_cookie = bytes;
+    stats.flow.actions = action::parse_actions("note:" + std::string(2 * bytes, 'a')).value();
+    return stats;
+  };
+  for (const bool at_end : {false, true}) {
+    FlowStatsReply reply;
+    reply.entries = {entry(60'000), entry(6), entry(65'440), entry(7)};
+    if (at_end) reply.entries.pop_back();
+    Splitter splitter;
+    splitter.append(encode(make_message(reply, {.version = k14}, 1)));
+    std::vector<std::uint64_t> cookies;
+    bool more = true;
+    for (auto next = splitter.next(); next && *next; next = splitter.next()) {
+      const auto part = decode(**next);
+      ASSERT_TRUE(part);
+      ASSERT_NE(as<FlowStatsReply>(*part), nullptr);
+      EXPECT_TRUE(more);
+      more = part->more;
+      for (const FlowStatsReply::Entry& each : as<FlowStatsReply>(*part)->entries)
+        cookies.push_back(each.flow.new_cookie.value());
+    }
+    EXPECT_FALSE(more);
+    EXPECT_EQ(cookies,
+              at_end ? (std::vector<std::uint64_t>{60'000, 6}) : (std::vector<std::uint64_t>{60'000, 6, 7}));
+  }
 }
 
 }  // namespace

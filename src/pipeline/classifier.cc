@@ -74,7 +74,9 @@ void add_prefix(flow::FlowKey& mask, unsigned field, unsigned length) {
 }
 
 std::uint64_t mask_hash(const flow::Mask& mask, std::uint64_t secret) {
-  for (unsigned i = 0; i < flow::kKeyWords; ++i) secret = hash_mix(secret, flow::word_at(mask.bits, i));
+  for (unsigned i = 0; i < flow::kKeyWords; ++i)
+    if (const std::uint64_t word = flow::word_at(mask.bits, i); word != 0)
+      secret = hash_mix(secret + i, word);
   return secret;
 }
 
@@ -249,13 +251,7 @@ class Subtable {
 
   void insert(Rule* rule) {
     if ((used_ + 1) * 5 > cells_.get()->size() * 3) grow();
-    const std::uint64_t hash = hash_of(*rule);
-    std::uint64_t partial = secret_;
-    unsigned word = 0;
-    for (unsigned stage = 0; stage + 1 < MaskShape::kStages; ++stage) {
-      for (; word < shape_->words_to(stage); ++word) partial = hash_mix(partial, rule->value(word));
-      if (index_[stage]) index_[stage]->add(partial);
-    }
+    const std::uint64_t hash = hash_of(*rule, [](StageIndex& index, std::uint64_t part) { index.add(part); });
     ++priorities_[rule->priority()];
     const Cells& cells = *cells_.get();
     const std::size_t i = find_cell(cells, hash, *rule);
@@ -264,6 +260,7 @@ class Subtable {
       rule->lower_.store(nullptr, std::memory_order_relaxed);
       const std::size_t at = find_free(cells, hash);
       if (cells.cell[at].load(std::memory_order_relaxed) == kEmpty) ++used_;
+      low_hash_[at] = static_cast<std::uint32_t>(hash);
       cells.cell[at].store(cell_of(hash, rule), std::memory_order_release);
       return;
     }
@@ -285,7 +282,8 @@ class Subtable {
   }
 
   void remove(Rule* rule) {
-    const std::uint64_t hash = hash_of(*rule);
+    const std::uint64_t hash =
+        hash_of(*rule, [](StageIndex& index, std::uint64_t part) { index.remove(part); });
     const Cells& cells = *cells_.get();
     const std::size_t i = find_cell(cells, hash, *rule);
     Rule* head = rule_of(cells.cell[i].load(std::memory_order_relaxed));
@@ -300,12 +298,6 @@ class Subtable {
         SLUICE_CHECK(above);
       }
       above->lower_.store(lower, std::memory_order_release);
-    }
-    std::uint64_t partial = secret_;
-    unsigned word = 0;
-    for (unsigned stage = 0; stage + 1 < MaskShape::kStages; ++stage) {
-      for (; word < shape_->words_to(stage); ++word) partial = hash_mix(partial, rule->value(word));
-      if (index_[stage]) index_[stage]->remove(partial);
     }
     if (--priorities_[rule->priority()] == 0) priorities_.erase(rule->priority());
   }
@@ -336,7 +328,8 @@ class Subtable {
   }
   static Rule* lower(const Rule& rule) { return rule.lower_.load(std::memory_order_relaxed); }
   std::size_t memory_bytes() const {
-    std::size_t bytes = sizeof(Subtable) + sizeof(MaskShape) + cells_.get()->size() * 8;
+    std::size_t bytes =
+        sizeof(Subtable) + sizeof(MaskShape) + cells_.get()->size() * (8 + sizeof(std::uint32_t));
     for (const auto& index : index_)
       if (index) bytes += index->memory_bytes();
     return bytes;
@@ -351,9 +344,15 @@ class Subtable {
   static std::uint64_t cell_of(std::uint64_t hash, Rule* rule) {
     return (hash & ~kPointerBits) | reinterpret_cast<std::uintptr_t>(rule);
   }
-  std::uint64_t hash_of(const Rule& rule) const {
+  /// The hash of the rule's value; `change` is called with each stage's index and the hash of its words.
+  template <typename F>
+  std::uint64_t hash_of(const Rule& rule, F&& change) {
     std::uint64_t hash = secret_;
-    for (unsigned i = 0; i < shape_->words(); ++i) hash = hash_mix(hash, rule.value(i));
+    unsigned word = 0;
+    for (unsigned stage = 0; stage < MaskShape::kStages; ++stage) {
+      for (; word < shape_->words_to(stage); ++word) hash = hash_mix(hash, rule.value(word));
+      if (stage + 1 < MaskShape::kStages && index_[stage]) change(*index_[stage], hash);
+    }
     return hash;
   }
   /// The cell whose rule has the value of `rule`, or the empty one where the probe ended.
@@ -378,12 +377,16 @@ class Subtable {
     std::size_t size = kFirstCells;
     while (size * 2 < (live + 1) * 5) size *= 2;
     auto next = std::make_unique<Cells>(size);
+    std::vector<std::uint32_t> next_hash(size);
     for (std::size_t i = 0; i < old.size(); ++i) {
       const std::uint64_t cell = old.cell[i].load(std::memory_order_relaxed);
       if (cell <= kTombstone) continue;
-      next->cell[find_free(*next, hash_of(*rule_of(cell)))].store(cell, std::memory_order_relaxed);
+      const std::size_t at = find_free(*next, low_hash_[i]);
+      next_hash[at] = low_hash_[i];
+      next->cell[at].store(cell, std::memory_order_relaxed);
     }
     used_ = live;
+    low_hash_.swap(next_hash);
     cells_.publish(std::move(next));
   }
   void unwildcard(flow::Mask* mask, unsigned words) const {
@@ -397,6 +400,9 @@ class Subtable {
   const std::uint64_t secret_;
   std::uint8_t prefix_[kTrieFields];
   rcu::Published<Cells> cells_;
+  /// Of the hash of each cell the half that tells its place: the table grows without a look at its rules.
+  /// Writer.
+  std::vector<std::uint32_t> low_hash_ = std::vector<std::uint32_t>(kFirstCells);
   std::optional<StageIndex> index_[MaskShape::kStages - 1];
   std::size_t used_ = 0;
   std::map<std::uint16_t, std::size_t> priorities_;
@@ -405,6 +411,7 @@ class Subtable {
 Classifier::Classifier(std::uint64_t secret) : secret_(secret), order_(std::make_unique<const Order>()) {}
 
 Classifier::~Classifier() {
+  for (Subtable* subtable : emptied_) delete subtable;
   for (const auto& [hash, subtable] : shapes_) {
     std::vector<Rule*> rules;
     subtable->for_each([&](Rule& rule) { rules.push_back(&rule); });
@@ -502,10 +509,16 @@ Rule* Classifier::look_up(const flow::FlowKey& key, std::uint64_t version, flow:
 }
 
 Subtable* Classifier::find_subtable(const flow::Mask& mask) const {
+  if (recent_ && recent_->shape().mask() == mask) return recent_;
   const auto [first, last] = shapes_.equal_range(mask_hash(mask, secret_));
   for (auto it = first; it != last; ++it)
-    if (it->second->shape().mask() == mask) return it->second;
+    if (it->second->shape().mask() == mask) return recent_ = it->second;
   return nullptr;
+}
+
+Subtable* Classifier::subtable_of(const Rule& rule) const {
+  if (recent_ && recent_->shape_ref() == rule.shape_ref()) return recent_;
+  return find_subtable(rule.shape().mask());
 }
 
 Ref<MaskShape> Classifier::shape(const flow::Mask& mask) {
@@ -513,25 +526,34 @@ Ref<MaskShape> Classifier::shape(const flow::Mask& mask) {
   return subtable ? subtable->shape_ref() : Ref<MaskShape>::adopt(new MaskShape(mask));
 }
 
-void Classifier::insert(Rule* rule) {
-  Subtable* subtable = find_subtable(rule->shape().mask());
+bool Classifier::insert(Rule* rule) {
+  Subtable* subtable = subtable_of(*rule);
   const bool is_new = !subtable;
   if (is_new) {
     subtable = new Subtable(rule->shape_, secret_);
     shapes_.emplace(mask_hash(rule->shape().mask(), secret_), subtable);
+    recent_ = subtable;
   }
   // Before a reader can meet the rule.
   if (rule->is_conjunctive()) conjunctive_.fetch_add(1, std::memory_order_release);
-  const bool reorder = is_new || rule->priority() > subtable->max_priority();
+  const bool reorder = !reorder_ && (is_new || rule->priority() > subtable->max_priority());
+  reorder_ = reorder_ || reorder;
   change_tries(*subtable, *rule, true);
   subtable->insert(rule);
   rule->ref();
   ++size_;
-  if (reorder) publish_order();
+  return reorder;
 }
 
 void Classifier::remove(Rule* rule) {
-  Subtable* subtable = find_subtable(rule->shape().mask());
+  RuleRef gone = unlink(rule);
+  publish();
+  rcu::retire([rule] { rule->unref(); });
+  gone.release();
+}
+
+RuleRef Classifier::unlink(Rule* rule) {
+  Subtable* subtable = subtable_of(*rule);
   SLUICE_CHECK(subtable);
   const std::uint16_t highest = subtable->max_priority();
   subtable->remove(rule);
@@ -545,12 +567,21 @@ void Classifier::remove(Rule* rule) {
       shapes_.erase(it);
       break;
     }
-    publish_order();
-    rcu::retire([subtable] { delete subtable; });
+    recent_ = nullptr;
+    reorder_ = true;
+    emptied_.push_back(subtable);
   } else if (subtable->max_priority() != highest) {
-    publish_order();
+    reorder_ = true;
   }
-  rcu::retire([rule] { rule->unref(); });
+  return RuleRef::adopt(rule);
+}
+
+void Classifier::publish() {
+  if (!reorder_) return;
+  reorder_ = false;
+  publish_order();
+  for (Subtable* subtable : emptied_) rcu::retire([subtable] { delete subtable; });
+  emptied_.clear();
 }
 
 void Classifier::publish_order() {
@@ -572,7 +603,9 @@ void Classifier::change_tries(const Subtable& subtable, const Rule& rule, bool i
   bool any = false;
   for (unsigned field = 0; field < kTrieFields; ++field) any = any || subtable.prefix(field) != 0;
   if (!any) return;
-  const flow::FlowKey value = rule.match().value;
+  flow::FlowKey value{};
+  for (unsigned i = 0; i < rule.shape().words(); ++i)
+    flow::set_word(value, rule.shape().index(i), rule.value(i));
   for (unsigned field = 0; field < kTrieFields; ++field) {
     const unsigned length = subtable.prefix(field);
     if (length == 0) continue;

@@ -52,11 +52,16 @@ class Classifier {
 
   /// The shape that rules with this mask share.
   Ref<MaskShape> shape(const flow::Mask& mask);
-  /// Takes a reference.
-  void insert(Rule* rule);
+  /// Takes a reference. Readers meet the rule from then on; with a mask that is new, or a priority that is
+  /// its highest, from publish() on: then this is true, unless it has been since.
+  bool insert(Rule* rule);
+  /// Shows readers the masks as they are now, in the order of their priorities: once for many rules.
+  void publish();
   /// Unlinks; the reference goes after a grace period. The rule must have been invisible for readers already,
   /// or no reader minds.
   void remove(Rule* rule);
+  /// The same of many: the reference is the caller's, to be held for a grace period, and so is publish().
+  RuleRef unlink(Rule* rule);
   /// The rule with exactly this match and priority that is not removed.
   Rule* find(const flow::Match& match, std::uint16_t priority) const;
   /// Whether another rule of this priority could match the same packet.
@@ -89,6 +94,7 @@ class Classifier {
   Rule* look_up_hard(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
   Rule* look_up_conjunctive(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
   Subtable* find_subtable(const flow::Mask& mask) const;
+  Subtable* subtable_of(const Rule& rule) const;
   void publish_order();
   void change_tries(const Subtable& subtable, const Rule& rule, bool insert);
   void collect(const flow::Match& match, std::vector<Rule*>& rules) const;
@@ -97,8 +103,12 @@ class Classifier {
   rcu::Published<Order> order_;
   Tries tries_;
   std::unordered_multimap<std::uint64_t, Subtable*> shapes_;  ///< by hash of the mask
-  std::atomic<std::uint32_t> conjunctive_{0};                 ///< rules that are
+  /// What was found last: a flow-mod looks for its mask several times, and the next often has the same.
+  mutable Subtable* recent_ = nullptr;
+  std::atomic<std::uint32_t> conjunctive_{0};  ///< rules that are
   std::size_t size_ = 0;
+  bool reorder_ = false;            ///< of what readers are to see of `shapes_`
+  std::vector<Subtable*> emptied_;  ///< that they see until then
 };
 
 }  // namespace sluice::pipeline

@@ -45,6 +45,7 @@ void lookup(benchmark::State& state) {
     const RuleRef rule = Rule::create(classifier.shape(match.mask), match.value, 0, priority, {},
                                       SharedActions::create({}), Ref<RuleStats>::adopt(new RuleStats));
     classifier.insert(rule.get());
+    classifier.publish();
     ++i;
   }
   std::vector<flow::FlowKey> packets;
@@ -71,8 +72,10 @@ void insert_and_remove(benchmark::State& state) {
   const RuleRef kept = Rule::create(classifier.shape(match.mask), keep.value, 0, 1, {},
                                     SharedActions::create({}), Ref<RuleStats>::adopt(new RuleStats));
   classifier.insert(kept.get());
+  classifier.publish();
   for (auto _ : state) {
     classifier.insert(rule.get());
+    classifier.publish();
     classifier.remove(rule.get());
   }
   rcu::reclaim();

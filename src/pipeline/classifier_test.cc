@@ -100,6 +100,7 @@ TEST_P(ClassifierProperty, EqualsLinearScanAndItsMaskSuffices) {
         if (classifier.find(match, priority)) continue;
         rules.push_back(make_rule(classifier, match, priority));
         classifier.insert(rules.back().get());
+        classifier.publish();
       } else {
         const std::size_t victim = rng.below(rules.size());
         classifier.remove(rules[victim].get());
@@ -167,7 +168,9 @@ TEST(Classifier, TrieKeepsMaskToTheBitsThatDecide) {
   const RuleRef net8 = make_rule(classifier, tcp_to(0x0a000000, 8, 0), 1);
   const RuleRef host = make_rule(classifier, tcp_to(0x0a010101, 32, 80), 2);
   classifier.insert(net8.get());
+  classifier.publish();
   classifier.insert(host.get());
+  classifier.publish();
   // 10.129.0.0 differs from 10.1.1.1 in the ninth bit: nine bits tell, and ports don't matter.
   Mask mask{};
   EXPECT_EQ(classifier.lookup(tcp_packet(0x0a810000, 80), 1, &mask), net8.get());
@@ -195,7 +198,9 @@ TEST(Classifier, StopsWhenNoSubtableCanWin) {
   const RuleRef high = make_rule(classifier, port, 100),
                 low = make_rule(classifier, tcp_to(0x0a000000, 8, 80), 10);
   classifier.insert(high.get());
+  classifier.publish();
   classifier.insert(low.get());
+  classifier.publish();
   FlowKey key = tcp_packet(0x0a000001, 80);
   key.in_port = be32{1};
   Mask mask{};
@@ -209,9 +214,11 @@ TEST(Classifier, VersionsShowARuleExactlyFromAddedToRemoved) {
   old_rule->set_added(2);
   old_rule->set_removed(4);
   classifier.insert(old_rule.get());
+  classifier.publish();
   const RuleRef new_rule = make_rule(classifier, tcp_to(0x0a000000, 8, 0), 5);
   new_rule->set_added(4);
   classifier.insert(new_rule.get());
+  classifier.publish();
   const FlowKey key = tcp_packet(0x0a000001, 1);
   EXPECT_EQ(classifier.lookup(key, 1, nullptr), nullptr);
   EXPECT_EQ(classifier.lookup(key, 2, nullptr), old_rule.get());
@@ -226,6 +233,7 @@ TEST(Classifier, OverlapNeedsSamePriorityAndCompatibleValues) {
   Classifier classifier(1);
   const RuleRef rule = make_rule(classifier, tcp_to(0x0a000000, 8, 0), 5);
   classifier.insert(rule.get());
+  classifier.publish();
   EXPECT_TRUE(classifier.overlaps(tcp_to(0x0a010000, 16, 80), 5));
   EXPECT_FALSE(classifier.overlaps(tcp_to(0x0a010000, 16, 80), 6));
   EXPECT_FALSE(classifier.overlaps(tcp_to(0x0b000000, 8, 80), 5));
@@ -235,6 +243,7 @@ TEST(Classifier, ReadersNeverMissAStableRuleWhileOthersComeAndGo) {
   Classifier classifier(7);
   const RuleRef stable = make_rule(classifier, tcp_to(0x0a010203, 32, 80), 500);
   classifier.insert(stable.get());
+  classifier.publish();
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> lookups{0}, wrong{0};
   std::vector<std::thread> readers;
@@ -262,6 +271,7 @@ TEST(Classifier, ReadersNeverMissAStableRuleWhileOthersComeAndGo) {
       if (classifier.find(normal, priority)) continue;
       rules.push_back(make_rule(classifier, normal, priority));
       classifier.insert(rules.back().get());
+      classifier.publish();
     } else if (!rules.empty() && rng.chance(40)) {
       classifier.remove(rules.back().get());
       rules.pop_back();

@@ -34,7 +34,10 @@ bool Translator::bucket_is_live(const action::Bucket& bucket, unsigned depth) co
   if (!watches_group || depth >= kMaxResubmitDepth) return false;
   const Group* group = here_.tables->find_group(bucket.watch_group, here_.version);
   return group && std::any_of(group->spec().buckets.begin(), group->spec().buckets.end(),
-                              [&](const action::Bucket& b) { return bucket_is_live(b, depth + 1); });
+                              [&](const action::Bucket& b) {
+                                return watched_ < kMaxWatched && ++watched_ != 0 &&
+                                       bucket_is_live(b, depth + 1);
+                              });
 }
 
 void Translator::group(std::uint32_t id) {

@@ -378,7 +378,7 @@ TEST_F(PipelineFixture, RollBackIsExact) {
                    nullptr, at(8)),
             "OFPBAC_BAD_OUT_GROUP");
   EXPECT_THAT(dump(), ElementsAre("cookie=0x1,table=0,idle_timeout=10,tcp,actions=output:1"));
-  EXPECT_EQ(pipeline.aggregate({}).packets, 2u);
+  EXPECT_EQ(packets(), 2u);
   EXPECT_TRUE(pipeline.take_events().empty());
   EXPECT_TRUE(pipeline.expire(at(11)).removed.empty());
   EXPECT_EQ(pipeline.expire(at(12)).removed.size(),

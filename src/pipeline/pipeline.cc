@@ -145,8 +145,18 @@ Result<FlowModResult> Pipeline::apply(std::span<const Modification> changes, Ins
   return result;
 }
 
-Result<FlowModResult> Pipeline::apply(std::span<const Step> steps, Instant now, std::size_t* failed) {
-  Result<FlowModResult> result = impl_->tables.apply(steps, now, failed);
+Result<FlowModResult> Pipeline::apply(const action::GroupSpec& group, Instant now) {
+  const action::GroupSpec* step = &group;
+  return apply(
+      [&]() -> Result<std::optional<Step>> {
+        const auto* next = std::exchange(step, nullptr);
+        return next ? std::optional<Step>(next) : std::nullopt;
+      },
+      now);
+}
+
+Result<FlowModResult> Pipeline::apply(const NextStep& next, Instant now) {
+  Result<FlowModResult> result = impl_->tables.apply(next, now);
   if (result && (result->added || result->modified || result->groups || !result->removed.empty()))
     bump_epoch();
   return result;
@@ -179,8 +189,8 @@ FlowModResult Pipeline::expire(Instant now, std::size_t limit) {
 FlowCursor Pipeline::dump(const FlowFilter& filter) const {
   return impl_->tables.dump(filter);
 }
-AggregateStats Pipeline::aggregate(const FlowFilter& filter) const {
-  return impl_->tables.aggregate(filter);
+FlowCursor Pipeline::walk(const FlowFilter& filter) const {
+  return impl_->tables.walk(filter);
 }
 std::size_t Pipeline::flow_count() const {
   return impl_->tables.size();
@@ -195,14 +205,17 @@ const TableConfig& Pipeline::table_config(std::uint8_t table) const {
   return impl_->tables.config(table);
 }
 
-void Pipeline::keep_events() {
-  impl_->tables.keep_events();
+void Pipeline::keep_events(KeepEvents which) {
+  impl_->tables.keep_events(which);
 }
 bool Pipeline::has_events() const {
   return impl_->tables.has_events();
 }
 std::vector<FlowEvent> Pipeline::take_events() {
   return impl_->tables.take_events();
+}
+std::vector<std::uint32_t> Pipeline::group_ids(std::uint32_t id) const {
+  return impl_->tables.group_ids(id);
 }
 std::vector<action::GroupSpec> Pipeline::groups(std::uint32_t id) const {
   return impl_->tables.groups(id);

@@ -96,8 +96,10 @@ class Pipeline {
   /// Flow-mods and group-mods, in order: all or none, visible to workers at once.
   Result<FlowModResult> apply(std::span<const Modification> changes, Instant now,
                               std::size_t* failed = nullptr);
-  /// The same of somebody else's, with looks at the tables in between.
-  Result<FlowModResult> apply(std::span<const Step> steps, Instant now, std::size_t* failed = nullptr);
+  Result<FlowModResult> apply(const action::GroupSpec& group, Instant now);
+  /// The same of what comes one after the other, with looks at the tables in between. Where a step fails the
+  /// error is its, and it was the last that was asked for.
+  Result<FlowModResult> apply(const NextStep& next, Instant now);
   /// Whether the groups and meters exist that the actions name: errors are those of a flow-mod.
   Status check_references(const action::ActionList& actions) const;
   /// Where the tables are in their history.
@@ -107,7 +109,7 @@ class Pipeline {
   /// Removes flows whose time has come, at most `limit` of them. Call at least once a second.
   FlowModResult expire(Instant now, std::size_t limit = 10'000);
   FlowCursor dump(const FlowFilter& filter = {}) const;
-  AggregateStats aggregate(const FlowFilter& filter) const;
+  FlowCursor walk(const FlowFilter& filter = {}) const;
   std::size_t flow_count() const;
   /// Of rules and their indexes; actions are not counted.
   std::size_t memory_bytes() const;
@@ -116,7 +118,7 @@ class Pipeline {
   const TableConfig& table_config(std::uint8_t table) const;
   /// From now on results tell what happened to flows, and what packets that learn do is remembered until
   /// take_events().
-  void keep_events();
+  void keep_events(KeepEvents which = KeepEvents::All);
   std::vector<FlowEvent> take_events();
   /// Whether take_events() would have some: cheap.
   bool has_events() const;
@@ -125,6 +127,7 @@ class Pipeline {
   // -------------------------------------------------------------------------------
 
   /// The group with this id, all with group_id::kAll; by id.
+  std::vector<std::uint32_t> group_ids(std::uint32_t id = action::group_id::kAll) const;
   std::vector<action::GroupSpec> groups(std::uint32_t id = action::group_id::kAll) const;
   std::vector<action::GroupCounters> group_counters(std::uint32_t id, Instant now) const;
   /// Flows may name this meter now; `dp_meter` is the datapath's number of it.

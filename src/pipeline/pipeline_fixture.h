@@ -81,6 +81,13 @@ class PipelineFixture : public ::testing::Test {
       lines.push_back(action::format_flow(info.spec()));
     return lines;
   }
+  /// Of all flows together.
+  std::uint64_t packets() {
+    std::uint64_t sum = 0;
+    FlowInfo info;
+    for (FlowCursor cursor = pipeline.dump(); cursor.next(info);) sum += info.packets;
+    return sum;
+  }
   std::vector<std::string> groups() {
     std::vector<std::string> lines;
     for (const action::GroupSpec& each : pipeline.groups()) lines.push_back(action::format_group(each));

@@ -86,6 +86,15 @@ flow::Match Rule::match() const {
   return result;
 }
 
+bool Rule::is_within(const flow::Match& match) const {
+  if (!shape_->mask().covers(match.mask)) return false;
+  for (unsigned i = 0; i < shape_->words(); ++i) {
+    const std::uint64_t wanted = flow::word_at(match.mask.bits, shape_->index(i));
+    if (((values()[i] ^ flow::word_at(match.value, shape_->index(i))) & wanted) != 0) return false;
+  }
+  return true;
+}
+
 FlowInfo Rule::info() const {
   return {.table = table_,
           .priority = priority_,

@@ -46,6 +46,8 @@ class Ref {
     if (object_) object_->unref();
   }
   T* get() const { return object_; }
+  /// Gives the reference up without letting go of it.
+  T* release() { return std::exchange(object_, nullptr); }
   T* operator->() const { return object_; }
   T& operator*() const { return *object_; }
   explicit operator bool() const { return object_ != nullptr; }
@@ -182,6 +184,8 @@ class Rule {
       if ((flow::word_at(key, shape_->index(i)) & shape_->bits(i)) != values()[i]) return false;
     return true;
   }
+  /// Whether whatever the rule matches is matched by `match`, too.
+  bool is_within(const flow::Match& match) const;
   bool same_value(const Rule& other) const {
     for (unsigned i = 0; i < shape_->words(); ++i)
       if (values()[i] != other.values()[i]) return false;
@@ -209,8 +213,11 @@ class Rule {
   void set_removed(std::uint64_t version) { removed_.store(version, std::memory_order_relaxed); }
   std::uint64_t added_in() const { return added_.load(std::memory_order_relaxed); }
   /// Order of creation among all rules of the pipeline; a modified rule keeps it.
-  std::uint32_t sequence() const { return sequence_; }
-  void set_sequence(std::uint32_t sequence) { sequence_ = sequence; }
+  std::uint64_t sequence() const { return sequence_; }
+  void set_sequence(std::uint64_t sequence) { sequence_ = sequence; }
+  /// Where its table's list of flows has it (FlowList); a rule that takes another's place takes its slot.
+  std::uint32_t slot() const { return slot_; }
+  void set_slot(std::uint32_t slot) { slot_ = slot; }
   bool is_removed() const { return removed_.load(std::memory_order_relaxed) != kForever; }
 
   void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
@@ -241,8 +248,9 @@ class Rule {
   Instant created_;
   std::atomic<std::uint64_t> added_{0}, removed_{kForever};
   std::atomic<std::int64_t> modified_ns_;
+  std::uint64_t sequence_ = 0;
   std::atomic<std::uint32_t> references_{1};
-  std::uint32_t sequence_ = 0;
+  std::uint32_t slot_ = 0;
   std::atomic<std::uint16_t> idle_timeout_, hard_timeout_;
   std::uint16_t given_idle_, given_hard_, importance_;
   std::uint16_t priority_;

@@ -12,6 +12,7 @@
 namespace sluice::pipeline {
 namespace {
 
+using action::kKeepCookie;
 using field::OfError;
 
 /// Removed rules that may wait for a grace period, beside an eighth of the live ones.
@@ -32,9 +33,6 @@ std::int64_t seconds(std::uint16_t n) {
   return Duration::seconds(n).ns;
 }
 
-/// The new cookie of a modify that leaves the cookies of flows as they are, as messages of OpenFlow 1.0 say
-/// it.
-constexpr std::uint64_t kKeepCookie = ~std::uint64_t{0};
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 struct Due {
@@ -56,8 +54,7 @@ Due due(const Rule& rule) {
 
 bool is_about(const FlowFilter& filter, const Rule& rule) {
   if (filter.table != action::kNoTable && filter.table != rule.table()) return false;
-  if (!rule.shape().mask().covers(filter.match.mask)) return false;
-  return flow::equal_under(rule.match().value, filter.match.value, filter.match.mask) && passes(rule, filter);
+  return rule.is_within(filter.match) && passes(rule, filter);
 }
 
 bool outputs_to(const action::ActionList& actions, std::uint32_t port) {
@@ -77,10 +74,13 @@ bool uses_group(const action::ActionList& actions, std::uint32_t group) {
 }
 
 FlowTables::FlowTables(std::uint64_t secret)
-    : meters_(std::make_unique<const std::unordered_map<std::uint32_t, std::uint32_t>>()) {
+    : meters_(std::make_unique<const std::unordered_map<std::uint32_t, std::uint32_t>>()),
+      handle_(Ref<FlowTablesHandle>::adopt(new FlowTablesHandle{this})) {
   for (unsigned i = 0; i < kTables; ++i) tables_[i] = std::make_unique<Table>(secret + i);
 }
-FlowTables::~FlowTables() = default;
+FlowTables::~FlowTables() {
+  handle_->tables = nullptr;
+}
 
 // --- Changes
 // ---------------------------------------------------------------------------------------------------------
@@ -95,21 +95,47 @@ Result<FlowModResult> FlowTables::apply(std::span<const Modification> changes, I
   return apply_all(changes, now, failed);
 }
 
-Result<FlowModResult> FlowTables::apply(std::span<const Step> steps, Instant now, std::size_t* failed) {
-  return apply_all(steps, now, failed);
+Result<FlowModResult> FlowTables::apply(const NextStep& next, Instant now) {
+  const Writing writing(*this);
+  Change change = begin();
+  for (;;) {
+    auto step = next();
+    if (step && !*step) return finish(change, now);
+    Status status =
+        step ? take_step(**step, now, change) : Status(tl::unexpected<Error>(std::move(step).error()));
+    if (status) continue;
+    roll_back(change);
+    return tl::unexpected<Error>(std::move(status).error());
+  }
+}
+
+FlowTables::Change FlowTables::begin() const {
+  return {.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
 }
 
 template <typename Specs>
 Result<FlowModResult> FlowTables::apply_all(const Specs& specs, Instant now, std::size_t* failed) {
   const Writing writing(*this);
-  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
+  Change change = begin();
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    Status status = apply_one(specs[i], now, change);
+    Status status = take_step(specs[i], now, change);
     if (status) continue;
     if (failed) *failed = i;
     roll_back(change);
     return tl::unexpected<Error>(std::move(status).error());
   }
+  return finish(change, now);
+}
+
+template <typename Step>
+Status FlowTables::take_step(const Step& step, Instant now, Change& change) {
+  if (change.steps.size() > kMaxChange)
+    return field::fail(fmt::format("a change of more than {} flows (OFPBFC_MSG_TOO_MANY)", kMaxChange),
+                       OfError::BfcMsgTooMany);
+  return apply_one(step, now, change);
+}
+
+Result<FlowModResult> FlowTables::finish(Change& change, Instant now) {
   delete_learned(change);
   commit(change, now);
   return std::move(change.result);
@@ -123,6 +149,7 @@ Status FlowTables::apply_one(const Step& step, Instant now, Change& change) {
   return std::visit(
       [&]<typename T>(const T* what) -> Status {
         if constexpr (std::is_same_v<T, Observation>) {
+          publish();
           return (*what)(change.version);
         } else {
           return apply_one(*what, now, change);
@@ -181,7 +208,7 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
                             .importance = flow.importance,
                             .flags = flow.flags};
   Ref<RuleStats> stats;
-  std::uint32_t sequence = next_sequence_;
+  std::uint64_t sequence = next_sequence_;
   if (old) {
     sequence = old->sequence();
     if (!flow.flags.reset_counts) stats = old->stats_ref();
@@ -288,7 +315,8 @@ bool FlowTables::evict_one(Table& table, Change& change) {
 void FlowTables::insert(RuleRef rule, Change& change) {
   rule->set_added(change.version);
   Table& table = *tables_[rule->table()];
-  table.classifier.insert(rule.get());
+  if (table.classifier.insert(rule.get())) unpublished_.push_back(&table);
+  table.slots.insert(*rule);
   ++table.active;
   size_.fetch_add(1, std::memory_order_relaxed);
   count_references(*rule, 1, nullptr);
@@ -297,7 +325,9 @@ void FlowTables::insert(RuleRef rule, Change& change) {
 
 void FlowTables::take_out(Rule& rule, Change& change) {
   rule.set_removed(change.version);
-  --tables_[rule.table()]->active;
+  Table& table = *tables_[rule.table()];
+  table.slots.remove(rule);
+  --table.active;
   size_.fetch_sub(1, std::memory_order_relaxed);
   count_references(rule, -1, &change);
   change.steps.push_back({RuleRef::share(&rule), false});
@@ -367,10 +397,17 @@ void FlowTables::delete_learned(Change& change) {
   }
 }
 
+/// Lets readers of the change's version meet its flows.
+void FlowTables::publish() {
+  for (Table* table : unpublished_) table->classifier.publish();
+  unpublished_.clear();
+}
+
 void FlowTables::commit(Change& change, Instant now) {
   for (const Ref<RuleStats>& stats : change.reset) stats->reset();
   for (const Ref<RuleStats>& stats : change.used) stats->mark_used(now);
   if (change.steps.empty() && change.group_steps.empty()) return;
+  publish();
   version_.store(change.version, std::memory_order_release);
   for (Change::Step<Rule>& step : change.steps) {
     if (!step.added)
@@ -390,6 +427,7 @@ void FlowTables::commit(Change& change, Instant now) {
 
 /// Step by step backwards, so that every count is again what it was.
 void FlowTables::roll_back(Change& change) {
+  std::vector<RuleRef> unlinked;
   for (auto step = change.steps.rbegin(); step != change.steps.rend(); ++step) {
     Rule& rule = *step->object;
     Table& table = *tables_[rule.table()];
@@ -397,9 +435,12 @@ void FlowTables::roll_back(Change& change) {
     if (step->added) {
       --table.active;
       size_.fetch_sub(1, std::memory_order_relaxed);
-      table.classifier.remove(&rule);
+      table.slots.remove(rule);
+      unlinked.push_back(table.classifier.unlink(&rule));
+      if (unpublished_.empty() || unpublished_.back() != &table) unpublished_.push_back(&table);
     } else {
       ++table.active;
+      table.slots.insert(rule);
       size_.fetch_add(1, std::memory_order_relaxed);
       rule.set_removed(Rule::kForever);
     }
@@ -414,6 +455,15 @@ void FlowTables::roll_back(Change& change) {
     }
   }
   next_sequence_ = change.sequence;
+  publish();
+  retire(std::move(unlinked));
+}
+
+/// Lets go of them after a grace period, all at once.
+void FlowTables::retire(std::vector<RuleRef> rules) {
+  if (rules.empty()) return;
+  auto* all = new std::vector<RuleRef>(std::move(rules));
+  rcu::retire([all] { delete all; });
 }
 
 void FlowTables::collect_garbage() {
@@ -424,9 +474,15 @@ void FlowTables::collect_garbage() {
 void FlowTables::unlink_garbage() {
   if (garbage_.empty() && group_garbage_.empty()) return;
   rcu::synchronize();
-  std::vector<RuleRef> garbage;
-  garbage.swap(garbage_);
-  for (const RuleRef& rule : garbage) tables_[rule->table()]->classifier.remove(rule.get());
+  std::vector<RuleRef> unlinked;
+  unlinked.reserve(garbage_.size());
+  for (const RuleRef& rule : std::exchange(garbage_, {})) {
+    Table& table = *tables_[rule->table()];
+    unlinked.push_back(table.classifier.unlink(rule.get()));
+    if (unpublished_.empty() || unpublished_.back() != &table) unpublished_.push_back(&table);
+  }
+  publish();
+  retire(std::move(unlinked));
   for (const GroupRef& group : std::exchange(group_garbage_, {})) groups_.remove(group.get());
 }
 
@@ -445,7 +501,7 @@ void FlowTables::watch(Rule& rule) {
 
 FlowModResult FlowTables::expire(Instant now, std::size_t limit) {
   const Writing writing(*this);
-  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
+  Change change = begin();
   std::vector<RuleRef> again;
   while (!deadlines_.empty() && deadlines_.top().at_ns <= now.ns && change.result.removed.size() < limit) {
     RuleRef rule = deadlines_.top().rule;
@@ -492,6 +548,11 @@ void FlowTables::select_strict(const FlowFilter& filter, std::uint16_t priority,
 
 FlowCursor FlowTables::dump(const FlowFilter& filter) const {
   const std::lock_guard lock(writer_);
+  FlowCursor cursor = walk(filter);
+  if ((filter.table != action::kNoTable ? tables_[filter.table]->active : size()) > FlowCursor::kInOrder) {
+    cursor.before_ = next_sequence_;
+    return cursor;
+  }
   std::vector<Rule*> rules;
   select(filter, rules);
   std::sort(rules.begin(), rules.end(), [](const Rule* a, const Rule* b) {
@@ -499,23 +560,53 @@ FlowCursor FlowTables::dump(const FlowFilter& filter) const {
     if (a->priority() != b->priority()) return a->priority() > b->priority();
     return a->sequence() < b->sequence();
   });
-  FlowCursor cursor;
+  cursor.handle_ = {};
   cursor.rules_.reserve(rules.size());
   for (Rule* rule : rules) cursor.rules_.push_back(RuleRef::share(rule));
+  cursor.at_end_ = rules.empty();
   return cursor;
 }
 
-AggregateStats FlowTables::aggregate(const FlowFilter& filter) const {
-  const std::lock_guard lock(writer_);
-  std::vector<Rule*> rules;
-  select(filter, rules);
-  AggregateStats result;
-  for (const Rule* rule : rules) {
-    result.packets += rule->stats().packets();
-    result.bytes += rule->stats().bytes();
-    ++result.flows;
+FlowCursor FlowTables::walk(const FlowFilter& filter) const {
+  const bool one_table = filter.table != action::kNoTable;
+  FlowCursor cursor;
+  cursor.at_end_ = false;
+  cursor.handle_ = handle_;
+  cursor.filter_ = filter;
+  cursor.before_ = ~std::uint64_t{0};
+  cursor.table_ = one_table ? filter.table : 0;
+  cursor.last_table_ = one_table ? filter.table : kTables - 1;
+  return cursor;
+}
+
+RuleRef FlowTables::walk_on(FlowCursor& cursor, std::size_t& budget) {
+  const Writing writing(*this);
+  for (; cursor.table_ <= cursor.last_table_; ++cursor.table_, cursor.slot_ = 0) {
+    const FlowSlots& slots = tables_[cursor.table_]->slots;
+    while (cursor.slot_ < slots.size()) {
+      if (budget == 0) return {};
+      --budget;
+      Rule* rule = slots.at(cursor.slot_++);
+      if (rule && rule->sequence() < cursor.before_ && is_about(cursor.filter_, *rule))
+        return RuleRef::share(rule);
+    }
   }
-  return result;
+  cursor.at_end_ = true;
+  return {};
+}
+
+RuleRef FlowCursor::next(std::size_t& budget) {
+  if (at_end_) return {};
+  if (handle_) {
+    if (handle_->tables) return handle_->tables->walk_on(*this, budget);
+    at_end_ = true;
+    return {};
+  }
+  if (budget == 0) return {};
+  --budget;
+  RuleRef rule = std::move(rules_[position_++]);
+  at_end_ = position_ == rules_.size();
+  return rule;
 }
 
 TableStats FlowTables::stats(std::uint8_t number) const {
@@ -548,7 +639,7 @@ std::size_t FlowTables::memory_bytes() const {
   std::size_t bytes = 0;
   std::vector<Rule*> rules;
   select({}, rules);
-  for (const auto& table : tables_) bytes += table->classifier.memory_bytes();
+  for (const auto& table : tables_) bytes += table->classifier.memory_bytes() + table->slots.memory_bytes();
   for (const Rule* rule : rules) bytes += Rule::bytes(rule->shape().words());
   return bytes;
 }
@@ -565,7 +656,7 @@ void FlowTables::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
 
 FlowModResult FlowTables::remove_meter(std::uint32_t id) {
   const Writing writing(*this);
-  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
+  Change change = begin();
   if (const auto users = meter_users_.find(id); users != meter_users_.end()) {
     const std::vector<Rule*> rules(users->second.rules.begin(), users->second.rules.end());
     for (Rule* rule : rules) remove(*rule, RemovedReason::MeterDelete, change);
@@ -621,7 +712,7 @@ void FlowTables::serve(const FlowRequest& request) {
     return;
   }
   if (!below_limit(flow)) return;
-  Change change{.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
+  Change change = begin();
   change.is_worker = true;
   if (add(flow.spec, table, request.now, change)) {
     delete_learned(change);

@@ -48,9 +48,12 @@ enum class TableMiss : std::uint8_t {
   Drop,
 };
 
+/// Flows of a table for which the configuration gives no limit: more than machines have memory for (5 GB).
+inline constexpr std::uint32_t kMaxFlows = 1 << 24;
+
 struct TableConfig {
   std::string name;
-  std::uint32_t max_flows = 1'000'000;
+  std::uint32_t max_flows = kMaxFlows;
   TableMiss miss = TableMiss::Default;
   /// A flow that finds the table full takes the place of one with a timeout: of the lowest importance, and of
   /// those the one that would expire first. Flows without timeouts stay.
@@ -63,6 +66,9 @@ using Modification = std::variant<action::FlowSpec, action::GroupSpec>;
 /// given: where it fails, the change does.
 using Observation = std::function<Status(std::uint64_t version)>;
 using Step = std::variant<const action::FlowSpec*, const action::GroupSpec*, const Observation*>;
+/// Gives one step after the other, nothing at the end; what a step points to lives until the next is asked
+/// for.
+using NextStep = std::function<Result<std::optional<Step>>()>;
 
 struct TableStats {
   std::uint8_t table = 0;
@@ -97,28 +103,92 @@ struct FlowFilter {
   std::uint32_t out_port = action::of_port::kNone, out_group = 0xffffffff;
 };
 
-struct AggregateStats {
-  std::uint64_t packets = 0, bytes = 0;
-  std::uint32_t flows = 0;
+/// The flows of one table, each in a slot that it keeps for as long as it is there, however often it is
+/// modified: what was seen of a walk over the slots stays seen, whatever changes meanwhile.
+class FlowSlots {
+ public:
+  std::size_t size() const { return slots_.size(); }
+  /// Null: the slot is free.
+  Rule* at(std::size_t slot) const {
+    const std::uintptr_t here = slots_[slot];
+    return (here & 1) != 0 ? nullptr : reinterpret_cast<Rule*>(here);  // NOLINT(performance-no-int-to-ptr)
+  }
+  /// In the slot that was freed last, so that a rule that replaces another has its slot.
+  void insert(Rule& rule) {
+    std::uint32_t slot = free_;
+    if (slot == kNone) {
+      slot = static_cast<std::uint32_t>(slots_.size());
+      slots_.push_back(0);
+    } else {
+      free_ = static_cast<std::uint32_t>(slots_[slot] >> 1);
+    }
+    slots_[slot] = reinterpret_cast<std::uintptr_t>(&rule);
+    rule.set_slot(slot);
+  }
+  void remove(const Rule& rule) {
+    slots_[rule.slot()] = std::uintptr_t{free_} << 1 | 1;
+    free_ = rule.slot();
+  }
+  std::size_t memory_bytes() const { return slots_.capacity() * sizeof(std::uintptr_t); }
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  std::vector<std::uintptr_t> slots_;  ///< rules; odd: twice the next free one, and one
+  std::uint32_t free_ = kNone;
 };
 
-/// Flows of one moment, handed out one at a time: by table, then priority (highest first), then age. Main
-/// only. Holds references, not copies: counters are read when a flow is handed out.
+class FlowTables;
+
+/// Tells those who walk over flows when the tables are gone.
+struct FlowTablesHandle {
+  FlowTables* tables;
+  std::uint32_t references = 1;  ///< main only
+  void ref() { ++references; }
+  void unref() {
+    if (--references == 0) delete this;
+  }
+};
+
+/// Flows that a filter is about, handed out one at a time. Main only.
+///
+/// Few are those of one moment, by table, then priority (highest first), then age. Of many, no list is made:
+/// they come table by table as they lie, those that were there when the cursor was made and still are, each
+/// once, as it is when it is handed out. Counters are always read then.
 class FlowCursor {
  public:
+  /// As many flows come in order.
+  static constexpr std::size_t kInOrder = 4096;
+
   bool next(FlowInfo& info) {
     const RuleRef rule = next();
     if (rule) info = rule->info();
     return static_cast<bool>(rule);
   }
   /// The rule itself; empty at the end.
-  RuleRef next() { return position_ == rules_.size() ? RuleRef{} : std::move(rules_[position_++]); }
-  std::size_t remaining() const { return rules_.size() - position_; }
+  RuleRef next() {
+    std::size_t budget = ~std::size_t{0};
+    return next(budget);
+  }
+  /// The same, for slices of work: `budget` falls by one for each flow that is looked at, and where it is
+  /// used up nothing is given, though it need not be the end.
+  RuleRef next(std::size_t& budget);
+  bool at_end() const { return at_end_; }
+  /// Whether a walk has been at the rule's slot. Not of flows in order.
+  bool has_passed(const Rule& rule) const {
+    return rule.table() < table_ || (rule.table() == table_ && rule.slot() < slot_);
+  }
 
  private:
   friend class FlowTables;
+  bool at_end_ = true;
   std::vector<RuleRef> rules_;
   std::size_t position_ = 0;
+  // Of many.
+  Ref<FlowTablesHandle> handle_;
+  FlowFilter filter_;
+  std::uint64_t before_ = 0;  ///< Rule::sequence() of flows that are too young
+  unsigned table_ = 0, last_table_ = 0;
+  std::size_t slot_ = 0;
 };
 
 /// Whether a dump with this filter would show the rule, were it there.
@@ -127,8 +197,11 @@ bool is_about(const FlowFilter& filter, const Rule& rule);
 /// A point in the history of the tables: rules with a version or sequence below it were there.
 struct Moment {
   std::uint64_t version = 0;   ///< Rule::added_in() of what comes later is above
-  std::uint32_t sequence = 0;  ///< Rule::sequence() of flows that did not exist is not below
+  std::uint64_t sequence = 0;  ///< Rule::sequence() of flows that did not exist is not below
 };
+
+/// Which events are kept.
+enum class KeepEvents : std::uint8_t { None, FlowRemoved /**< of flows that have the flag */, All };
 
 /// True if the actions send packets to this port (or group) by number.
 bool outputs_to(const action::ActionList& actions, std::uint32_t port);
@@ -138,8 +211,15 @@ class FlowTables final : public FlowRequests {
  public:
   /// Groups of one bridge: some kilobytes each.
   static constexpr std::size_t kMaxGroups = 1'000'000;
+  /// Bytes of a group's description in OpenFlow 1.5, which is one entry of a message.
+  static constexpr std::size_t kMaxGroupBytes = 65'000;
+  /// Buckets that are looked at when a group is checked for circles.
+  static constexpr std::size_t kMaxBucketsChecked = 65'536;
   /// Events that wait for somebody to take them.
   static constexpr std::size_t kMaxEvents = 4'000'000;
+  /// Flows that the steps of one change may have added and taken out before another is begun: each is kept
+  /// until the change shows or is undone.
+  static constexpr std::size_t kMaxChange = 8'000'000;
 
   explicit FlowTables(std::uint64_t secret);
   ~FlowTables() override;
@@ -175,12 +255,13 @@ class FlowTables final : public FlowRequests {
   Result<FlowModResult> apply(std::span<const action::FlowSpec> flows, Instant now, std::size_t* failed);
   /// Flow-mods and group-mods, in order, all or none.
   Result<FlowModResult> apply(std::span<const Modification> changes, Instant now, std::size_t* failed);
-  Result<FlowModResult> apply(std::span<const Step> steps, Instant now, std::size_t* failed);
+  Result<FlowModResult> apply(const NextStep& next, Instant now);
   /// Whether the groups and meters exist that the actions name.
   Status check_references(const action::ActionList& actions) const;
   FlowModResult expire(Instant now, std::size_t limit);
   FlowCursor dump(const FlowFilter& filter) const;
-  AggregateStats aggregate(const FlowFilter& filter) const;
+  /// A cursor that makes no list however few the flows are; those of a later sequence come too.
+  FlowCursor walk(const FlowFilter& filter) const;
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   Moment moment() const {
     const std::lock_guard lock(writer_);
@@ -195,6 +276,8 @@ class FlowTables final : public FlowRequests {
   std::size_t memory_bytes() const;
   std::uint64_t requests_dropped() const { return inbox_.dropped(); }
 
+  /// Of those that are there, in order; with this id only, unless it is group_id::kAll.
+  std::vector<std::uint32_t> group_ids(std::uint32_t id) const;
   /// Groups by id; those with this id only, unless it is group_id::kAll.
   std::vector<action::GroupSpec> groups(std::uint32_t id) const;
   std::vector<action::GroupCounters> group_counters(std::uint32_t id, Instant now) const;
@@ -206,14 +289,19 @@ class FlowTables final : public FlowRequests {
   unsigned meter_flows(std::uint32_t id) const;
 
   /// From now on results tell what happened, and what packets do is remembered until take_events().
-  void keep_events() { keeps_events_ = true; }
+  void keep_events(KeepEvents which) {
+    const std::lock_guard lock(writer_);
+    keeps_events_ = which;
+  }
   std::vector<FlowEvent> take_events();
   bool has_events() const { return has_events_.load(std::memory_order_acquire); }
 
  private:
+  friend class FlowCursor;
   struct Table {
     explicit Table(std::uint64_t secret) : classifier(secret) {}
     Classifier classifier;
+    FlowSlots slots;
     mutable TableCounters counters;
     std::atomic<TableMiss> miss{TableMiss::Default};
     TableConfig config;
@@ -256,8 +344,12 @@ class FlowTables final : public FlowRequests {
   /// Table and cookie of flows that learn(delete_learned) makes.
   using Learned = std::pair<std::uint8_t, std::uint64_t>;
 
+  Change begin() const;
   template <typename Specs>
   Result<FlowModResult> apply_all(const Specs& specs, Instant now, std::size_t* failed);
+  template <typename Step>
+  Status take_step(const Step& step, Instant now, Change& change);
+  Result<FlowModResult> finish(Change& change, Instant now);
   Status apply_one(const Modification& modification, Instant now, Change& change);
   Status apply_one(const action::FlowSpec& flow, Instant now, Change& change);
   Status apply_one(const action::GroupSpec& group, Instant now, Change& change);
@@ -277,13 +369,17 @@ class FlowTables final : public FlowRequests {
   void take_group(Group& group, Change& change);
   void delete_group(Group& group, Change& change);
   Status change_buckets(const action::GroupSpec& spec, Change& change);
+  std::vector<Group*> chosen_groups(std::uint32_t id) const;
   bool leads_to(const action::GroupSpec& from, std::uint32_t id) const;
+  void publish();
   void commit(Change& change, Instant now);
   void roll_back(Change& change);
   void unlink_garbage();
+  static void retire(std::vector<RuleRef> rules);
   void serve_requests();
   void serve(const FlowRequest& request);
   void select(const FlowFilter& filter, std::vector<Rule*>& rules) const;
+  RuleRef walk_on(FlowCursor& cursor, std::size_t& budget);
   /// Those with exactly the filter's match and this priority: one a table at most.
   void select_strict(const FlowFilter& filter, std::uint16_t priority, std::vector<Rule*>& rules) const;
   void watch(Rule& rule);
@@ -303,6 +399,7 @@ class FlowTables final : public FlowRequests {
   // Guarded by writer_.
   std::vector<RuleRef> garbage_;  ///< removed, still linked
   std::vector<GroupRef> group_garbage_;
+  std::vector<Table*> unpublished_;  ///< whose classifiers have masks that readers do not know
   std::priority_queue<Deadline> deadlines_;
   std::unordered_map<std::uint32_t, Users> group_users_, meter_users_;
   std::map<Learned, std::uint32_t> learners_;
@@ -311,8 +408,9 @@ class FlowTables final : public FlowRequests {
   std::array<Ref<SharedActions>, 256> recent_actions_;
   std::atomic<std::size_t> size_{0};
   std::size_t group_count_ = 0;
-  std::uint32_t next_sequence_ = 0;
-  bool keeps_events_ = false;
+  std::uint64_t next_sequence_ = 0;
+  KeepEvents keeps_events_ = KeepEvents::None;
+  Ref<FlowTablesHandle> handle_;
   std::atomic<bool> has_events_{false};
 };
 

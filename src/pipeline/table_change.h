@@ -19,8 +19,8 @@ struct FlowTables::Change {
   };
 
   std::uint64_t version;
-  std::uint32_t sequence;  ///< FlowTables::next_sequence_ before the change
-  bool keeps_events;
+  std::uint64_t sequence;  ///< FlowTables::next_sequence_ before the change
+  KeepEvents keeps_events;
   std::vector<Step<Rule>> steps{};
   std::vector<Step<Group>> group_steps{};
   std::vector<Ref<RuleStats>> reset{},
@@ -30,7 +30,10 @@ struct FlowTables::Change {
   bool is_worker = false;  ///< nothing may wait for readers: this thread is one
 
   void tell(FlowEvent event) {
-    if (keeps_events) result.events.push_back(std::move(event));
+    if (keeps_events == KeepEvents::All ||
+        (keeps_events == KeepEvents::FlowRemoved && event.kind == FlowEvent::Kind::Removed &&
+         event.rule->flags().send_flow_rem))
+      result.events.push_back(std::move(event));
   }
 };
 

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "action/all_actions.h"
 #include "field/of_error.h"
@@ -18,6 +19,19 @@ namespace {
 
 Status check_buckets(const GroupSpec& spec) {
   SLUICE_TRY(action::check_group(spec));
+  constexpr std::size_t kHeaderBytes = 8, kOldHeaderBytes = 16, kPropertyBytes = 8;
+  ByteWriter actions;
+  std::size_t bytes = 0;
+  for (const action::Bucket& bucket : spec.buckets) {
+    action::encode_actions(bucket.actions, action::OfVersion::k15, actions);
+    const std::size_t properties = std::size_t{bucket.weight != 0} +
+                                   std::size_t{bucket.watch_port != action::of_port::kNone} +
+                                   std::size_t{bucket.watch_group != action::group_id::kAny};
+    bytes += std::max(kOldHeaderBytes, kHeaderBytes + properties * kPropertyBytes);
+  }
+  if (actions.size() + bytes > FlowTables::kMaxGroupBytes)
+    return field::fail(fmt::format("group {}: its buckets fit no message (OFPGMFC_OUT_OF_BUCKETS)", spec.id),
+                       OfError::GmfcOutOfBuckets);
   for (const action::Bucket& bucket : spec.buckets) {
     SLUICE_TRY(action::check_executable(bucket.actions));
     // A bucket is an action set: what packets it meets is known when it runs.
@@ -80,8 +94,10 @@ Status FlowTables::change_buckets(const GroupSpec& spec, Change& change) {
                        OfError::GmfcUnknownBucket);
 
   if (spec.command == GroupCommand::InsertBucket) {
+    std::unordered_set<std::uint32_t> ids;
+    for (const action::Bucket& bucket : buckets) ids.insert(bucket.id);
     for (const action::Bucket& bucket : spec.buckets)
-      if (find(bucket.id) != buckets.end())
+      if (ids.contains(bucket.id))
         return field::fail(fmt::format("group {} has a bucket {} already", spec.id, bucket.id),
                            OfError::GmfcBucketExists);
     const auto place =
@@ -106,11 +122,15 @@ Status FlowTables::change_buckets(const GroupSpec& spec, Change& change) {
 
 /// Whether packets that enter `from` can come to the group `id` by way of buckets.
 bool FlowTables::leads_to(const GroupSpec& from, std::uint32_t id) const {
-  std::set<std::uint32_t> seen;
+  std::unordered_set<std::uint32_t> seen;
   std::vector<const GroupSpec*> todo{&from};
+  std::size_t buckets_seen = 0;
   while (!todo.empty()) {
     const GroupSpec* spec = todo.back();
     todo.pop_back();
+    buckets_seen += spec->buckets.size();
+    // What is wider than this is left to the bounds of translation.
+    if (buckets_seen > kMaxBucketsChecked) return false;
     for (const action::Bucket& bucket : spec->buckets) {
       const bool found = any_action(bucket.actions, [&](const action::Action& action) {
         const auto* next = action::as<action::Group>(action);
@@ -153,19 +173,30 @@ void FlowTables::delete_group(Group& group, Change& change) {
   take_group(group, change);
 }
 
+std::vector<Group*> FlowTables::chosen_groups(std::uint32_t id) const {
+  if (id == action::group_id::kAll) return groups_.all();
+  Group* group = groups_.current(id);
+  return group ? std::vector{group} : std::vector<Group*>{};
+}
+
+std::vector<std::uint32_t> FlowTables::group_ids(std::uint32_t id) const {
+  const std::lock_guard lock(writer_);
+  std::vector<std::uint32_t> ids;
+  for (const Group* group : chosen_groups(id)) ids.push_back(group->id());
+  return ids;
+}
+
 std::vector<GroupSpec> FlowTables::groups(std::uint32_t id) const {
   const std::lock_guard lock(writer_);
   std::vector<GroupSpec> specs;
-  for (const Group* group : groups_.all())
-    if (id == action::group_id::kAll || group->id() == id) specs.push_back(group->spec());
+  for (const Group* group : chosen_groups(id)) specs.push_back(group->spec());
   return specs;
 }
 
 std::vector<action::GroupCounters> FlowTables::group_counters(std::uint32_t id, Instant now) const {
   const std::lock_guard lock(writer_);
   std::vector<action::GroupCounters> all;
-  for (const Group* group : groups_.all()) {
-    if (id != action::group_id::kAll && group->id() != id) continue;
+  for (const Group* group : chosen_groups(id)) {
     const auto users = group_users_.find(group->id());
     action::GroupCounters& counters = all.emplace_back();
     counters.id = group->id();

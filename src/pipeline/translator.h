@@ -36,6 +36,9 @@ inline constexpr unsigned kMaxResubmits = 4096;
 /// Datapath actions of one translation; items on its stack.
 inline constexpr std::size_t kMaxActions = 4096;
 inline constexpr std::size_t kMaxStack = 4096;
+/// Buckets of watched groups that are looked at for signs of life: groups that watch groups are a tree, and
+/// one can be told in a few messages that is larger than the world. Beyond it a bucket counts as dead.
+inline constexpr unsigned kMaxWatched = 4096;
 
 /// A bridge as a translation sees it: nothing of it changes meanwhile but what is learned.
 struct BridgeView {
@@ -269,8 +272,9 @@ class Translator final : public action::Translation {
   std::optional<std::uint8_t> next_table_;
   std::uint8_t table_ = 0;
   unsigned depth_ = 0, resubmits_ = 0, open_traces_ = 0;
-  bool last_ = true;        ///< no list has an action after the current one
-  bool outermost_ = false;  ///< the next table_action() is that of run()
+  mutable unsigned watched_ = 0;  ///< of kMaxWatched
+  bool last_ = true;              ///< no list has an action after the current one
+  bool outermost_ = false;        ///< the next table_action() is that of run()
   bool exit_ = false, freezing_ = false, was_mpls_ = false;
   bool conntracked_ = false;
   bool hid_tag_ = false;  ///< a pushed tag took the innermost one out of sight: popping does not undo it
