@@ -568,7 +568,7 @@ class Reader {
       return open_fault(port.name, "the name " + fault);
     port.type = type;
     const auto options = row.text_map("options");
-    for (const char* key : {"n_rxq", "pcap", "rxq_pcap", "tx_pcap"})
+    for (const char* key : {"n_rxq", "pcap", "pstream", "rxq_pcap", "stream", "tx_pcap"})
       if (auto value = option(options, key)) port.options[key] = *value;
     // The same after a restart, and no other port's.
     const auto& id = row.id().bytes;

@@ -869,14 +869,14 @@ std::string Switch::dump_flows(ofproto::Ofproto& bridge) {
   return bridge.dump_flows(clock_.now());
 }
 
-Result<std::string> Switch::trace(std::span<const std::string> arguments) {
+Result<std::string> Switch::trace(std::span<const std::string> arguments, ofproto::TraceKind kind) {
   const auto all = bridges();
   const ofproto::TraceEnvironment environment{.bridges = all,
                                               .upcalls = *upcalls_,
                                               .tracker = *tracker_,
                                               .dp_ports = &datapath_->port_names(),
                                               .now = clock_.now()};
-  SLUICE_ASSIGN(const auto request, ofproto::parse_trace(arguments, environment));
+  SLUICE_ASSIGN(const auto request, ofproto::parse_trace(arguments, environment, kind));
   return ofproto::trace(request, environment);
 }
 

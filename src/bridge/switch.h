@@ -120,7 +120,8 @@ class Switch {
   SpanningTree& tree(const ofproto::Ofproto& bridge) const;
   /// After a command changed a bond.
   void run_bonds();
-  Result<std::string> trace(std::span<const std::string> arguments);
+  Result<std::string> trace(std::span<const std::string> arguments,
+                            ofproto::TraceKind kind = ofproto::TraceKind::Packet);
 
   Instant now() const { return clock_.now(); }
   conntrack::Tracker& tracker() { return *tracker_; }

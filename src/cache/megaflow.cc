@@ -223,6 +223,11 @@ void MegaflowTable::remove(Megaflow& megaflow) {
   }
 }
 
+void MegaflowTable::set_limit(std::uint32_t megaflows) {
+  limits_.megaflows = std::max(megaflows, 1u);
+  while (size_ > limits_.megaflows) evict_one();
+}
+
 void MegaflowTable::evict_one() {
   Megaflow* victim = nullptr;
   for (unsigned seen = 0; seen < kEvictCandidates || victim == nullptr; ++seen) {

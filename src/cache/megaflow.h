@@ -104,6 +104,9 @@ class MegaflowTable {
   /// in_port and recirc_id. One with the same mask and masked key is replaced. Always succeeds.
   Megaflow& insert(const flow::FlowKey& key, const flow::Mask& mask, dp_action::Program program,
                    std::unique_ptr<StatsSink> stats, std::uint64_t epoch, Instant now);
+  /// From now on there are at most so many, at least one; those beyond it go.
+  void set_limit(std::uint32_t megaflows);
+
   /// Unlinks it. It is credited and destroyed by the next reclaim().
   void remove(Megaflow& megaflow);
   void clear();
@@ -130,7 +133,7 @@ class MegaflowTable {
   void unlink(Megaflow& megaflow);
   void evict_one();
 
-  const MegaflowLimits limits_;
+  MegaflowLimits limits_;
   std::array<std::uint64_t, flow::kDatapathWords + 1> secrets_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Pass>> passes_;
   Pass* last_pass_ = nullptr;  // most batches are of one port and one recirculation

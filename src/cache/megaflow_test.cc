@@ -157,6 +157,23 @@ TEST(Megaflow, FullTableEvictsWhatWasNotUsedLately) {
   EXPECT_EQ(table.size(), 8u);
 }
 
+TEST(Megaflow, ASmallerLimitHoldsAtOnce) {
+  MegaflowTable table({}, 1);
+  const auto fill = [&] {
+    for (std::uint32_t i = 0; i < 100; ++i)
+      table.insert(key_of(1, i << 8, 80), mask_source(24), to_port(1), nullptr, 1, kNow);
+  };
+  fill();
+  EXPECT_EQ(table.size(), 100u);
+  table.set_limit(10);
+  EXPECT_EQ(table.size(), 10u);
+  table.reclaim();
+  fill();
+  EXPECT_EQ(table.size(), 10u);
+  table.set_limit(0);
+  EXPECT_EQ(table.size(), 1u) << "one there must be, or nothing is forwarded";
+}
+
 TEST(Megaflow, BatchOverSeveralPasses) {
   MegaflowTable table({}, 1);
   for (std::uint32_t port = 1; port <= 3; ++port)

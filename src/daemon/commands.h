@@ -19,6 +19,7 @@ namespace sluice::daemon {
 class Coverage;
 class PmdStats;
 class SlicedWork;
+struct TunnelState;
 }  // namespace sluice::daemon
 
 namespace sluice::io {
@@ -47,6 +48,10 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
 void add_pmd_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, PmdStats& stats);
 /// dpctl/dump-conntrack, dpctl/flush-conntrack, dpctl/ct-…
 void add_conntrack_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work);
+/// bfd/…, cfm/…, autoattach/…
+void add_monitor_commands(unixctl::CommandRegistry& commands);
+/// ovs/route/…, tnl/…, ofproto/list-tunnels
+void add_tunnel_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, TunnelState& state);
 /// dpctl/ipf-…
 void add_fragment_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// sluice/ct-…: reasons, events, zones, flush by more than dpctl/ knows. JSON.

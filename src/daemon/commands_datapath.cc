@@ -2,12 +2,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 
 #include "base/hash.h"
 #include "bridge/capabilities.h"
 #include "daemon/commands.h"
 #include "daemon/dpctl_arguments.h"
 #include "field/match_text.h"
+#include "ofproto/odp_flow.h"
 
 namespace sluice::daemon {
 
@@ -82,6 +85,23 @@ std::string unique_id(const flow::Match& match) {
   }
   return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48,
                      b & 0xffffffffffff);
+}
+
+/// "ufid:UUID" as dumps print it.
+bool is_unique_id(std::string_view text) {
+  constexpr std::string_view kShape = "ufid:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  if (text.size() != kShape.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (i >= 5 && kShape[i] == 'x' ? std::isxdigit(static_cast<unsigned char>(text[i])) == 0
+                                   : text[i] != kShape[i])
+      return false;
+  return true;
+}
+
+/// Whether the text names the megaflow: by its id, or by its match as a dump shows it.
+bool is_named(std::string_view text, const flow::Match& match, const field::NameResolver& ports) {
+  if (text.starts_with("ufid:")) return text.substr(5) == unique_id(match);
+  return text == dp_action::format_odp_match(match) || text == dp_action::format_odp_match(match, &ports);
 }
 
 struct DumpOptions {
@@ -175,6 +195,57 @@ Result<std::string> dpctl_show(bridge::Switch& device, Args args) {
   return text;
 }
 
+/// What ovs-vswitchd says of an id that is none is no error to it.
+Result<std::string> dpctl_get_flow(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  if (parsed.words.size() > 1) SLUICE_TRY(take_datapath(parsed.words, 1));
+  const std::string& id = parsed.words.front();
+  if (!id.starts_with("ufid:")) return "ovs-vswitchd: parsing flow ufid\n";
+  if (!is_unique_id(id)) return "ovs-vswitchd: parsing flow ufid (Invalid argument)\n";
+  const field::NameResolver& ports = device.datapath().port_names();
+  std::string text;
+  device.datapath().dump_flows([&](const FlowSnapshot& flow) {
+    if (!text.empty() || !is_named(id, flow.match, ports)) return;
+    text = (parsed.more ? id + ", " : "") +
+           datapath::format_flow(flow, parsed.more || parsed.names ? &ports : nullptr) + "\n";
+  });
+  if (text.empty()) return dpctl_error("getting flow", ENOENT);
+  return text;
+}
+
+Result<std::string> dpctl_del_flow(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  if (parsed.words.size() > 1) SLUICE_TRY(take_datapath(parsed.words, 1));
+  const std::string& text = parsed.words.front();
+  const field::NameResolver& ports = device.datapath().port_names();
+  if (text.starts_with("ufid:") && !is_unique_id(text)) return dpctl_error("parsing flow ufid");
+  if (!text.starts_with("ufid:") && !ofproto::parse_odp_flow(text, &ports))
+    return dpctl_error("syntax error at " + text);
+  const auto removed =
+      device.datapath().remove_flows([&](const flow::Match& match) { return is_named(text, match, ports); });
+  if (removed == 0)
+    return fail(dpctl_error("deleting flow", ENOENT).value().message +
+                "Perhaps you need to specify a UFID?\n");
+  return "";
+}
+
+/// Of the caches that a datapath has: the megaflow table is none.
+Result<std::string> dpctl_cache_size(Args args, bool set) {
+  SLUICE_ASSIGN(const auto parsed, parse_dpctl(args));
+  if (set && parsed.words.back().find_first_not_of("0123456789") != std::string::npos)
+    return dpctl_error("size is malformed");
+  const std::string name = parsed.words.empty() ? std::string(kDatapathName) : parsed.words.front();
+  if (!is_datapath(name)) return dpctl_error(fmt::format("Opening datapath {} failed", name), ENOENT);
+  if (set) return dpctl_error("Setting caches not supported", EOPNOTSUPP);
+  return name + ":\n";
+}
+
+Result<std::string> dpctl_offload_stats(Args args) {
+  SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
+  SLUICE_TRY(take_datapath(parsed.words, 0));
+  return dpctl_error("retrieving offload statistics");
+}
+
 Result<std::string> dpctl_del_flows(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
   SLUICE_TRY(take_datapath(parsed.words, 0));
@@ -238,6 +309,15 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
   commands.add("dpctl/del-flows", "[dp] [file]", 0, 2,
                [&device](Args args) { return dpctl_del_flows(device, args); });
 
+  commands.add("dpctl/get-flow", "[dp] ufid", 1, 2,
+               [&device](Args args) { return dpctl_get_flow(device, args); });
+  commands.add("dpctl/del-flow", "[dp] flow", 1, 2,
+               [&device](Args args) { return dpctl_del_flow(device, args); });
+  commands.add("dpctl/cache-get-size", "[dp]", 0, 1, [](Args args) { return dpctl_cache_size(args, false); });
+  commands.add("dpctl/cache-set-size", "dp cache <size>", 3, 3,
+               [](Args args) { return dpctl_cache_size(args, true); });
+  commands.add("dpctl/offload-stats-show", "[dp]", 0, 1, dpctl_offload_stats);
+
   const auto purge = [&device](Args) -> Result<std::string> {
     device.datapath().flush_flows();
     return "";
@@ -248,11 +328,32 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
   };
   commands.add("revalidator/purge", "", 0, 0, purge);
   commands.add("revalidator/wait", "", 0, 0, settle);
+  commands.add("revalidator/pause", "", 0, 0, [&device](Args) -> Result<std::string> {
+    device.datapath().set_background_sweep(false);
+    return "";
+  });
+  commands.add("revalidator/resume", "", 0, 0, [&device](Args) -> Result<std::string> {
+    device.datapath().set_background_sweep(true);
+    return "";
+  });
+  for (const bool enabled : {false, true})
+    commands.add(enabled ? "upcall/enable-megaflows" : "upcall/disable-megaflows", "", 0, 0,
+                 [&device, enabled](Args) -> Result<std::string> {
+                   device.upcalls().set_wildcards(enabled);
+                   device.datapath().flush_flows();
+                   return enabled ? "megaflows enabled" : "megaflows disabled";
+                 });
+  commands.add("upcall/set-flow-limit", "flow-limit-number", 1, 1,
+               [&device](Args args) -> Result<std::string> {
+                 const auto most = static_cast<std::uint32_t>(std::strtol(args[0].c_str(), nullptr, 10));
+                 device.datapath().set_max_megaflows(most);
+                 return fmt::format("set flow_limit to {}\n", most);
+               });
   commands.add("upcall/show", "", 0, 0, [&device](Args) -> Result<std::string> {
     const auto stats = device.datapath().stats();
-    std::string text = fmt::format(
-        "{}:\n  flows         : (current {}) (limit {})\n  ufid enabled : true\n\n", kDatapathName,
-        stats.megaflows, datapath::DatapathOptions{}.max_megaflows * device.datapath().workers());
+    std::string text =
+        fmt::format("{}:\n  flows         : (current {}) (limit {})\n  ufid enabled : true\n\n",
+                    kDatapathName, stats.megaflows, device.datapath().max_megaflows());
     for (unsigned i = 0; i < device.datapath().workers(); ++i)
       text += fmt::format("  {}: (keys {})\n", i, device.datapath().worker_stats(i).megaflows);
     return text;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <cstdlib>
 
 #include "daemon/commands.h"
 #include "daemon/sliced_work.h"
@@ -11,6 +12,7 @@
 #include "net/protocol.h"
 #include "ofproto/odp_flow.h"
 #include "port/dummy/dummy_port.h"
+#include "tunnel/route_table.h"
 
 namespace sluice::daemon {
 
@@ -27,11 +29,9 @@ port::DummyPort* find_dummy(bridge::Switch& device, std::string_view name) {
   return number ? dynamic_cast<port::DummyPort*>(datapath.device(*number)) : nullptr;
 }
 
-std::optional<unsigned> parse_number(const std::string& text) {
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
+/// The number that a text begins with, as ovs-vswitchd reads numbers here; 0 if there is none.
+std::int64_t leading_number(const std::string& text) {
+  return std::strtoll(text.c_str(), nullptr, 10);
 }
 
 /// Bytes in hexadecimal, an Ethernet header or more.
@@ -67,8 +67,8 @@ Result<std::string> receive(bridge::Switch& device, Args args) {
   if (port == nullptr) return fail("no such dummy netdev");
   std::size_t at = 1;
   if (args.size() > 2 && args[1] == "--qid") {
-    const auto queue = parse_number(args[2]);
-    if (!queue || *queue >= port->receive_queues()) return fail("bad rx queue id.");
+    const auto queue = leading_number(args[2]);
+    if (queue < 0 || queue >= port->receive_queues()) return fail("bad rx queue id.");
     at = 3;
   }
   for (; at < args.size(); ++at) {
@@ -78,8 +78,10 @@ Result<std::string> receive(bridge::Switch& device, Args args) {
       if (!key) return fail("syntax error at " + args[at]);
       std::optional<unsigned> length;
       if (at + 2 < args.size() && args[at + 1] == "--len") {
-        length = parse_number(args[at + 2]);
-        if (!length) return fail("bad packet length " + args[at + 2]);
+        const auto wanted = leading_number(args[at + 2]);
+        if (wanted < static_cast<std::int64_t>(kHeaderBytes)) return fail("too small packet len");
+        if (wanted > packet::PacketPool::kLargeBytes) return fail("too large packet len");
+        length = static_cast<unsigned>(wanted);
         at += 2;
       }
       frame = compose(*key, length);
@@ -107,6 +109,34 @@ Result<std::string> set_admin_state(bridge::Switch& device, Args args) {
     for (const auto& port : device.datapath().ports()) set(port.name);
   else if (!set(args[0]))
     return fail("Unknown Dummy Interface");
+  return "OK";
+}
+
+/// Of the port that is named, or of all that connect of themselves.
+std::string connection_states(bridge::Switch& device, Args args) {
+  const auto state_of = [&](const std::string& name) {
+    const auto* port = find_dummy(device, name);
+    return port && port->wire() ? port->wire()->connected() : std::nullopt;
+  };
+  const auto line = [](const std::string& name, std::optional<bool> connected) {
+    return fmt::format("{}: {}\n", name, !connected ? "unknown" : *connected ? "connected" : "disconnected");
+  };
+  if (!args.empty()) return line(args[0], state_of(args[0]));
+  std::string text;
+  for (const auto& port : device.datapath().ports())
+    if (const auto connected = state_of(port.name)) text += line(port.name, connected);
+  return text;
+}
+
+/// netdev-dummy/ip4addr and ip6addr.
+Result<std::string> add_address(bridge::Switch& device, Args args, bool is_ipv4) {
+  port::DummyPort* port = find_dummy(device, args[0]);
+  if (port == nullptr) return fail("Unknown Dummy Interface");
+  const auto network = tunnel::parse_network(args[1]);
+  const auto address = tunnel::parse_address(args[1].substr(0, args[1].find('/')));
+  if (!network || !address || net::is_v4_mapped(*address) != is_ipv4)
+    return fail(fmt::format("{}: invalid {} address", args[1], is_ipv4 ? "IP" : "IPv6"));
+  port->add_address({*address, network->prefix_length});
   return "OK";
 }
 
@@ -141,6 +171,12 @@ void add_dummy_commands(unixctl::CommandRegistry& commands, bridge::Switch& devi
                unixctl::CommandRegistry::kAnyArgs, [&device](Args args) { return receive(device, args); });
   commands.add("netdev-dummy/set-admin-state", "[netdev] up|down", 1, 2,
                [&device](Args args) { return set_admin_state(device, args); });
+  commands.add("netdev-dummy/conn-state", "[netdev]", 0, 1,
+               [&device](Args args) -> Result<std::string> { return connection_states(device, args); });
+  commands.add("netdev-dummy/ip4addr", "[netdev] ipaddr/mask-prefix-len", 2, 2,
+               [&device](Args args) { return add_address(device, args, true); });
+  commands.add("netdev-dummy/ip6addr", "[netdev] ip6addr", 2, 2,
+               [&device](Args args) { return add_address(device, args, false); });
 }
 
 void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, bridge::Switch& device,
@@ -149,13 +185,13 @@ void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock,
     clock.stop();
     return "";
   });
-  commands.add_deferred("time/warp", "[large_msecs] msecs", 1, 2,
-                        [&clock, &device, &work](Args args, unixctl::Reply reply) {
-                          const auto total = parse_number(args.front()), step = parse_number(args.back());
-                          if (!total || !step || *total == 0 || *step == 0)
-                            return reply(fail("invalid MSECS"));
-                          work.start(std::make_unique<Warp>(clock, device, *total, *step, std::move(reply)));
-                        });
+  commands.add_deferred(
+      "time/warp", "[large_msecs] msecs", 1, 2, [&clock, &device, &work](Args args, unixctl::Reply reply) {
+        const auto step = leading_number(args.back());
+        const auto total = args.size() > 1 ? leading_number(args.front()) : 0;
+        if (total < 0 || step <= 0) return reply(fail("invalid MSECS"));
+        work.start(std::make_unique<Warp>(clock, device, total != 0 ? total : step, step, std::move(reply)));
+      });
 }
 
 }  // namespace sluice::daemon

@@ -13,15 +13,24 @@ namespace {
 
 using unixctl::Args;
 
+/// The bridge that is named, or all.
+Result<std::vector<ofproto::Ofproto*>> bridges_of(bridge::Switch& device, Args args) {
+  if (args.empty()) return device.bridges();
+  auto* bridge = device.find_bridge(args[0]);
+  if (!bridge) return fail("no such bridge");
+  return std::vector{bridge};
+}
+
 Result<std::string> flush_macs(bridge::Switch& device, Args args) {
-  std::vector<ofproto::Ofproto*> bridges = device.bridges();
-  if (!args.empty()) {
-    auto* bridge = device.find_bridge(args[0]);
-    if (!bridge) return fail("no such bridge");
-    bridges = {bridge};
-  }
+  SLUICE_ASSIGN(const auto bridges, bridges_of(device, args));
   for (auto* bridge : bridges) bridge->pipeline().mac_table().flush();
   return "table successfully flushed";
+}
+
+Result<std::string> clear_mac_stats(bridge::Switch& device, Args args) {
+  SLUICE_ASSIGN(const auto bridges, bridges_of(device, args));
+  for (auto* bridge : bridges) bridge->pipeline().mac_table().clear_counts();
+  return "statistics successfully cleared";
 }
 
 /// The fixed addresses of a bridge's table: fdb/add bridge port vlan mac, fdb/del bridge vlan mac.
@@ -61,11 +70,17 @@ Result<std::string> mac_stats(bridge::Switch& device, Args args) {
   const auto& table = bridge->pipeline().mac_table();
   unsigned fixed = 0;
   for (const auto& entry : table.entries()) fixed += entry.is_static;
+  const auto counts = table.counts();
   return fmt::format(
       "Statistics for bridge \"{}\":\n"
       "  Current/maximum MAC entries in the table: {}/{}\n"
-      "  Current static MAC entries in the table : {}\n",
-      bridge->name(), table.size(), table.config().max_entries, fixed);
+      "  Current static MAC entries in the table : {}\n"
+      "  Total number of learned MAC entries     : {}\n"
+      "  Total number of expired MAC entries     : {}\n"
+      "  Total number of evicted MAC entries     : {}\n"
+      "  Total number of port moved MAC entries  : {}\n",
+      bridge->name(), table.size(), table.config().max_entries, fixed, counts.learned, counts.expired,
+      counts.evicted, counts.moved);
 }
 
 }  // namespace
@@ -78,6 +93,10 @@ void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& de
   });
   commands.add("ofproto/trace", "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]", 1,
                unixctl::CommandRegistry::kAnyArgs, [&device](Args args) { return device.trace(args); });
+  commands.add("ofproto/trace-packet-out",
+               "[-consistent] {[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet] actions",
+               2, unixctl::CommandRegistry::kAnyArgs,
+               [&device](Args args) { return device.trace(args, ofproto::TraceKind::PacketOut); });
   commands.add("bridge/dump-flows", "[--offload-stats] bridge", 1, 2,
                [&device](Args args) -> Result<std::string> {
                  auto* bridge = device.find_bridge(args.back());
@@ -95,6 +114,8 @@ void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& de
                [&device](Args args) { return change_fixed_mac(device, args, true); });
   commands.add("fdb/del", "bridge vlan mac", 3, 3,
                [&device](Args args) { return change_fixed_mac(device, args, false); });
+  commands.add("fdb/stats-clear", "[bridge]", 0, 1,
+               [&device](Args args) { return clear_mac_stats(device, args); });
   commands.add("fdb/stats-show", "bridge", 1, 1, [&device](Args args) { return mac_stats(device, args); });
 }
 

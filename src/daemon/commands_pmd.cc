@@ -31,6 +31,34 @@ DatapathStats since(const DatapathStats& now, const DatapathStats& then) {
   return difference;
 }
 
+/// Of threads that have a core of their own: one worker alone is the main thread, of which ovs-vswitchd shows
+/// nothing either. Cycles and iterations are not counted.
+std::string show_performance(const bridge::Switch& device) {
+  std::string text;
+  const auto& datapath = device.datapath();
+  for (unsigned worker = 0; datapath.workers() > 1 && worker < datapath.workers(); ++worker) {
+    const auto stats = datapath.worker_stats(worker);
+    text += fmt::format("{}:\n\n  Rx packets: {:>20}\n  Tx packets: {:>20}\n\n", heading(device, worker),
+                        stats[Counter::Received], stats[Counter::Sent]);
+  }
+  return text;
+}
+
+/// Suspicious iterations are not looked for: the options are checked, and that is all.
+Result<std::string> set_performance_log(Args args) {
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const std::string& word = args[i];
+    if (word == "on" || word == "off" || word == "-e" || word == "-ne") continue;
+    const bool takes_number = word == "-b" || word == "-a" || word == "-us" || word == "-q";
+    if (!takes_number || ++i == args.size())
+      return fail(
+          "Usage: ovs-appctl dpif-netdev/pmd-perf-log-set [on|off] [-b before] [-a after] [-e|-ne] [-us "
+          "usec] "
+          "[-q qlen]");
+  }
+  return "";
+}
+
 std::string show_queues(const bridge::Switch& device) {
   std::map<unsigned, std::vector<std::string>> names;
   for (const auto& port : device.datapath().ports())
@@ -87,6 +115,15 @@ void add_pmd_commands(unixctl::CommandRegistry& commands, bridge::Switch& device
                  stats.clear();
                  return "";
                });
+  commands.add("dpif-netdev/pmd-perf-show",
+               "[-nh] [-it iter-history-len] [-ms ms-history-len] [-pmd core] [dp]", 0, 8,
+               [&device](Args) -> Result<std::string> { return show_performance(device); });
+  commands.add("dpif-netdev/pmd-perf-log-set", "on|off [-b before] [-a after] [-e|-ne] [-us usec] [-q qlen]",
+               0, 10, [](Args args) { return set_performance_log(args); });
+  commands.add("dpif-netdev/bond-show", "[dp]", 0, 1, [](Args args) -> Result<std::string> {
+    if (!args.empty() && args[0] != "ovs-netdev") return fail("please specify an existing datapath");
+    return "";  // the datapath balances no bonds: translation does
+  });
   commands.add("dpif-netdev/pmd-rxq-show", "[-pmd core] [-secs secs] [dp]", 0, 5,
                [&device](Args) -> Result<std::string> { return show_queues(device); });
 }

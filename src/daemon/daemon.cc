@@ -16,9 +16,11 @@
 #include "daemon/commands.h"
 #include "daemon/coverage.h"
 #include "daemon/database.h"
+#include "daemon/dummy_wire.h"
 #include "daemon/event_stream.h"
 #include "daemon/pmd_stats.h"
 #include "daemon/sliced_work.h"
+#include "daemon/tunnel_state.h"
 #include "daemon/version.h"
 #include "io/clock.h"
 #include "io/event_loop.h"
@@ -46,11 +48,27 @@ Result<std::uint64_t> random_secret() {
   return secret;
 }
 
+/// Connects a dummy to the stream that its options name.
+Status connect_dummy(io::EventLoop& loop, port::Port& port, const bridge::PortConfig& config) {
+  for (const auto* key : {"pstream", "stream"}) {
+    const auto target = config.options.find(key);
+    if (target == config.options.end()) continue;
+    auto& dummy = dynamic_cast<port::DummyPort&>(port);
+    SLUICE_ASSIGN(auto wire, make_dummy_wire(loop, dummy, target->second, *key == 'p'));
+    dummy.set_wire(std::move(wire));
+    return {};
+  }
+  return {};
+}
+
 /// Errors as ovs-vsctl shows them to its user.
-Result<std::unique_ptr<port::Port>> make_database_port(const bridge::PortConfig& config) {
+Result<std::unique_ptr<port::Port>> make_database_port(io::EventLoop& loop,
+                                                       const bridge::PortConfig& config) {
   auto port = port::make_port(config.type, config.name, {config.options.begin(), config.options.end()});
-  if (port) return port;
-  return fail(bridge::open_fault(config.name, port.error().message));
+  if (!port) return fail(bridge::open_fault(config.name, port.error().message));
+  if (const auto status = connect_dummy(loop, **port, config); !status)
+    return fail(bridge::open_fault(config.name, status.error().message));
+  return port;
 }
 
 }  // namespace
@@ -77,6 +95,7 @@ struct Daemon::Impl {
   std::unique_ptr<bridge::Switch> device;
   std::unique_ptr<Coverage> coverage;
   std::unique_ptr<PmdStats> pmd_stats;
+  TunnelState tunnels;
   SlicedWork work;
   io::Timer tick, sampling, leaving;
   unixctl::CommandRegistry commands;
@@ -168,6 +187,8 @@ struct Daemon::Impl {
     add_conntrack_commands(commands, *device, work);
     add_fragment_commands(commands, *device);
     add_conntrack_json_commands(commands, *device, events_path(socket));
+    add_monitor_commands(commands);
+    add_tunnel_commands(commands, *device, tunnels);
     add_stats_commands(commands, *device, *coverage);
     add_sluice_commands(commands, *device, work, clock.now());
     if (options.database && options.database->dummy) {
@@ -219,7 +240,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   switch_options.loop = &impl->loop;
   switch_options.run_dir = impl->options.run_dir;
   switch_options.logger = impl->log.logger("rconn");
-  if (impl->options.database) switch_options.make_port = make_database_port;
+  if (impl->options.database)
+    switch_options.make_port = [i = impl.get()](const auto& config) {
+      return make_database_port(i->loop, config);
+    };
   switch_options.memory_bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 0L)) *
                                 static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 0L));
   SLUICE_ASSIGN(impl->device,

@@ -54,7 +54,7 @@ PortInfo info_of(const PortSlot& slot) {
 
 struct Datapath::Impl final : field::NameResolver {
   Impl(const DatapathOptions& options, const Clock& clock, conntrack::Tracker& connections)
-      : tracker(connections) {
+      : tracker(connections), max_megaflows(options.max_megaflows * std::max(1u, options.workers)) {
     for (unsigned i = 0; i < std::max(1u, options.workers); ++i)
       workers.push_back(std::make_unique<Worker>(i, options, clock, tracker));
     for (const auto& worker : workers) worker->set_meters(&meters);
@@ -89,6 +89,7 @@ struct Datapath::Impl final : field::NameResolver {
   }
 
   conntrack::Tracker& tracker;
+  std::uint32_t max_megaflows;  ///< of all workers
   MeterTable meters;
   std::map<std::uint32_t, std::unique_ptr<PortSlot>> ports;
   std::vector<std::unique_ptr<Worker>> workers;  // go before the ports
@@ -246,6 +247,27 @@ std::size_t Datapath::flush_flows() {
   std::size_t n = 0;
   impl_->on_all([&](Worker& worker) { n += worker.flush(); });
   return n;
+}
+
+std::size_t Datapath::remove_flows(const std::function<bool(const flow::Match&)>& which) {
+  std::size_t removed = 0;
+  for (auto& worker : impl_->workers)
+    for (std::uint32_t cursor = 0; cursor != Worker::kDumpDone;)
+      worker->post([&] { cursor = worker->remove_flows(cursor, kDumpSlice, which, removed); });
+  return removed;
+}
+
+void Datapath::set_max_megaflows(std::uint32_t most) {
+  impl_->max_megaflows = most;
+  impl_->on_all([&](Worker& worker) { worker.set_max_megaflows(most / workers()); });
+}
+
+std::uint32_t Datapath::max_megaflows() const {
+  return impl_->max_megaflows;
+}
+
+void Datapath::set_background_sweep(bool enabled) {
+  impl_->on_all([&](Worker& worker) { worker.pause_sweep(!enabled); });
 }
 
 void Datapath::push_stats() {

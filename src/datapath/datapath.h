@@ -136,6 +136,15 @@ class Datapath {
   void dump_flows(const std::function<void(const FlowSnapshot&)>& visit);
   /// Credits what went through each megaflow and removes all of them. Returns how many there were.
   std::size_t flush_flows();
+  /// Removes the megaflows that `which` accepts, in slices between batches; how many there were. `which` runs
+  /// on workers while main waits.
+  std::size_t remove_flows(const std::function<bool(const flow::Match&)>& which);
+  /// Of all workers together; each has an equal share, at least one.
+  void set_max_megaflows(std::uint32_t most);
+  std::uint32_t max_megaflows() const;
+  /// Whether workers look after megaflows in the background: expire those that are idle, translate those
+  /// again that are old. Used or not, an old one is never used before it was.
+  void set_background_sweep(bool enabled);
   /// Credits every StatsSink with what its megaflow has seen by now, in slices between batches.
   void push_stats();
   /// Translates every megaflow older than the handler's epoch again, now (workers do it by themselves before

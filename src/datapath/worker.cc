@@ -319,7 +319,7 @@ void Worker::housekeeping() {
     sweep_started_ = now_;
     swept_epoch_ = epoch_;
   }
-  if (sweep_at_ != 0 || sweep_due) sweep(limits::kSweepMegaflows);
+  if ((sweep_at_ != 0 || sweep_due) && !sweep_paused_) sweep(limits::kSweepMegaflows);
   if (now_ - masks_sorted_ >= kSortPeriod) {
     masks_sorted_ = now_;
     megaflows_.sort_masks();
@@ -403,6 +403,26 @@ std::uint32_t Worker::push_stats(std::uint32_t cursor, unsigned max) {
   for (; cursor < end; ++cursor)
     if (Megaflow* const megaflow = megaflows_.at(cursor)) megaflow->credit();
   return cursor < megaflows_.slots() ? cursor : kDumpDone;
+}
+
+std::uint32_t Worker::remove_flows(std::uint32_t cursor, unsigned max,
+                                   const std::function<bool(const flow::Match&)>& which,
+                                   std::size_t& removed) {
+  const std::uint32_t end = std::min(megaflows_.slots(), cursor + max);
+  for (; cursor < end; ++cursor)
+    if (Megaflow* const megaflow = megaflows_.at(cursor); megaflow && which(megaflow->match())) {
+      megaflows_.remove(*megaflow);
+      ++removed;
+    }
+  megaflows_.reclaim();
+  publish_table();
+  return cursor < megaflows_.slots() ? cursor : kDumpDone;
+}
+
+void Worker::set_max_megaflows(std::uint32_t most) {
+  megaflows_.set_limit(most);
+  megaflows_.reclaim();
+  publish_table();
 }
 
 void Worker::revalidate_all() {

@@ -66,6 +66,12 @@ class Worker final : private EngineHost {
   /// Credits the megaflows in at most `max` slots, with the same cursor.
   std::uint32_t push_stats(std::uint32_t cursor, unsigned max);
   void revalidate_all();
+  /// Removes those that `which` accepts, in at most `max` slots; the same cursor. Adds to `removed`.
+  std::uint32_t remove_flows(std::uint32_t cursor, unsigned max,
+                             const std::function<bool(const flow::Match&)>& which, std::size_t& removed);
+  void set_max_megaflows(std::uint32_t most);
+  /// While paused, megaflows neither expire nor are looked after in the background.
+  void pause_sweep(bool paused) { sweep_paused_ = paused; }
   std::uint32_t packets_in_use() const { return pool_.in_use(); }
 
   /// Any thread.
@@ -128,7 +134,7 @@ class Worker final : private EngineHost {
   Instant last_tick_, sweep_started_, masks_sorted_, maintained_;
   std::uint32_t sweep_at_ = 0;
   std::uint64_t swept_epoch_ = 0;
-  bool more_connections_due_ = false;
+  bool more_connections_due_ = false, sweep_paused_ = false;
   std::atomic<std::uint64_t> table_size_{0}, table_masks_{0};
 
   std::thread thread_;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include <atomic>
 #include <map>
 #include <thread>
@@ -32,6 +34,32 @@ TEST(MacTable, LearnsMovesAndAges) {
   EXPECT_EQ(table.expire(at(500)), 0u);
   EXPECT_EQ(table.expire(at(501)), 1u);
   EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(MacTable, WhatBecameOfEntriesIsCounted) {
+  MacTable table(1, {.max_entries = 2});
+  const auto counts = [&] {
+    const auto c = table.counts();
+    return std::array{c.learned, c.expired, c.evicted, c.moved};
+  };
+  using Counts = std::array<std::uint64_t, 4>;
+  table.add_static(mac(9), 0, 1);
+  table.remove(mac(9), 0);
+  EXPECT_EQ(counts(), (Counts{0, 0, 0, 0}));
+  table.learn(mac(1), 0, 5, at(1));
+  table.learn(mac(1), 0, 5, at(2));
+  table.learn(mac(1), 0, 6, at(3));
+  EXPECT_EQ(counts(), (Counts{1, 0, 0, 1}));
+  table.learn(mac(2), 0, 5, at(4));
+  table.learn(mac(3), 0, 5, at(5));
+  EXPECT_EQ(counts(), (Counts{3, 0, 1, 1}));
+  table.learn(mac(3), 0, 7, at(400));  // it had expired, and is learned again
+  EXPECT_EQ(counts(), (Counts{4, 1, 1, 1}));
+  EXPECT_EQ(table.expire(at(401)), 1u);
+  table.flush();
+  EXPECT_EQ(counts(), (Counts{4, 2, 1, 1}));
+  table.clear_counts();
+  EXPECT_EQ(counts(), (Counts{0, 0, 0, 0}));
 }
 
 TEST(MacTable, StaticEntriesNeitherMoveNorAge) {

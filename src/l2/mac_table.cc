@@ -62,6 +62,7 @@ struct MacTable::Impl {
   std::vector<std::unique_ptr<const Cells>> replaced;
   mutable std::mutex mutex;  ///< appearance, move and removal of entries; configuration
   Config config;
+  Counts counts;  ///< guarded by the mutex
   std::atomic<std::int64_t> ageing_ns{0};
   std::atomic<bool> learns{true};  ///< config has room for an entry at all
   std::atomic<std::size_t> size{0};
@@ -129,7 +130,9 @@ struct MacTable::Impl {
           cell.last_seen.load(std::memory_order_relaxed) < oldest->last_seen.load(std::memory_order_relaxed))
         oldest = &cell;
     }
-    if (oldest) erase(*oldest);
+    if (!oldest) return;
+    erase(*oldest);
+    ++counts.evicted;
   }
   void rebuild(std::size_t cell_count) {
     const Cells& old = *cells.load(std::memory_order_acquire);
@@ -205,9 +208,16 @@ bool MacTable::learn(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port
   Cell* cell = impl_->find(key);
   if (!cell) {
     impl_->insert(key, port, now.ns);
+    ++impl_->counts.learned;
     return true;
   }
   if (cell->key.load(std::memory_order_relaxed) & kStatic) return false;
+  if (impl_->aged(*cell, key, now)) {
+    ++impl_->counts.expired;
+    ++impl_->counts.learned;
+  } else if (cell->port.load(std::memory_order_relaxed) != port) {
+    ++impl_->counts.moved;
+  }
   cell->last_seen.store(now.ns, std::memory_order_relaxed);
   cell->port.store(port, std::memory_order_release);
   cell->order = impl_->next_order++;
@@ -246,6 +256,7 @@ unsigned MacTable::expire(Instant now) {
     const std::lock_guard lock(impl_->mutex);
     erased =
         impl_->erase_if([&](const Cell& cell, std::uint64_t key) { return impl_->aged(cell, key, now); });
+    impl_->counts.expired += erased;
     replaced.swap(impl_->replaced);
   }
   for (std::unique_ptr<const Cells>& cells : replaced) rcu::retire(std::move(cells));
@@ -275,6 +286,16 @@ void MacTable::configure(Config config) {
     if (impl_->size.load(std::memory_order_relaxed) == before) break;  // only static entries are left
   }
   impl_->rebuild(cells_for(std::max<std::uint32_t>(config.max_entries, static_cast<std::uint32_t>(size()))));
+}
+
+MacTable::Counts MacTable::counts() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->counts;
+}
+
+void MacTable::clear_counts() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->counts = {};
 }
 
 MacTable::Config MacTable::config() const {

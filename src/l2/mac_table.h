@@ -67,6 +67,14 @@ class MacTable {
   unsigned flush_port(std::uint32_t port);
   unsigned flush();
 
+  /// What became of learned entries since the start or clear_counts(). An entry past the ageing time that is
+  /// learned again has expired.
+  struct Counts {
+    std::uint64_t learned = 0, expired = 0, evicted = 0, moved = 0;
+  };
+  Counts counts() const;
+  void clear_counts();
+
   void configure(Config config);
   Config config() const;
   std::size_t size() const;

@@ -11,6 +11,7 @@
 #include "datapath/datapath.h"
 #include "field/of_error.h"
 #include "flow/extract.h"
+#include "ofproto/exact_match.h"
 #include "ofproto/of_outgoing.h"
 #include "ofproto/openflow_agent.h"
 #include "ofproto/sessions.h"
@@ -59,15 +60,6 @@ std::vector<std::uint8_t> with_ethernet_room(Bytes packet, be32 packet_type) {
   return bytes;
 }
 
-/// The packet as a match that lets nothing else through, for checking its actions.
-flow::Match exactly(const flow::FlowKey& key) {
-  flow::Match match;
-  match.value = key;
-  for (std::size_t word = 0; word < flow::kKeyWords; ++word)
-    flow::set_word(match.mask.bits, word, ~std::uint64_t{0});
-  return match;
-}
-
 }  // namespace
 
 Result<OpenFlowAgent::Outgoing> OpenFlowAgent::prepare(const openflow::PacketOut& request) const {
@@ -99,7 +91,7 @@ Result<OpenFlowAgent::Outgoing> OpenFlowAgent::prepare(const openflow::PacketOut
                          flow::word_at(given.value, word));
   out.meta = metadata_of(out.key);
   out.meta.in_port = pipeline().dp_port_of(request.in_port()).value_or(env_.upcalls.nowhere(env_.bridge));
-  SLUICE_TRY(action::check(request.actions, exactly(out.key)));
+  SLUICE_TRY(action::check(request.actions, exact_match(out.key)));
   SLUICE_TRY(action::check_executable(request.actions));
   return out;
 }

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 
+#include "action/all_actions.h"
 #include "conntrack/dump.h"
 #include "conntrack/tracker.h"
 #include "field/match_text.h"
 #include "flow/compose.h"
 #include "flow/extract.h"
 #include "net/protocol.h"
+#include "ofproto/exact_match.h"
 #include "ofproto/odp_flow.h"
 #include "ofproto/ofproto.h"
 #include "ofproto/upcalls.h"
@@ -33,30 +35,23 @@ int hex_digit(char c) {
   return -1;
 }
 
-/// Whether the last argument is meant as a packet: nothing but hex digits and blanks, at least one byte.
-bool looks_like_packet(std::string_view text) {
-  std::size_t digits = 0;
-  for (const char c : text) {
-    if (c == ' ') continue;
-    if (hex_digit(c) < 0) return false;
-    ++digits;
-  }
-  return digits >= 2;
-}
-
+/// Hex digits and blanks.
 Result<std::vector<std::uint8_t>> parse_packet(std::string_view text) {
   std::vector<std::uint8_t> bytes;
   int high = -1;
   for (const char c : text) {
     if (c == ' ') continue;
+    const int digit = hex_digit(c);
+    if (digit < 0) return fail("Trailing garbage in packet data");
     if (high < 0) {
-      high = hex_digit(c);
+      high = digit;
     } else {
-      bytes.push_back(static_cast<std::uint8_t>(high << 4 | hex_digit(c)));
+      bytes.push_back(static_cast<std::uint8_t>(high << 4 | digit));
       high = -1;
     }
   }
   if (high >= 0) return fail("Trailing garbage in packet data");
+  if (bytes.size() < packet::Packet::kEthernetBytes) return fail("Packet data too short for Ethernet");
   if (bytes.size() > packet::PacketPool::kLargeBytes)
     return fail("Packet data is longer than a packet can be");
   return bytes;
@@ -298,12 +293,14 @@ class Consultant {
 Status read_flow(std::span<const std::string> words, const TraceEnvironment& environment,
                  TraceRequest& request) {
   const std::string& text = words.back();
-  auto odp = parse_odp_flow(text, environment.dp_ports);
-  if (words.size() == 1 || (odp && !find_bridge(environment, words[0]))) {
+  // Names of ports mean something where no bridge may be meant.
+  const bool may_name_ports = words.size() == 1 || is_our_datapath(words[0]);
+  auto odp = parse_odp_flow(text, may_name_ports ? environment.dp_ports : nullptr);
+  if (words.size() == 1 || odp) {
     if (!odp) return fail(fmt::format("syntax error at {} (or the bridge name was omitted)", text));
     if (words.size() == 2 && !is_our_datapath(words[0])) return fail("Cannot find the datapath");
     const auto place = environment.upcalls.place(odp->in_port.host());
-    if (!place.bridge) return fail(fmt::format("in_port({}): no bridge has this port", odp->in_port.host()));
+    if (!place.bridge) return fail(fmt::format("no OpenFlow port for datapath port {}", odp->in_port.host()));
     request.bridge = place.bridge;
     request.key = *odp;
     request.key.in_port = be32{place.of_port};
@@ -314,6 +311,38 @@ Status read_flow(std::span<const std::string> words, const TraceEnvironment& env
   auto match = field::parse_match(text, request.bridge);
   if (!match) return fail(fmt::format("Bad openflow flow syntax: {}: {}", text, match.error().message));
   request.key = match->value;
+  if (match->mask.bits.in_port.raw() == 0) request.key.in_port = be32{action::of_port::kNone};
+  return {};
+}
+
+/// The actions of a packet-out. What is not an action but an instruction has no place there.
+Status read_actions(const std::string& text, TraceRequest& request) {
+  auto actions = action::parse_actions(text);
+  if (!actions) return tl::unexpected(std::move(actions.error()));
+  for (const action::Action& one : *actions) {
+    const auto refused = [&](auto type) {
+      return std::holds_alternative<typename decltype(type)::type>(one);
+    };
+    using std::type_identity;
+    const std::string_view instruction = refused(type_identity<action::GotoTable>{})       ? "goto_table"
+                                         : refused(type_identity<action::WriteActions>{})  ? "write_actions"
+                                         : refused(type_identity<action::ClearActions>{})  ? "clear_actions"
+                                         : refused(type_identity<action::WriteMetadata>{}) ? "write_metadata"
+                                                                                           : "";
+    if (!instruction.empty()) return fail(fmt::format("{} instruction not allowed here", instruction));
+  }
+  request.actions = std::move(*actions);
+  return {};
+}
+
+/// Whether a packet-out of these actions would be accepted.
+Status check_actions(TraceRequest& request) {
+  const action::CheckOptions options{.version = request.consistent ? action::OfVersion::k11
+                                                                   : action::OfVersion::k10};
+  Status status = action::check(request.actions, exact_match(request.key), options);
+  if (status) status = action::check_executable(request.actions);
+  if (status) status = request.bridge->pipeline().check_references(request.actions);
+  if (!status) return fail("Bad actions: " + status.error().message);
   return {};
 }
 
@@ -339,18 +368,24 @@ Result<std::uint32_t> parse_ct_next(std::string_view text) {
     state |= 1u << (flag - std::begin(kFlags));
   }
   // What a tracker can't say (ovs-fields(7), "Connection Tracking Fields").
+  const auto invalid = [&](std::string_view why) {
+    return fail(fmt::format("{}: invalid connection state: {}", format_ct_state(state), why));
+  };
   if (state != 0 && !(state & ct_state::kTracked))
-    return fail("Invalid connection state: trk must be set with any other flag");
+    return invalid("If \"trk\" is unset, no other flags are set");
   if ((state & ct_state::kInvalid) && (state & ~(ct_state::kInvalid | ct_state::kTracked)))
-    return fail("Invalid connection state: inv goes only together with trk");
-  if ((state & ct_state::kNew) && (state & (ct_state::kEstablished | ct_state::kReply)))
-    return fail("Invalid connection state: new excludes est and rpl");
+    return invalid("when \"inv\" is set, only \"trk\" may also be set");
+  if ((state & ct_state::kNew) && (state & ct_state::kEstablished))
+    return invalid("\"new\" and \"est\" are mutually exclusive");
+  if ((state & ct_state::kNew) && (state & ct_state::kReply))
+    return invalid("\"new\" and \"rpy\" are mutually exclusive");
   return state;
 }
 
-Result<TraceRequest> parse_trace(std::span<const std::string> arguments,
-                                 const TraceEnvironment& environment) {
+Result<TraceRequest> parse_trace(std::span<const std::string> arguments, const TraceEnvironment& environment,
+                                 TraceKind kind) {
   TraceRequest request;
+  const bool packet_out = kind == TraceKind::PacketOut;
   std::vector<std::string> words;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
@@ -362,21 +397,32 @@ Result<TraceRequest> parse_trace(std::span<const std::string> arguments,
       request.port_names = true;
     } else if (word == "--generate" || word == "-generate") {
       request.generate = true;
-    } else if (word == "--no-names") {
+    } else if (packet_out && (word == "--consistent" || word == "-consistent")) {
+      request.consistent = true;
+    } else if (word == "--no-names" || word == "-no-names") {
       continue;  // ports are numbers unless asked otherwise
+    } else if (word.starts_with('-')) {
+      return fail(word + ": unknown option");
     } else {
       words.push_back(word);
     }
   }
-  if (words.empty()) return fail("expected a bridge and a flow, or a datapath flow");
-  if (words.size() > 1 && looks_like_packet(words.back())) {
-    SLUICE_ASSIGN(request.packet, parse_packet(words.back()));
+  if (packet_out && !words.empty()) {
+    SLUICE_TRY(read_actions(words.back(), request));
     words.pop_back();
   }
-  if (words.size() > 2)
-    return fail("expected at most a bridge or datapath, a flow and a packet in hex digits");
+  if (words.size() > 3) return fail("too many arguments");
+  if (words.empty()) return fail("expected a bridge and a flow, or a datapath flow");
+  // Behind a bridge and a flow there can only be a packet; behind one word there may be one.
+  if (words.size() > 1)
+    if (auto packet = parse_packet(words.back()); packet || words.size() == 3) {
+      SLUICE_ASSIGN(request.packet, std::move(packet));
+      words.pop_back();
+    }
+  if (request.generate && !request.packet.empty()) return fail("Syntax error");
   SLUICE_TRY(read_flow(words, environment, request));
   if (!request.packet.empty()) request.key = key_of_packet(request.key, request.packet);
+  if (packet_out) SLUICE_TRY(check_actions(request));
   return request;
 }
 
@@ -384,6 +430,10 @@ std::string trace(const TraceRequest& request, const TraceEnvironment& environme
   Consultant consultant(request, environment);
   const auto hook = [&](const conntrack::CtRequest& ct, const FlowKey& key) { return consultant(ct, key); };
   const action::Names names = request.port_names ? request.bridge->names() : action::Names{};
+  if (!request.actions.empty())
+    return request.bridge->pipeline()
+        .explain_actions(request.key, request.actions, environment.now, hook, names)
+        .text;
   const bool has_packet = request.generate || !request.packet.empty();
   return request.bridge->pipeline().explain(request.key, environment.now, hook, names, has_packet).text;
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "action/action.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "field/field.h"
@@ -44,12 +45,18 @@ struct TraceRequest {
   std::vector<std::uint32_t>
       ct_next;  ///< ct_state of the first, second … ct(); the table is asked for the rest
   bool port_names = false;
-  bool generate = false;  ///< as if there were a packet: MAC addresses are learned
+  bool generate = false;       ///< as if there were a packet: MAC addresses are learned
+  action::ActionList actions;  ///< instead of the flow tables; empty: these
+  bool consistent = false;     ///< the actions must fit the packet, as from OpenFlow 1.1 on
 };
 
-/// Reads the arguments of ofproto/trace: "{[DP] ODP_FLOW | BRIDGE FLOW} [--ct-next FLAGS]… [--generate |
-/// PACKET]". Errors are worded as ovs-vswitchd words them.
-Result<TraceRequest> parse_trace(std::span<const std::string> arguments, const TraceEnvironment& environment);
+enum class TraceKind : std::uint8_t { Packet, PacketOut };
+
+/// Reads the arguments of ofproto/trace: "{[DP] ODP_FLOW | BRIDGE FLOW} [--ct-next FLAGS]… [--names]
+/// [--generate | PACKET]"; of ofproto/trace-packet-out with "[--consistent]" and, last, actions. Errors are
+/// worded as ovs-vswitchd words them.
+Result<TraceRequest> parse_trace(std::span<const std::string> arguments, const TraceEnvironment& environment,
+                                 TraceKind kind = TraceKind::Packet);
 
 std::string trace(const TraceRequest& request, const TraceEnvironment& environment);
 

@@ -144,6 +144,9 @@ void Upcalls::translate(const flow::FlowKey& key, const packet::Packet* packet, 
   from.bridge->pipeline().translate(seen, packet != nullptr, now, translation);
 
   result.mask = translation.mask;
+  if (!wildcards_.load(std::memory_order_relaxed))
+    for (std::size_t word = 0; word < flow::kDatapathWords; ++word)
+      flow::set_word(result.mask.bits, word, ~std::uint64_t{0});
   result.cacheable = translation.cacheable;
   if (observer_ && packet) {
     observer_->translated(*from.bridge, seen, translation);

@@ -9,6 +9,7 @@
 // main.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -50,6 +51,10 @@ class Upcalls final : public datapath::UpcallHandler {
   /// Null: none.
   void set_observer(TranslationObserver* observer) { observer_ = observer; }
 
+  /// Whether a megaflow covers all packets that would be treated alike, or each only packets with the same
+  /// headers. Those that are there stay.
+  void set_wildcards(bool enabled) { wildcards_.store(enabled, std::memory_order_relaxed); }
+
   /// A datapath port number that packets of this bridge carry which came in nowhere: those of controllers.
   std::uint32_t nowhere(Ofproto& bridge);
 
@@ -83,6 +88,7 @@ class Upcalls final : public datapath::UpcallHandler {
 
   rcu::Published<Map> map_;
   TranslationObserver* observer_ = nullptr;
+  std::atomic<bool> wildcards_{true};
   PacketInQueue packet_ins_, own_frames_, memberships_;
 };
 

@@ -8,22 +8,18 @@ import pytest
 
 from compare import difference, run
 from database import DatabaseHost
-from net import ROOT
+from net import ROOT, wait_until
 
 # Commands that Sluice lacks, by family: what they are about is not there.
 ABSENT = {
-    "autoattach/": "802.1AB Auto Attach", "bfd/": "BFD", "cfm/": "CFM",
-    "fdb/stats-clear": "no counters of learning",
     "dpctl/add-": "datapaths come from the database, megaflows from translation", "dpctl/mod-": "as dpctl/add-",
     "dpctl/del-dp": "as dpctl/add-", "dpctl/del-if": "as dpctl/add-", "dpctl/set-if": "as dpctl/add-",
-    "dpctl/del-flow": "as dpctl/add-", "dpctl/get-flow": "dump-flows has a filter",
-    "dpctl/cache-": "no such caches", "dpctl/offload-stats-show": "no offload",
     "dpctl/normalize-actions": "tests of Open vSwitch itself", "dpctl/parse-actions": "tests of Open vSwitch itself",
-    "dpif-netdev/": "implementations to choose from", "odp-execute/": "implementations to choose from",
+    "dpif-netdev/dpif-impl-": "implementations to choose from", "dpif-netdev/miniflow-": "as above",
+    "dpif-netdev/subtable-": "as above", "odp-execute/": "as above",
+    "dpif-netdev/pmd-rxq-rebalance": "ports stay with their threads",
     "dpif-netlink/": "the kernel's datapath",
-    "ofproto/list-tunnels": "tunnels", "ovs/route/": "tunnels", "tnl/": "tunnels",
-    "ofproto/trace-packet-out": "not yet",
-    "upcall/": "no handlers and flow limits to set",
+    "upcall/enable-ufid": "megaflows are dumped whole", "upcall/disable-ufid": "as above",
 }
 
 # Arguments that are wrong or that every command takes, tried with each command.
@@ -43,15 +39,14 @@ DIFFERENT = {
     "upcall/show": "limits and threads differ",
     "dpif-netdev/pmd-stats-show": "the counters' names are the same, the caches are not",
     "dpif-netdev/pmd-rxq-show": "shows what the main thread receives from, too", "dpctl/del-flows": "no files of megaflows",
-    "ofproto/trace": "tests/differential/test_trace.py compares it, errors name the place",
+    "ofproto/trace": "compared below, errors name the place", "ofproto/trace-packet-out": "as above",
     "dpif/set-dp-features": "features stay", "dpif/show-dp-features": "features differ",
     "bond/hash": "a hash of our own", "qos/show-types": "none for internal ports",
-    "fdb/stats-show": "no counters of learning yet",
 }
 
 
-def make_host(installed):
-    host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-control-"), installed=installed)
+def make_host(installed, options=()):
+    host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-control-"), installed=installed, options=options)
     host.start_server()
     host.start_switch()
     host.vsctl("add-br br0 -- set bridge br0 datapath_type=netdev fail_mode=secure")
@@ -120,3 +115,206 @@ def test_a_number_of_arguments_is_checked_alike(hosts):
         if "takes at most" in answers[0]:
             found.append(difference([name, "..."], *answers))
     assert not any(found), "\n".join(text for text in found if text)
+
+
+def both(hosts, *words):
+    return [run(host, ["ovs-appctl", *words]) for host in hosts]
+
+
+def assert_alike(hosts, commands, normal=lambda text: text):
+    found = []
+    for command in commands:
+        words = command.split() if isinstance(command, str) else list(command)
+        found.append(difference(words, *(normal(text) for text in both(hosts, *words))))
+    assert not any(found), "\n".join(text for text in found if text)
+
+
+def test_routes_and_neighbours_of_tunnels(hosts):
+    for host in hosts:
+        host.run("ip link set lo up")
+        host.run("ip link set br0 up")
+        host.run("ip addr add 10.1.0.1/24 dev br0")
+        host.run("ip addr add fd00::1/64 dev br0 nodad")
+        host.run("ip route add 10.9.0.0/16 via 10.1.0.254")
+        host.run("ip -6 route add fd09::/64 via fd00::fe")
+        wait_until(lambda: "fd09::/64" in host.appctl("ovs/route/show"), "the route is known")
+
+    def normal(text):
+        # Rows of a hash table; the kernel chooses the link-local address.
+        return "\n".join(sorted(line for line in text.splitlines() if "fe80" not in line))
+
+    assert_alike(hosts, [
+        "ovs/route/show", "ovs/route/lookup 10.1.0.5", "ovs/route/lookup 10.9.0.5", "ovs/route/lookup fd09::5",
+        "ovs/route/lookup 11.0.0.1", "ovs/route/lookup 127.0.0.1", "ovs/route/lookup ::1", "ovs/route/lookup 1.1.1.1/32",
+        "ovs/route/lookup 1.1.1.0/24", "ovs/route/lookup 10.1.0.5 pkt_mark=1", "ovs/route/lookup 10.1.0.5 pkt_mark=x",
+        "ovs/route/add 10.20.0.0/16 br0", "ovs/route/add 10.1.0.0/16 br0", "ovs/route/add 10.1.0.0/16 br0",
+        "ovs/route/add 10.21.0.0/16 br0 10.1.0.77", "ovs/route/add 10.21.0.0/16 br0 10.1.0.77 pkt_mark=5",
+        "ovs/route/add 10.1.0.0/28 br0 pkt_mark=0x10", "ovs/route/add 10.23.0.0/16 nosuch",
+        "ovs/route/add 10.24.0.0 br0", "ovs/route/add 10.26.0.0/33 br0", "ovs/route/add 10.1.0.9/255.255.255.0 br0",
+        "ovs/route/add 10.28.0.0/16 br0 bogus", "ovs/route/add 10.28.0.0/16 br0 192.168.0.1",
+        "ovs/route/add 10.28.0.0/16 br0 10.1.0.9 bogus", "ovs/route/add 10.28.0.0/16 br0 fd00::1",
+        "ovs/route/add fd34::/64 br0 fd00::99", "ovs/route/add fd34::/64 br0 10.1.0.9", "ovs/route/add 0.0.0.0/0 br0 10.1.0.254",
+        "ovs/route/show", "ovs/route/lookup 10.21.4.4", "ovs/route/lookup 10.21.4.4 pkt_mark=5",
+        "ovs/route/lookup 10.1.0.5 pkt_mark=16", "ovs/route/lookup 8.8.8.8", "ovs/route/lookup fd34::1",
+        "ovs/route/lookup 10.1.0.1", "ovs/route/del 10.20.0.0/16", "ovs/route/del 10.21.0.0/16 pkt_mark=5",
+        "ovs/route/del 10.21.0.0/16 pkt_mark=y", "ovs/route/del 10.9.0.0/16", "ovs/route/del fd34::/64",
+        "ovs/route/del 0.0.0.0/0", "ovs/route/show",
+        "tnl/neigh/set br0 10.1.0.7 00:11:22:33:44:55", "tnl/arp/set br0 fd00::7 00:11:22:33:44:56",
+        "tnl/neigh/set nosuch 10.1.0.8 00:11:22:33:44:55", "tnl/neigh/set br0 10.1.0.7 00:11:22:33:44:99",
+        "tnl/neigh/set br0 10.1.0.7 bogus", "tnl/neigh/set br0 10.1.0.300 00:11:22:33:44:99", "tnl/neigh/show",
+        "tnl/arp/show", "tnl/neigh/aging 30", "tnl/arp/aging", "tnl/neigh/aging 0", "tnl/neigh/aging 3600",
+        "tnl/neigh/aging 3601", "tnl/neigh/aging 5x", "tnl/neigh/flush", "tnl/neigh/show",
+        "tnl/egress_port_range 100 200", "tnl/egress_port_range", "tnl/egress_port_range 0 200",
+        "tnl/egress_port_range 5 70000", "tnl/egress_port_range 100 99", "tnl/egress_port_range",
+    ], normal)
+
+
+def test_monitors_that_nobody_configured(hosts):
+    assert_alike(hosts, [f"{name} {words}" for name in ("bfd/set-forwarding", "cfm/set-fault")
+                         for words in ("normal", "true", "false", "bogus true", "br0 normal", "br0 bogus")])
+    assert_alike(hosts, ["dpif-netdev/pmd-perf-log-set on", "dpif-netdev/pmd-perf-log-set on -b 5 -a 5 -e -us 100 -q 10",
+                         "dpif-netdev/pmd-perf-log-set on -b", "dpif-netdev/pmd-perf-log-set -ne", "dpif-netdev/bond-show",
+                         "dpif-netdev/bond-show ovs-netdev", "dpctl/cache-set-size netdev@ovs-netdev masks-cache 5",
+                         "dpctl/cache-set-size netdev@ovs-netdev x y", "dpctl/offload-stats-show netdev@ovs-netdev"])
+
+
+@pytest.fixture(name="dummies", scope="module")
+def both_hosts_with_dummies():
+    made = []
+    try:
+        for installed in (True, False):
+            made.append(make_host(installed, ["--enable-dummy"]))
+            made[-1].vsctl("add-br br1 -- set bridge br1 datapath_type=netdev")
+            for name in ("p1", "p2", "p3"):
+                made[-1].vsctl(f"add-port br1 {name} -- set interface {name} type=dummy ofport_request={name[1]}")
+        yield made
+    finally:
+        for host in made:
+            host.close()
+            shutil.rmtree(host.dir, ignore_errors=True)
+
+
+def frame(source, destination=0xff, more=""):
+    return (f"in_port(1),eth(src=50:54:00:00:00:{source:02x},dst=50:54:00:00:00:{destination:02x}),eth_type(0x0800),"
+            f"ipv4(src=10.0.0.{source},dst=10.0.0.{destination},proto=17,tos=0,ttl=64,frag=no),udp(src=1,dst=2){more}")
+
+
+def test_mac_addresses_that_came_and_went_are_counted(dummies):
+    for host in dummies:
+        host.vsctl("set bridge br1 other_config:mac-table-size=10 other_config:mac-aging-time=20")
+        host.appctl("time/stop")
+    steps = [("netdev-dummy/receive", "p1", frame(n)) for n in range(1, 5)]
+    steps += [("fdb/stats-show", "br1"), ("netdev-dummy/receive", "p2", frame(1)), ("fdb/stats-show", "br1")]
+    steps += [("time/warp", "30000", "1000"), ("fdb/stats-show", "br1")]
+    for n in range(1, 14):  # in steps, so that both agree who is the oldest
+        steps += [("netdev-dummy/receive", "p1", frame(n)), ("time/warp", "100")]
+    steps += [("fdb/stats-show", "br1"), ("fdb/stats-clear", "br1"), ("fdb/stats-show", "br1"), ("fdb/flush", "br1"),
+              ("fdb/stats-show", "br1"), ("fdb/stats-clear",)]
+    assert_alike(dummies, steps)
+
+
+def test_forms_and_errors_of_trace(dummies):
+    for host in dummies:
+        host.vsctl("add-br br2 -- set bridge br2 datapath_type=netdev fail_mode=secure")
+        for name in ("q1", "q2"):
+            host.vsctl(f"add-port br2 {name} -- set interface {name} type=dummy ofport_request={name[1]}")
+        for flow in ("in_port=2,actions=1", "in_port=1,ip,ct_state=-trk,actions=ct(table=1)",
+                     "table=1,ct_state=+trk+est,actions=2", "table=1,ct_state=+trk+new,ip,actions=ct(commit),LOCAL"):
+            host.ofctl("add-flow", "br2", flow)
+    flow = "in_port=1,ip,nw_src=10.0.0.1,nw_dst=10.0.0.2"
+    packet = "50540000000550540000000708004500001c00000000401166ce0a0000010a0000020001000200080000"
+
+    def normal(text):
+        # Masks and numbers of datapath ports are compared in tests/differential.
+        return "\n".join(line for line in text.splitlines() if not line.startswith(("Megaflow:", "Datapath actions:")))
+
+    traces = [
+        ["br2", flow, "--ct-next", "trk,est"], ["--ct-next", "trk,new", "br2", flow], ["br2", flow, "--ct-next"],
+        ["br2", flow, "--ct-next", "bogus"], ["br2", flow, "--ct-next", "new,est,trk"], ["br2", flow, "--ct-next", "new"],
+        ["br2", flow, "--ct-next", "new,rpl,trk"], ["br2", flow, "--ct-next", "trk,inv,new"], ["br2", flow, "--ct-next", ""],
+        ["br2", flow, "-consistent"], ["br2", flow, "--bogus"], ["br2", "in_port=2", "-generate"],
+        ["br2", "in_port=2", "--generate"], ["br2", "in_port=q2", "--names"], ["--names", "br2", flow, "--ct-next", "trk,est"],
+        ["br2", "in_port=2", packet], ["br2", flow, packet, "--ct-next", "trk,est"], ["br2", "in_port=2", packet[:-1]],
+        ["br2", "in_port=2", "0x" + packet], ["br2", "in_port=2", "00"], ["br2", "in_port=2", packet, "extra"],
+        ["br2", "in_port=2", "-generate", packet], ["in_port(99)"], ["ovs-netdev", "in_port(99)"],
+        ["in_port(q2),eth(),eth_type(0x1234)"], ["ovs-netdev", "in_port(q2),eth(),eth_type(0x1234)"],
+        ["in_port(q2),eth(),eth_type(0x1234)", packet], ["bogus@ovs-netdev", "in_port(q2),eth(),eth_type(0x1234)"],
+        ["bogus", "in_port(q2)"], ["bogus", "in_port=2"], ["br2"], ["bogus"], ["br2", ""],
+        ["br2", "in_port=2", "x", "y", "z"], ["br2", "in_port=77"], ["br2", "in_port=LOCAL"], ["br2", "in_port=CONTROLLER"],
+        ["br2", "tcp"], ["br2", "in_port=1,ct_state=trk|est,ip"],
+        ["br2", "in_port=1,reg0=5,ip", "--ct-next", "est,trk", "--ct-next", "new,trk"],
+    ]
+    outs = [
+        ["br2", flow, "1,2"], ["br2", "in_port=2", "TABLE"], ["br2", flow, "resubmit(,1)"], ["-consistent", "br2", flow, "1,2"],
+        ["br2", "in_port=2", "--consistent", "TABLE"], ["br2", "in_port=2", packet, "TABLE"],
+        ["br2", "in_port=2", "-generate", "TABLE"], ["in_port(q2),eth(),eth_type(0x0800)", "TABLE"],
+        ["br2", flow, "output:99"], ["br2", flow, "mod_nw_src:1.2.3.4,output:2"], ["br2", "in_port=1", "goto_table:1"],
+        ["br2", "in_port=1", "write_actions(output:1)"], ["br2", "in_port=controller,ip", "TABLE"], ["br2", "ip", "TABLE"],
+        ["br2", "in_port=2", ""], ["br2", "in_port=2", "drop"], ["bogus", "in_port=2", "drop"], ["br2", "1"],
+        ["1", "2", "3"], ["1", "2", "3", "4"], ["1", "2", "3", "4", "5", "6"],
+    ]
+    assert_alike(dummies, [["ofproto/trace", *words] for words in traces]
+                 + [["ofproto/trace-packet-out", *words] for words in outs], normal)
+    refused = run(dummies[1], ["ovs-appctl", "ofproto/trace-packet-out", "br2", flow, "group:1"])
+    assert refused.startswith("[2]") and "Bad actions:" in refused
+
+
+def test_megaflows_are_found_and_removed_by_their_ids(dummies):
+    ours = dummies[1]
+    ours.appctl("dpctl/del-flows")
+    ours.appctl("netdev-dummy/receive", "p1", frame(1))
+    ours.appctl("netdev-dummy/receive", "p2", frame(2))
+    lines = ours.appctl("dpctl/dump-flows", "-m").splitlines()[1:]
+    assert len(lines) == 2
+    ids = [line.split(",")[0] for line in lines]
+    for name, line in zip(ids, lines):
+        assert ours.appctl("dpctl/get-flow", "-m", name).split(", packets:")[0] == line.split(", packets:")[0]
+        assert ours.appctl("dpctl/get-flow", "netdev@ovs-netdev", name).startswith("recirc_id(0),in_port(")
+    absent = "ufid:00000000-0000-0000-0000-000000000001"
+    assert_alike(dummies, [["dpctl/get-flow", absent], ["dpctl/del-flow", absent], ["dpctl/get-flow", "ufid:xyz"],
+                           ["dpctl/del-flow", "ufid:xyz"], ["dpctl/del-flow", "in_port(77),eth(),eth_type(0x1234)"]])
+    assert ours.appctl("dpctl/del-flow", ids[0]) == ""
+    assert [line.split(",")[0] for line in ours.appctl("dpctl/dump-flows", "-m").splitlines()[1:]] == ids[1:]
+    match = ours.appctl("dpctl/dump-flows").splitlines()[1].split(", packets:")[0]
+    assert ours.appctl("dpctl/del-flow", match) == ""
+    assert ours.appctl("dpctl/dump-flows") == ""
+
+
+def test_megaflows_without_wildcards_and_within_a_limit(dummies):
+    for host in dummies:
+        host.ofctl("add-flow br1 priority=50000,in_port=3,actions=drop")
+
+    def flows_of_two_packets(host):
+        host.appctl("revalidator/purge")
+        for source in (7, 8):
+            host.appctl("netdev-dummy/receive", "p3", frame(source))
+        return len(host.appctl("dpctl/dump-flows", "filter=dl_dst=50:54:00:00:00:ff").splitlines()) - 1
+
+    for host in dummies:
+        assert flows_of_two_packets(host) == 1
+        assert host.appctl("upcall/disable-megaflows") == "megaflows disabled\n"
+        assert flows_of_two_packets(host) == 2
+    ours = dummies[1]
+    assert ours.appctl("upcall/set-flow-limit", "1") == "set flow_limit to 1\n"
+    assert "(limit 1)" in ours.appctl("upcall/show")
+    assert flows_of_two_packets(ours) == 1, "the second takes the place of the first"
+    ours.vsctl("set open_vswitch . other_config:flow-limit=20")
+    assert "(limit 20)" in ours.appctl("upcall/show")
+    ours.vsctl("remove open_vswitch . other_config flow-limit")
+    assert "(limit 20)" not in ours.appctl("upcall/show")
+    for host in dummies:
+        assert host.appctl("upcall/enable-megaflows") == "megaflows enabled\n"
+        assert flows_of_two_packets(host) == 1
+
+
+def test_megaflows_do_not_expire_while_nobody_looks_after_them(dummies):
+    ours = dummies[1]
+    ours.appctl("time/stop")
+    ours.appctl("revalidator/purge")
+    ours.appctl("revalidator/pause")
+    ours.appctl("netdev-dummy/receive", "p1", frame(1))
+    ours.appctl("time/warp", "60000", "1000")
+    assert len(ours.appctl("dpctl/dump-flows").splitlines()) == 2
+    ours.appctl("revalidator/resume")
+    ours.appctl("time/warp", "1000")
+    wait_until(lambda: ours.appctl("dpctl/dump-flows") == "", "it is gone")

@@ -2,6 +2,8 @@
 what is printed is compared with the installed ovs-vswitchd."""
 
 import shutil
+import socket
+import struct
 import subprocess
 import tempfile
 
@@ -61,6 +63,9 @@ COMMANDS = [
     ["netdev-dummy/receive", "p1", "--len", "200", TCP],
     ["netdev-dummy/receive", "p1", TCP, "--len", "200"],
     ["netdev-dummy/receive", "p1", "--qid", "3", HEADER],
+    ["netdev-dummy/receive", "p1", "--qid", "x", "00"],
+    ["netdev-dummy/receive", "p1", TCP, "--len", "x"],
+    ["netdev-dummy/receive", "p1", TCP, "--len", "5"],
     ["netdev-dummy/receive", "p1", "--qid"],
     ["netdev-dummy/receive", "p3", "--qid", "0", HEADER],
     ["netdev-dummy/receive", "br0", HEADER],
@@ -80,6 +85,10 @@ COMMANDS = [
     ["time/warp", "100"],
     ["time/warp", "5000", "1000"],
     ["time/warp", "100", "300"],
+    ["time/warp", "0", "100"],
+    ["time/warp", "5x"],
+    ["time/warp", "-5"],
+    ["time/warp", "-5", "100"],
 ]
 
 
@@ -161,3 +170,93 @@ def test_dummies_stand_in_for_what_a_host_has():
     finally:
         host.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Wire:
+    """The other end of a dummy port's stream."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.connection.settimeout(20)
+
+    def send(self, packet):
+        self.connection.sendall(struct.pack("!H", len(packet)) + packet)
+
+    def _take(self, count):
+        data = b""
+        while len(data) < count:
+            more = self.connection.recv(count - len(data))
+            if not more:
+                return None
+            data += more
+        return data
+
+    def receive(self):
+        """A packet; nothing if the other end is gone."""
+        try:
+            head = self._take(2)
+            return head and self._take(struct.unpack("!H", head)[0])
+        except ConnectionResetError:
+            return None
+
+
+def stream_conversation(host):
+    """What happens at the ends of two streams, and what the switch says of them."""
+    said = []
+    listening = socket.socket(socket.AF_UNIX)
+    listening.settimeout(20)
+    listening.bind(f"{host.dir}/active.sock")
+    host.vsctl("add-br", "brs", "--", "set", "bridge", "brs", "datapath_type=dummy", "fail_mode=secure",
+               "--", "add-port", "brs", "s1", "--", "set", "interface", "s1", "type=dummy", "ofport_request=1",
+               f"options:pstream=punix:{host.dir}/passive.sock",
+               "--", "add-port", "brs", "s2", "--", "set", "interface", "s2", "type=dummy", "ofport_request=2",
+               f"options:stream=unix:{host.dir}/active.sock")
+    host.ofctl("add-flow", "brs", "in_port=1,actions=2")
+    host.ofctl("add-flow", "brs", "in_port=2,actions=1")
+    said.append(host.appctl("netdev-dummy/conn-state", "s2"))
+    listening.listen()
+    active = Wire(listening.accept()[0])
+    wait_until(lambda: host.appctl("netdev-dummy/conn-state") == "s2: connected\n", "it has connected")
+    said += [host.appctl("netdev-dummy/conn-state", name) for name in ("s1", "s2", "nope")]
+    passive = []
+    for _ in range(2):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(f"{host.dir}/passive.sock")
+        passive.append(Wire(client))
+
+    packets = [bytes.fromhex(HEADER) + bytes([n]) * (46 + n) for n in range(3)]
+    for packet in packets:
+        passive[0].send(packet)
+    said += [active.receive().hex() for _ in packets]
+    active.send(packets[2])
+    said += [wire.receive().hex() for wire in passive]
+    passive[1].connection.sendall(struct.pack("!H", 5) + b"short")
+    said.append(passive[1].receive())
+    passive[0].send(packets[0])
+    said.append(active.receive().hex())
+    active.connection.close()
+    wait_until(lambda: host.appctl("netdev-dummy/conn-state", "s2") == "s2: disconnected\n", "it notices")
+    active = Wire(listening.accept()[0])
+    wait_until(lambda: host.appctl("netdev-dummy/conn-state", "s2") == "s2: connected\n", "it is back")
+    passive[0].send(packets[1])
+    said.append(active.receive().hex())
+    host.vsctl("del-br brs")
+    said.append(passive[0].receive())
+    for end in (listening, active.connection, *(wire.connection for wire in passive)):
+        end.close()
+    return said
+
+
+def test_streams_are_wires():
+    # Hosts of their own: the others' time may stand still, and with it the installed one's attempts to connect.
+    hosts = [make_host(True), make_host(False)]
+    try:
+        theirs, ours = (stream_conversation(host) for host in hosts)
+        assert theirs == ours
+        assert ours[-1] is None and ours[4] == (bytes.fromhex(HEADER) + bytes(46)).hex()
+        fault = hosts[1].vsctl("add-port br0 s3 -- set interface s3 type=dummy options:stream=nonsense:1", check=False)
+        assert "nonsense" in hosts[1].get("Interface", "s3", "error"), fault
+    finally:
+        for host in hosts:
+            host.close()
+            shutil.rmtree(host.dir, ignore_errors=True)

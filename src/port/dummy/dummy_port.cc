@@ -8,10 +8,13 @@ namespace sluice::port {
 DummyPort::DummyPort(std::string name, DummyOptions options)
     : Port(std::move(name)),
       options_(std::move(options)),
-      event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+      event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      sent_fd_(options_.announce_sent ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1) {}
 
 DummyPort::~DummyPort() {
+  wire_.reset();
   if (event_fd_ >= 0) close(event_fd_);
+  if (sent_fd_ >= 0) close(sent_fd_);
 }
 
 bool DummyPort::inject(Bytes frame, const packet::Offload& offload) {
@@ -60,7 +63,9 @@ void DummyPort::keep(Bytes frame, const packet::Offload& offload) {
   PortCounters::add(counters_.tx_packets, 1);
   PortCounters::add(counters_.tx_bytes, frame.size());
   write_sent(frame);
-  if (options_.max_sent > 0) sent_.push_back({{frame.begin(), frame.end()}, offload});
+  if (options_.max_sent == 0) return;
+  sent_.push_back({{frame.begin(), frame.end()}, offload});
+  if (sent_.size() == 1 && sent_fd_ >= 0) eventfd_write(sent_fd_, 1);
 }
 
 std::optional<DummyPort::Sent> DummyPort::take_sent() {
@@ -68,6 +73,8 @@ std::optional<DummyPort::Sent> DummyPort::take_sent() {
   if (sent_.empty()) return std::nullopt;
   std::optional<Sent> oldest(std::move(sent_.front()));
   sent_.pop_front();
+  eventfd_t ignored;
+  if (sent_.empty() && sent_fd_ >= 0) eventfd_read(sent_fd_, &ignored);
   return oldest;
 }
 
@@ -106,6 +113,16 @@ void DummyPort::write_received(Bytes frame) {
 void DummyPort::write_sent(Bytes frame) {
   if (one_capture_) return write_received(frame);
   if (sent_capture_ && sent_capture_->write(next_stamp(), frame)) (void)sent_capture_->flush();
+}
+
+void DummyPort::add_address(const Address& address) {
+  const std::lock_guard lock(mutex_);
+  addresses_.push_back(address);
+}
+
+std::vector<DummyPort::Address> DummyPort::addresses() const {
+  const std::lock_guard lock(mutex_);
+  return addresses_;
 }
 
 void DummyPort::set_link(bool up) {

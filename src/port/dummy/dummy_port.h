@@ -17,6 +17,14 @@
 
 namespace sluice::port {
 
+/// What a dummy is connected to beside tests that call it. Main thread.
+class DummyWire {
+ public:
+  virtual ~DummyWire() = default;
+  /// Nothing if it does not connect of itself.
+  virtual std::optional<bool> connected() const = 0;
+};
+
 struct DummyOptions {
   net::Mac mac{{0xaa, 0x55, 0xaa, 0x55, 0x00, 0x00}};
   std::uint32_t mtu = 1500;
@@ -25,6 +33,7 @@ struct DummyOptions {
       65536;              ///< frames kept until taken; more are dropped and counted. 0: count, keep nothing
   bool offloads = false;  ///< keep GSO and partial checksums as they are, as a veth would
   std::string type = "dummy";
+  bool announce_sent = false;   ///< sent_fd() tells of frames that can be taken
   unsigned receive_queues = 1;  ///< that netdev-dummy/receive may name
 };
 
@@ -46,11 +55,21 @@ class DummyPort final : public Port {
   /// The oldest frame that was sent and not yet taken.
   std::optional<Sent> take_sent();
   std::size_t sent_waiting() const;
+  /// Polls readable while frames wait to be taken; -1 unless DummyOptions::announce_sent.
+  int sent_fd() const { return sent_fd_; }
+  /// Lives as long as the port; both go on main.
+  void set_wire(std::unique_ptr<DummyWire> wire) { wire_ = std::move(wire); }
+  const DummyWire* wire() const { return wire_.get(); }
   void set_link(bool up);
 
   /// Writes what comes in, what goes out, or both (the same file twice) to captures from now on.
   Status capture(const std::string& received_path, const std::string& sent_path);
   unsigned receive_queues() const { return options_.receive_queues; }
+
+  /// An IP address that tests pretend the device to have, IPv4 as mapped, and its prefix length in that form.
+  using Address = std::pair<be128, unsigned>;
+  void add_address(const Address& address);
+  std::vector<Address> addresses() const;
 
   std::string_view type() const override { return options_.type; }
   void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override;
@@ -73,14 +92,16 @@ class DummyPort final : public Port {
 
   DummyOptions options_;
   SoftwareOffload software_;
-  int event_fd_;
+  int event_fd_, sent_fd_;
   std::atomic<bool> link_up_{true};
   mutable std::mutex mutex_;
   std::deque<Waiting> received_;                                  ///< guarded by mutex_
   std::deque<Sent> sent_;                                         ///< guarded by mutex_
   std::optional<CaptureWriter> received_capture_, sent_capture_;  ///< guarded by mutex_
+  std::vector<Address> addresses_;                                ///< guarded by mutex_
   std::int64_t captured_ = 0;                                     ///< guarded by mutex_
   bool one_capture_ = false;                                      ///< received_capture_ is for both
+  std::unique_ptr<DummyWire> wire_;                               ///< uses all of the above
 };
 
 }  // namespace sluice::port
