@@ -38,14 +38,22 @@ std::pair<Atom, Atom> counter(const char* name, std::uint64_t value) {
   return {std::string(name), static_cast<std::int64_t>(value)};
 }
 
-Datum statistics_of(const datapath::PortInfo& port) {
-  if (port.type == "patch")
-    return ovsdb::make_map({counter("rx_packets", port.rx_packets), counter("rx_bytes", port.rx_bytes),
-                            counter("tx_packets", port.tx_packets), counter("tx_bytes", port.tx_bytes)});
-  return ovsdb::make_map({counter("rx_packets", port.rx_packets), counter("rx_bytes", port.rx_bytes),
-                          counter("rx_dropped", port.rx_dropped), counter("rx_errors", port.rx_errors),
-                          counter("tx_packets", port.tx_packets), counter("tx_bytes", port.tx_bytes),
-                          counter("tx_dropped", port.tx_dropped), counter("tx_errors", port.tx_errors)});
+/// @param device  null: there is no kernel interface
+Datum statistics_of(const datapath::PortInfo& port, const port::DeviceCounters* device) {
+  std::vector<std::pair<Atom, Atom>> all = {
+      counter("rx_packets", port.rx_packets), counter("rx_bytes", port.rx_bytes),
+      counter("tx_packets", port.tx_packets), counter("tx_bytes", port.tx_bytes)};
+  if (port.type != "patch")
+    all.insert(all.end(), {counter("rx_dropped", port.rx_dropped), counter("rx_errors", port.rx_errors),
+                           counter("tx_dropped", port.tx_dropped), counter("tx_errors", port.tx_errors)});
+  if (device != nullptr)
+    all.insert(
+        all.end(),
+        {counter("rx_multicast_packets", device->rx_multicast), counter("collisions", device->collisions),
+         counter("rx_over_err", device->rx_over_errors), counter("rx_crc_err", device->rx_crc_errors),
+         counter("rx_frame_err", device->rx_frame_errors),
+         counter("rx_missed_errors", device->rx_missed_errors)});
+  return ovsdb::make_map(std::move(all));
 }
 
 Datum capabilities() {
@@ -53,6 +61,7 @@ Datum capabilities() {
   for (const auto& capability : kCapabilities)
     pairs.emplace_back(capability.key, capability.is_number ? std::to_string(capability.value)
                                                             : (capability.value != 0 ? "true" : "false"));
+  pairs.emplace_back("ct_flush", "true");  // of the database alone: ovs-appctl does not show it
   return text_map(pairs);
 }
 
@@ -85,10 +94,14 @@ Datum tree_of(const Switch& device, const ofproto::Ofproto& bridge) {
                    {"stp_root_path_cost", std::to_string(stp->root_cost())}});
 }
 
+bool has_kernel_interface(const PortStatus& port) {
+  return port.type == "system" || port.type == "internal" || port.type == "tap";
+}
+
 /// What the device of a port looks like from outside; of one without a kernel interface what the datapath
 /// knows.
 port::InterfaceFacts facts_of(const PortStatus& port) {
-  const bool kernel = port.type == "system" || port.type == "internal" || port.type == "tap";
+  const bool kernel = has_kernel_interface(port);
   if (kernel)
     if (auto facts = port::interface_facts(port.name)) return *facts;
   port::InterfaceFacts facts;
@@ -114,9 +127,18 @@ class DatabaseStatus::Writer {
     transaction.update(table, row.id(), column, {std::move(value), is_map});
   }
 
+  /// Asked for once, when somebody wants to know.
+  const port::DeviceCounters* device(const PortStatus& port) {
+    if (!has_kernel_interface(port)) return nullptr;
+    if (!devices_) devices_ = port::device_counters();
+    const auto found = devices_->find(port.name);
+    return found == devices_->end() ? nullptr : &found->second;
+  }
+
   ovsdb::Transaction transaction;
 
  private:
+  std::optional<std::map<std::string, port::DeviceCounters>> devices_;
   const ovsdb::Replica& replica_;
 };
 
@@ -278,6 +300,11 @@ void DatabaseStatus::write_controller(Writer& writer, const Row& row,
   const bool news = state == before.end() || state->second != controller.state ||
                     row.boolean("is_connected") != controller.is_connected;
   set("is_connected", controller.is_connected);
+  if (controller.target.starts_with('p') && !controller.is_connected) {  // it waits for whoever comes
+    set("role", {});
+    set("status", {});
+    return;
+  }
   set("role", optional_text(controller.role));
   if (!news && !report.statistics) return;
   std::vector<std::pair<std::string, std::string>> status = {{"state", controller.state}};
@@ -326,7 +353,7 @@ void DatabaseStatus::write_interface(Writer& writer, const Row& row, const PortS
                                                       {"firmware_version", facts.firmware_version}}));
   const Datum* counters = row.find("statistics");
   if (report.statistics || (counters != nullptr && counters->keys.empty()))
-    set("statistics", statistics_of(*port->datapath));
+    set("statistics", statistics_of(*port->datapath, writer.device(*port)));
 }
 
 std::int64_t statistics_interval_ms(const ovsdb::Replica& replica) {

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
+#include <utility>
 
 namespace sluice::daemon {
 
@@ -81,8 +83,25 @@ void Database::reconcile() {
   const auto outcome = device_.reconcile(config_.config);
   unreported_.names.insert(outcome.changed_ports.begin(), outcome.changed_ports.end());
   tell(config_, outcome);
-  if (const auto* root = replica.only("Open_vSwitch"))
+  if (const auto* root = replica.only("Open_vSwitch")) {
+    limit_megaflows(*root);
     settings_.report.applied_cfg = root->integer("next_cfg");
+  }
+}
+
+/// Only when the row changes: what upcall/set-flow-limit says holds until then.
+void Database::limit_megaflows(const ovsdb::Row& root) {
+  const auto options = root.text_map("other_config");
+  std::optional<std::uint32_t> limit;
+  if (const auto found = options.find("flow-limit"); found != options.end()) {
+    const std::string& text = found->second;
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc{} && end == text.data() + text.size()) limit = value;
+  }
+  if (limit == std::exchange(megaflow_limit_, limit)) return;
+  auto& datapath = device_.datapath();
+  datapath.set_max_megaflows(limit.value_or(datapath::DatapathOptions{}.max_megaflows * datapath.workers()));
 }
 
 /// Logs what is new of what could not be done.

@@ -43,6 +43,7 @@ class Database {
   void look();
   bool may_act();
   void reconcile();
+  void limit_megaflows(const ovsdb::Row& root);
   /// The kernel has news of interfaces.
   void links_changed();
   bool take_link_news();
@@ -68,7 +69,8 @@ class Database {
   bridge::InterfaceScope unreported_;
   bool told_of_lock_ = false;
   Instant statistics_due_;
-  std::set<std::string> told_;  ///< sentences that were logged and still hold
+  std::optional<std::uint32_t> megaflow_limit_;  ///< other_config:flow-limit
+  std::set<std::string> told_;                   ///< sentences that were logged and still hold
   log::RateLimit refusals_{6, 6};
 };
 

@@ -1,6 +1,8 @@
 #include "port/interface.h"
 
+#include <ifaddrs.h>
 #include <linux/ethtool.h>
+#include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -82,6 +84,24 @@ std::optional<InterfaceFacts> interface_facts(const std::string& name) {
   ask_link(socket, name, facts);
   ask_driver(socket, name, facts);
   return facts;
+}
+
+std::map<std::string, DeviceCounters> device_counters() {
+  std::map<std::string, DeviceCounters> counters;
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return counters;
+  for (const ifaddrs* at = first; at; at = at->ifa_next) {
+    if (!at->ifa_addr || at->ifa_addr->sa_family != AF_PACKET || !at->ifa_data) continue;
+    const auto& stats = *static_cast<const rtnl_link_stats*>(at->ifa_data);
+    counters[at->ifa_name] = {.rx_multicast = stats.multicast,
+                              .collisions = stats.collisions,
+                              .rx_over_errors = stats.rx_over_errors,
+                              .rx_crc_errors = stats.rx_crc_errors,
+                              .rx_frame_errors = stats.rx_frame_errors,
+                              .rx_missed_errors = stats.rx_missed_errors};
+  }
+  ::freeifaddrs(first);
+  return counters;
 }
 
 Status set_interface_mac(const std::string& name, const net::Mac& mac) {

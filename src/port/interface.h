@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -23,6 +24,14 @@ struct InterfaceFacts {
 
 /// Nothing if there is no interface of this name.
 std::optional<InterfaceFacts> interface_facts(const std::string& name);
+
+/// What devices have counted beside packets, bytes, errors and drops.
+struct DeviceCounters {
+  std::uint64_t rx_multicast = 0, collisions = 0, rx_over_errors = 0, rx_crc_errors = 0, rx_frame_errors = 0,
+                rx_missed_errors = 0;
+};
+/// Of all interfaces at once, by name.
+std::map<std::string, DeviceCounters> device_counters();
 
 Status set_interface_mac(const std::string& name, const net::Mac& mac);
 Status set_interface_mtu(const std::string& name, std::uint32_t mtu);
