@@ -68,5 +68,5 @@ Description: stateful OpenFlow software switch
  ovsdb-server (openvswitch-common) and ovs-vsctl (openvswitch-switch) it is
  configured and driven by the tools of Open vSwitch.
 EOF
-install -m 755 "$here/postinst" "$here/prerm" "$tree/DEBIAN/"
+install -m 755 "$here/postinst" "$here/prerm" "$here/postrm" "$tree/DEBIAN/"
 dpkg-deb --root-owner-group --build "$tree" "$output/sluice_${version}_$architecture.deb"

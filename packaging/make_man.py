@@ -11,7 +11,7 @@ import sys
 
 def escaped(text):
     lines = []
-    for line in text.replace("\\", "\\e").replace("-", "\\-").splitlines():
+    for line in text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...").splitlines():
         lines.append("\\&" + line if line.startswith((".", "'")) else line)
     return "\n".join(lines)
 

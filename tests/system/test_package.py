@@ -64,6 +64,9 @@ def test_installs_and_goes(machine):
         dpkg -r sluice >&2
         readlink -f /usr/sbin/ovs-vswitchd
         ! [ -e /usr/sbin/sluiced ]
+        mkdir -p /var/log/sluice /etc/sluice; touch /var/log/sluice/sluiced.log
+        dpkg --purge sluice >&2
+        ! [ -e /var/log/sluice ]; ! [ -e /etc/sluice ]
     """).stdout.splitlines()
     assert out[0] == "Status: install ok installed"
     assert out[3:5] == ["Alternative: /usr/lib/sluice/ovs-vswitchd", "Priority: 50"]
