@@ -33,11 +33,15 @@ def make_host(installed):
 
 @pytest.fixture(name="hosts", scope="module")
 def both_hosts():
-    hosts = [make_host(True), make_host(False)]
-    yield hosts
-    for host in hosts:
-        host.close()
-        shutil.rmtree(host.dir, ignore_errors=True)
+    hosts = []
+    try:
+        for installed in (True, False):
+            hosts.append(make_host(installed))
+        yield hosts
+    finally:
+        for host in hosts:
+            host.close()
+            shutil.rmtree(host.dir, ignore_errors=True)
 
 
 @pytest.fixture(name="host")

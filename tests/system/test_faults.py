@@ -65,6 +65,8 @@ def test_a_killed_switch_comes_back_and_forwards(make, clients):
     host.vsctl("add-port br0 in0 -- set interface in0 type=internal")
     assert host.get("Interface", "in0", "ofport") != "-1", "the database is followed again"
     assert "died, killed" in host.log_text()
+    host.appctl("exit")
+    assert host.switch.wait(20) == 0, "who monitors ends with it"
 
 
 def test_a_full_disk_costs_the_log_alone(make, clients):
