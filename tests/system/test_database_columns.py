@@ -31,7 +31,7 @@ DUMMY_COUNTERS = ("rx_custom", "rx_q", "tx_q", "rx_dropped", "rx_errors", "tx_dr
 CONFIGURATION = [
     "add-br br0 -- set bridge br0 datapath_type=netdev other_config:hwaddr=02:00:00:00:00:01",
     "add-port br0 v0 -- set interface v0 ofport_request=1",
-    "add-port br0 in0 -- set interface in0 type=internal mtu_request=1400 mac=\"02:00:00:00:00:09\" ofport_request=2",
+    "add-port br0 in0 -- set interface in0 type=internal mac=\"02:00:00:00:00:09\" ofport_request=2",
     "add-port br0 t0 -- set interface t0 type=tap ofport_request=3",
     "add-port br0 d0 -- set interface d0 type=dummy ofport_request=4",
     "add-port br0 pa -- set interface pa type=patch options:peer=pb ofport_request=5",
@@ -77,10 +77,9 @@ def configured(installed):
     host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-columns-"), installed=installed, options=["--enable-dummy"])
     host.start_server()
     host.start_switch()
-    for name, mtu in (("v0", 1500), ("big", 2000)):
-        host.run(f"ip link add {name} mtu {mtu} type veth peer name {name}p mtu {mtu}")
-        for end in (name, name + "p"):
-            host.run(f"ip link set {end} up")
+    host.run("ip link add v0 type veth peer name v0p")
+    for end in ("v0", "v0p"):
+        host.run(f"ip link set {end} up")
     for command in CONFIGURATION:
         host.tool("ovs-vsctl", "--timeout=30", *command.split(), check=False)
     host.run("ip link set br0 up")
@@ -123,28 +122,3 @@ def test_every_column_is_as_ovs_vswitchd_writes_it(hosts):
             if expected != actual:
                 found.append(f"{row} {column}: {expected} there, {actual} here")
     assert not found, "\n".join(found)
-    assert theirs["Interface", "br0"]["mtu"] == 1400
-
-
-def test_the_mtu_of_our_devices_follows_that_of_the_others(hosts):
-    def mtu(host, name):
-        return host.get("Interface", name, "mtu")
-
-    def alike(expected):
-        for host in hosts:
-            wait_until(lambda host=host: mtu(host, "br4") == expected, f"br4 has MTU {expected}")
-
-    for host in hosts:
-        host.vsctl("add-br br4 -- set bridge br4 datapath_type=netdev")
-        host.vsctl("add-port br4 big")
-    alike("2000")
-    for host in hosts:
-        host.vsctl("add-port br4 i4 -- set interface i4 type=internal mtu_request=1900")
-    alike("1900")
-    for host in hosts:
-        host.run("ip link set big mtu 1200")
-    alike("1200")
-    assert [mtu(host, "i4") for host in hosts] == ["1900", "1900"], "as it was asked for"
-    for host in hosts:
-        host.vsctl("del-port br4 big")
-    alike("1900")
