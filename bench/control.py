@@ -7,10 +7,8 @@ usage: bench/control.py [--ports N] [--connections N] [--only ports|dump] [--bui
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -189,12 +187,11 @@ def compare_dump(make_host, wanted):
 
 
 class MakeHost:
-    """Hosts with a run directory each, gone at the end."""
+    """A host whose server and switch run while the block does."""
 
     def __init__(self, installed):
         from database import DatabaseHost
-        self.folder = tempfile.mkdtemp(prefix="sluice-bench-")
-        self.host = DatabaseHost(self.folder, installed=installed)
+        self.host = DatabaseHost(installed=installed)
 
     def __enter__(self):
         try:
@@ -207,7 +204,6 @@ class MakeHost:
 
     def __exit__(self, *_):
         self.host.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def main():

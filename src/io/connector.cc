@@ -49,16 +49,16 @@ struct Connector::State : Holdable {
     }
     if (const auto address = IpAddress::parse(remote.host, remote.port))
       return connect(Endpoint(address->get(), address->length));
-    resolver.async_resolve(remote.host, std::to_string(remote.port),
-                           [held = Held<State>(this)](const asio::error_code& error, const auto& results) {
-                             if (!held->on_done) return;
-                             if (error || results.empty())
-                               return held->done(
-                                   fail(fmt::format("the name {} has no address", held->remote.host)));
-                             for (const auto& entry : results) held->left.emplace_back(entry.endpoint());
-                             std::reverse(held->left.begin(), held->left.end());
-                             held->next_address();
-                           });
+    resolver.async_resolve(
+        remote.host, std::to_string(remote.port),
+        [held = Held<State>(this)](const asio::error_code& error, const auto& results) {
+          if (!held->on_done) return;
+          if (error || results.empty())
+            return held->done(fail(fmt::format("the name {} has no address", held->remote.host)));
+          for (const auto& entry : results) held->left.emplace_back(entry.endpoint());
+          std::reverse(held->left.begin(), held->left.end());
+          held->next_address();
+        });
   }
   void next_address() {
     const Endpoint to = left.back();

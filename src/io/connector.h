@@ -1,5 +1,5 @@
-// Connects to where an active Remote says, without blocking: unix:, tcp:, ssl:. One attempt, at each address of a
-// name in turn; when to try again is Reconnect's.
+// Connects to where an active Remote says, without blocking: unix:, tcp:, ssl:. One attempt, at each address
+// of a name in turn; when to try again is Reconnect's.
 #pragma once
 
 #include <functional>

@@ -20,7 +20,7 @@ namespace {
 
 /// A fork and the pipe on which the child says that it is ready.
 struct Child {
-  pid_t pid;            ///< 0 in the child
+  pid_t pid;        ///< 0 in the child
   UniqueFd notice;  ///< parent: the reading end; child: the writing one
 };
 

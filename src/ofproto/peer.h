@@ -44,8 +44,8 @@ inline constexpr unsigned kMessagesPerTurn = 64;
 inline constexpr std::size_t kServeBelowBytes = 4 << 20;
 /// Output that waits: above it asynchronous messages are dropped.
 inline constexpr std::size_t kAsyncBelowBytes = 1 << 20;
-/// Output that waits: above it the peer is disconnected. Dumps wait for their reader; what a flow monitor must
-/// hear at once, the deletion of 1,000,000 flows, fits.
+/// Output that waits: above it the peer is disconnected. Dumps wait for their reader; what a flow monitor
+/// must hear at once, the deletion of 1,000,000 flows, fits.
 inline constexpr std::size_t kMaxOutputBytes = 256 << 20;
 }  // namespace peer_limits
 

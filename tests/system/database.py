@@ -4,18 +4,37 @@ ovs-vswitchd, and nothing but the real tools."""
 import os
 import signal
 import subprocess
+import tempfile
 
 from net import BUILD, Namespace, wait_until
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
-class DatabaseHost(Namespace):
-    """A namespace with ovsdb-server and a switch, both with a run directory of their own."""
+def both_hosts(configure=None, **kwargs):
+    """Yields two running hosts, one with the installed ovs-vswitchd and one with Sluice, each after configure(host); closes
+    them whatever happens. A fixture is `yield from both_hosts(…)`."""
+    made = []
+    try:
+        for installed in (True, False):
+            made.append(DatabaseHost(installed=installed, **kwargs))
+            made[-1].start_server()
+            made[-1].start_switch()
+            if configure:
+                configure(made[-1])
+        yield made
+    finally:
+        for host in made:
+            host.close()
 
-    def __init__(self, folder, installed=False, options=()):
+
+class DatabaseHost(Namespace):
+    """A namespace with ovsdb-server and a switch, both with a run directory of their own, which goes with it."""
+
+    def __init__(self, installed=False, options=()):
         super().__init__("db")
-        self.dir = str(folder)
+        self.dir = tempfile.mkdtemp(prefix="sluice-db-")
+        self.folders.append(self.dir)
         self.installed = installed
         self.options = list(options)
         self.env = {**os.environ, "OVS_RUNDIR": self.dir, "OVS_LOGDIR": self.dir, "OVS_DBDIR": self.dir,

@@ -3,8 +3,6 @@ ovs-vswitchd (datapath_type=netdev) and against Sluice: what every command print
 docs/differences.md has the reasons."""
 
 import re
-import shutil
-import tempfile
 
 import pytest
 
@@ -249,7 +247,7 @@ def commands():
 
 class Side:
     def __init__(self, installed):
-        self.host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-script-"), installed=installed)
+        self.host = DatabaseHost(installed=installed)
         self.host.start_server()
         self.host.start_switch()
         self.clients = {name: Namespace(name) for name in "ab"}
@@ -276,7 +274,6 @@ class Side:
     def close(self):
         for part in (*self.clients.values(), self.host):
             part.close()
-        shutil.rmtree(self.host.dir, ignore_errors=True)
 
 
 @pytest.fixture(name="sides")

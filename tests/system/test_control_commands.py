@@ -1,13 +1,11 @@
 """The control socket beside the installed ovs-vswitchd's: every command that list-commands shows there, without arguments, with
 too many, and with wrong ones, is answered the same; what Sluice does not have is listed here, and in docs/ovs-vswitchd.md."""
 
-import shutil
-import tempfile
 
 import pytest
 
 from compare import difference, run
-from database import DatabaseHost
+from database import both_hosts
 from net import ROOT, wait_until
 
 # Commands that Sluice lacks, by family: what they are about is not there.
@@ -45,25 +43,20 @@ DIFFERENT = {
 }
 
 
-def make_host(installed, options=()):
-    host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-control-"), installed=installed, options=options)
-    host.start_server()
-    host.start_switch()
+def add_bridge(host):
     host.vsctl("add-br br0 -- set bridge br0 datapath_type=netdev fail_mode=secure")
-    return host
+
+
+def add_dummies(host):
+    add_bridge(host)
+    host.vsctl("add-br br1 -- set bridge br1 datapath_type=netdev")
+    for name in ("p1", "p2", "p3"):
+        host.vsctl(f"add-port br1 {name} -- set interface {name} type=dummy ofport_request={name[1]}")
 
 
 @pytest.fixture(name="hosts", scope="module")
-def both_hosts():
-    made = []
-    try:
-        for installed in (True, False):
-            made.append(make_host(installed))
-        yield made
-    finally:
-        for host in made:
-            host.close()
-            shutil.rmtree(host.dir, ignore_errors=True)
+def hosts_with_a_bridge():
+    yield from both_hosts(add_bridge)
 
 
 def commands_of(host):
@@ -179,19 +172,8 @@ def test_monitors_that_nobody_configured(hosts):
 
 
 @pytest.fixture(name="dummies", scope="module")
-def both_hosts_with_dummies():
-    made = []
-    try:
-        for installed in (True, False):
-            made.append(make_host(installed, ["--enable-dummy"]))
-            made[-1].vsctl("add-br br1 -- set bridge br1 datapath_type=netdev")
-            for name in ("p1", "p2", "p3"):
-                made[-1].vsctl(f"add-port br1 {name} -- set interface {name} type=dummy ofport_request={name[1]}")
-        yield made
-    finally:
-        for host in made:
-            host.close()
-            shutil.rmtree(host.dir, ignore_errors=True)
+def hosts_with_dummies():
+    yield from both_hosts(add_dummies, options=["--enable-dummy"])
 
 
 def frame(source, destination=0xff, more=""):

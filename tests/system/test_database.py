@@ -1,10 +1,8 @@
 """Sluice in the place of ovs-vswitchd: the real ovsdb-server, ovs-vsctl, ovs-ofctl and ovs-appctl."""
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 
 import pytest
 
@@ -17,11 +15,9 @@ class Rig:
 
     def __init__(self):
         self.parts = []
-        self.folders = []
 
     def host(self, **kwargs):
-        self.folders.append(tempfile.mkdtemp(prefix="sluice-db-"))
-        host = DatabaseHost(self.folders[-1], **kwargs)
+        host = DatabaseHost(**kwargs)
         self.parts.append(host)
         return host
 
@@ -38,8 +34,6 @@ class Rig:
     def close(self):
         for part in self.parts:
             part.close()
-        for folder in self.folders:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 Columns that differ are listed here, with a reason; docs/differences.md has those that a user may notice."""
 
 import json
-import shutil
-import tempfile
 
 import pytest
 
-from database import DatabaseHost
+from database import both_hosts
 from net import wait_until
 
 # Values that differ from run to run, or on purpose. A column that is a map: only these of its keys.
@@ -73,10 +71,7 @@ def rows_of(host):
     return rows
 
 
-def configured(installed):
-    host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-columns-"), installed=installed, options=["--enable-dummy"])
-    host.start_server()
-    host.start_switch()
+def configure(host):
     host.run("ip link add v0 type veth peer name v0p")
     for end in ("v0", "v0p"):
         host.run(f"ip link set {end} up")
@@ -88,20 +83,11 @@ def configured(installed):
                and host.get("Interface", "in0", "link_state") == "up" and host.get("Interface", "br0", "link_state") == "up"
                and "stp_tx_count" in host.get("Port", "s0", "statistics")
                and "forwarding" in host.get("Port", "s0", "status"), "the status is written", 60)
-    return host
 
 
 @pytest.fixture(name="hosts", scope="module")
-def both_hosts():
-    made = []
-    try:
-        for installed in (True, False):
-            made.append(configured(installed))
-        yield made
-    finally:
-        for host in made:
-            host.close()
-            shutil.rmtree(host.dir, ignore_errors=True)
+def configured_hosts():
+    yield from both_hosts(configure, options=["--enable-dummy"])
 
 
 def test_every_column_is_as_ovs_vswitchd_writes_it(hosts):

@@ -1,16 +1,14 @@
 """The hooks of --enable-dummy: frames from the control socket, and time by hand. Whole scenarios without a kernel interface;
 what is printed is compared with the installed ovs-vswitchd."""
 
-import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 
 import pytest
 
 from compare import difference, run
-from database import DatabaseHost
+from database import DatabaseHost, both_hosts
 from net import wait_until
 
 ARP = "eth_type(0x0806),arp(sip=10.0.0.1,tip=10.0.0.2,op=1)"
@@ -19,29 +17,16 @@ TCP = ("in_port(1),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:07),eth_type(0x0
 HEADER = "aabbccddeeff1122334455660800"
 
 
-def make_host(installed):
-    folder = tempfile.mkdtemp(prefix="sluice-dummy-")
-    host = DatabaseHost(folder, installed=installed, options=["--enable-dummy"])
-    host.start_server()
-    host.start_switch()
+def add_dummies(host):
     host.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure",
                *[word for n, kind in enumerate(["dummy", "dummy", "dummy-pmd", "dummy-internal"], 1)
                  for word in ("--", "add-port", "br0", f"p{n}", "--", "set", "interface", f"p{n}", f"type={kind}",
                               f"ofport_request={n}")])
-    return host
 
 
 @pytest.fixture(name="hosts", scope="module")
-def both_hosts():
-    hosts = []
-    try:
-        for installed in (True, False):
-            hosts.append(make_host(installed))
-        yield hosts
-    finally:
-        for host in hosts:
-            host.close()
-            shutil.rmtree(host.dir, ignore_errors=True)
+def hosts_with_dummies():
+    yield from both_hosts(add_dummies, options=["--enable-dummy"])
 
 
 @pytest.fixture(name="host")
@@ -163,8 +148,7 @@ def test_captures(host):
 
 
 def test_dummies_stand_in_for_what_a_host_has():
-    folder = tempfile.mkdtemp(prefix="sluice-dummy-")
-    host = DatabaseHost(folder, options=["--enable-dummy=override"])
+    host = DatabaseHost(options=["--enable-dummy=override"])
     try:
         host.start_server()
         host.start_switch()
@@ -173,7 +157,6 @@ def test_dummies_stand_in_for_what_a_host_has():
         assert host.interfaces() == ["lo"]
     finally:
         host.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Wire:
@@ -251,16 +234,15 @@ def stream_conversation(host):
     return said
 
 
-def test_streams_are_wires():
-    # Hosts of their own: the others' time may stand still, and with it the installed one's attempts to connect.
-    hosts = [make_host(True), make_host(False)]
-    try:
-        theirs, ours = (stream_conversation(host) for host in hosts)
-        assert theirs == ours
-        assert ours[-1] is None and ours[4] == (bytes.fromhex(HEADER) + bytes(46)).hex()
-        fault = hosts[1].vsctl("add-port br0 s3 -- set interface s3 type=dummy options:stream=nonsense:1", check=False)
-        assert "nonsense" in hosts[1].get("Interface", "s3", "error"), fault
-    finally:
-        for host in hosts:
-            host.close()
-            shutil.rmtree(host.dir, ignore_errors=True)
+@pytest.fixture(name="fresh_hosts")
+def hosts_of_its_own():
+    yield from both_hosts(add_dummies, options=["--enable-dummy"])
+
+
+def test_streams_are_wires(fresh_hosts):
+    # The other hosts' time may stand still, and with it the installed one's attempts to connect.
+    theirs, ours = (stream_conversation(host) for host in fresh_hosts)
+    assert theirs == ours
+    assert ours[-1] is None and ours[4] == (bytes.fromhex(HEADER) + bytes(46)).hex()
+    fault = fresh_hosts[1].vsctl("add-port br0 s3 -- set interface s3 type=dummy options:stream=nonsense:1", check=False)
+    assert "nonsense" in fresh_hosts[1].get("Interface", "s3", "error"), fault

@@ -1,10 +1,8 @@
 """What goes wrong on a host: a switch that is killed, a full disk, rows of nonsense, ports without end."""
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 
 import pytest
 
@@ -17,7 +15,7 @@ def make_hosts():
     made = []
 
     def make(**kwargs):
-        host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-faults-"), **kwargs)
+        host = DatabaseHost(**kwargs)
         host.start_server()
         host.start_switch()
         made.append(host)
@@ -26,7 +24,6 @@ def make_hosts():
     yield make
     for host in made:
         host.close()
-        shutil.rmtree(host.dir, ignore_errors=True)
 
 
 @pytest.fixture(name="clients")

@@ -1,12 +1,10 @@
 """Two bridges with 200 ports, made, changed and removed by ovs-vsctl: beside the installed ovs-vswitchd, and through restarts."""
 
 import difflib
-import shutil
-import tempfile
 
 import pytest
 
-from database import DatabaseHost
+from database import both_hosts
 from net import wait_until
 
 BRIDGES = ("br0", "br1")
@@ -18,19 +16,8 @@ def ports(bridge):
 
 
 @pytest.fixture(name="hosts")
-def both_hosts():
-    made = []
-    try:
-        for installed in (True, False):
-            host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-many-"), installed=installed)
-            made.append(host)
-            host.start_server()
-            host.start_switch()
-        yield made
-    finally:
-        for host in made:
-            host.close()
-            shutil.rmtree(host.dir, ignore_errors=True)
+def running_hosts():
+    yield from both_hosts()
 
 
 def state(host):

@@ -1,9 +1,7 @@
 """examples/security_groups.py: 50 ports with security groups, set up by ovs-vsctl and ovs-ofctl bundles alone."""
 
 import json
-import shutil
 import subprocess
-import tempfile
 
 import pytest
 
@@ -46,7 +44,7 @@ def mac(n):
 
 class Cloud:
     def __init__(self):
-        self.host = DatabaseHost(tempfile.mkdtemp(prefix="sluice-groups-"))
+        self.host = DatabaseHost()
         self.vms = {}
         self.host.start_server()
         self.host.start_switch()
@@ -99,7 +97,6 @@ class Cloud:
     def close(self):
         for part in (*self.vms.values(), self.host):
             part.close()
-        shutil.rmtree(self.host.dir, ignore_errors=True)
 
 
 @pytest.fixture(name="cloud", scope="module")
