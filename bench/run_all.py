@@ -27,8 +27,11 @@ def machine():
         if line.startswith("model name"):
             model = line.split(":", 1)[1].strip()
             break
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                            check=False).stdout.strip()
+    try:
+        commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                                check=False).stdout.strip()
+    except FileNotFoundError:  # a machine without git
+        commit = ""
     return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, commit {commit or 'unknown'}"
 
 
@@ -65,7 +68,7 @@ def main():
             print(f"\n{os.path.basename(program)}")
         for b in medians:
             # The library counts an inverted rate in seconds.
-            counters = "  ".join(f"{k}={v * 1e9 if k.startswith(('ns/', 'ns_per_')) else v:.4g}"
+            counters = "  ".join(f"{k}={v * 1e9 if k.startswith('ns_per_') else v:.4g}"
                                  for k, v in sorted(b.items()) if k not in STANDARD)
             time = b["real_time" if b["run_name"].endswith("/manual_time") else "cpu_time"] * UNIT_NS[b["time_unit"]]
             print(f"  {b['run_name']:<56} {time:>14.1f} ns  {counters}", flush=True)
