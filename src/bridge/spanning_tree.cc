@@ -99,6 +99,8 @@ void SpanningTree::configure(Settings settings, const std::vector<Port>& ports, 
   }
   for (const auto& [number, dp_port] : before)
     if (!dp_ports_.contains(number)) bridge_.set_tree_state(number, true, true);
+  for (const Port& port : ports)
+    if (!dp_ports_.contains(port.number)) bridge_.set_tree_state(port.number, true, true);
   run(now);
 }
 

@@ -468,6 +468,8 @@ void Switch::reconcile_tree(Bridge& bridge, const BridgeConfig& desired) {
   for (const auto& [name, opened] : bridge.ports)
     if (opened.number != kLocal && opened.config.type != "internal" && opened.config.bond.empty())
       ports.push_back({name, opened.number, opened.dp_port, opened.config.tree});
+    else
+      bridge.ofproto.set_tree_state(opened.number, true, true);
   bridge.tree->configure({desired.stp, desired.rstp}, ports, system_address(bridge), clock_.now());
 }
 
@@ -497,9 +499,10 @@ void Switch::deliver_own_frames() {
   for (const auto& frame : upcalls_->memberships().take()) {
     auto& pipeline = find(frame.bridge->name())->ofproto.pipeline();
     const auto state = pipeline.frozen_state(frame.action.recirc_id);
-    if (state && pipeline.config().multicast && pipeline.port(state->data.in_port))
+    if (!state || !pipeline.config().multicast) continue;
+    if (const auto port = pipeline.port(state->data.in_port))
       l2::hear_multicast(pipeline.multicast_table(), frame.bytes, frame.action.vlan, state->data.in_port,
-                         clock_.now());
+                         !port->wants_reports, clock_.now());
   }
 }
 

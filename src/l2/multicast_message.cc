@@ -35,13 +35,15 @@ std::size_t number16(Bytes at) {
 template <std::size_t Width>
 class Hearing {
  public:
-  Hearing(MulticastTable& table, std::uint16_t vlan, std::uint32_t port, Instant now)
-      : table_(table), vlan_(vlan), port_(port), now_(now) {}
+  Hearing(MulticastTable& table, std::uint16_t vlan, std::uint32_t port, bool one_listener, Instant now)
+      : table_(table), vlan_(vlan), port_(port), one_listener_(one_listener), now_(now) {}
 
   void wants(Bytes group) {
     if (is_multicast(group)) table_.join(address(group), vlan_, port_, now_);
   }
-  void leaves(Bytes group) { table_.leave(address(group), vlan_, port_); }
+  void leaves(Bytes group) {
+    if (one_listener_) table_.leave(address(group), vlan_, port_);
+  }
   /// A query without a source is one of a switch that stands in for a router (RFC 4541 section 2.1.1).
   void asks(Bytes source) {
     if (address(source) != unspecified()) table_.hear_router(vlan_, port_, now_);
@@ -78,6 +80,7 @@ class Hearing {
   MulticastTable& table_;
   const std::uint16_t vlan_;
   const std::uint32_t port_;
+  const bool one_listener_;
   const Instant now_;
 };
 
@@ -127,15 +130,16 @@ void hear_mld(Hearing<16> hearing, Bytes ip, Bytes message) {
 
 }  // namespace
 
-void hear_multicast(MulticastTable& table, Bytes frame, std::uint16_t vlan, std::uint32_t port, Instant now) {
+void hear_multicast(MulticastTable& table, Bytes frame, std::uint16_t vlan, std::uint32_t port,
+                    bool one_listener, Instant now) {
   const wire::Layout layout = wire::walk(frame);
   if (!layout.has_l3() || !layout.has_l4() || layout.fragment != 0 || layout.l3_end > frame.size()) return;
   const Bytes ip = frame.subspan(layout.l3);
   const Bytes message = frame.subspan(layout.l4, layout.l3_end - layout.l4);
   if (layout.eth_type.host() == net::ethertype::kIpv4 && layout.ip_proto == net::ip_proto::kIgmp)
-    hear_igmp({table, vlan, port, now}, ip, message);
+    hear_igmp({table, vlan, port, one_listener, now}, ip, message);
   else if (layout.eth_type.host() == net::ethertype::kIpv6 && layout.ip_proto == net::ip_proto::kIcmpv6)
-    hear_mld({table, vlan, port, now}, ip, message);
+    hear_mld({table, vlan, port, one_listener, now}, ip, message);
 }
 
 }  // namespace sluice::l2

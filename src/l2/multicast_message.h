@@ -22,6 +22,9 @@ inline constexpr std::uint8_t kQuery = 130, kReport1 = 131, kDone = 132, kReport
 
 /// Changes the table by what a frame of IGMP or MLD says, from its Ethernet header on. What is no such frame,
 /// is cut short or has a wrong checksum changes nothing.
-void hear_multicast(MulticastTable& table, Bytes frame, std::uint16_t vlan, std::uint32_t port, Instant now);
+/// @param one_listener  false: behind the port may be many, and who leaves does not speak for the others
+///                      (RFC 4541 section 2.1.1); they age.
+void hear_multicast(MulticastTable& table, Bytes frame, std::uint16_t vlan, std::uint32_t port,
+                    bool one_listener, Instant now);
 
 }  // namespace sluice::l2

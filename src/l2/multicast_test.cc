@@ -214,7 +214,9 @@ Raw mld_frame(Raw text, const std::string& source = "fe80::1") {
 
 class MessageTest : public MulticastTest {
  protected:
-  void hear(const Raw& frame, std::uint32_t port = 1) { hear_multicast(table_, frame, 0, port, at(1)); }
+  void hear(const Raw& frame, std::uint32_t port = 1, bool one_listener = true) {
+    hear_multicast(table_, frame, 0, port, one_listener, at(1));
+  }
 };
 
 TEST_F(MessageTest, Igmp) {
@@ -233,6 +235,16 @@ TEST_F(MessageTest, Igmp) {
   EXPECT_THAT(routers(), IsEmpty());
   hear(igmp_frame(message(igmp::kQuery, "0.0.0.0")), 3);
   EXPECT_THAT(routers(), ElementsAre(3));
+}
+
+TEST_F(MessageTest, OneOfManyWhoLeavesDoesNotSpeakForTheOthers) {
+  hear(igmp_frame(message(igmp::kReport2, "225.0.0.1")), 1, false);
+  hear(mld_frame(message(mld::kReport1, "ff05::1")), 1, false);
+  hear(igmp_frame(message(igmp::kLeave, "225.0.0.1")), 1, false);
+  hear(igmp_frame(message(igmp::kReport3, {{3, "225.0.0.1"}})), 1, false);
+  hear(mld_frame(message(mld::kDone, "ff05::1")), 1, false);
+  EXPECT_THAT(find("225.0.0.1"), ElementsAre(1));
+  EXPECT_THAT(find("ff05::1"), ElementsAre(1));
 }
 
 TEST_F(MessageTest, Version3) {

@@ -13,8 +13,6 @@ namespace {
 
 /// 17.14, table 17-1.
 constexpr unsigned kMigrateTime = 3, kHelloTime = 2;
-/// A jump of time further than this is as good as any: all timers have run out.
-constexpr std::int64_t kMostTicks = 200;
 /// Transitions of one event; a network has few.
 constexpr unsigned kMostRounds = 10'000;
 
@@ -96,6 +94,7 @@ void Rstp::configure(const RstpSettings& settings, const std::map<std::uint32_t,
     port.selected = false;
   }
   if (!ticked_at_) ticked_at_ = now;
+  update_roles();  // where the last port has gone, no machine would
   run_machines();
 }
 
@@ -174,14 +173,10 @@ void Rstp::receive(std::uint32_t number, Bytes frame, Instant) {
 
 std::vector<Rstp::Outgoing> Rstp::run(Instant now) {
   constexpr Duration kSecond = Duration::seconds(1);
-  std::int64_t due = ticked_at_ ? (now - *ticked_at_).ns / kSecond.ns : 0;
-  if (due > kMostTicks) {
-    *ticked_at_ = *ticked_at_ + Duration::seconds(due - kMostTicks);
-    due = kMostTicks;
-  }
-  for (; due > 0; --due) {
-    *ticked_at_ = *ticked_at_ + kSecond;
-    tick();
+  const std::int64_t due = ticked_at_ ? (now - *ticked_at_).ns / kSecond.ns : 0;
+  if (due > 0) {
+    *ticked_at_ = *ticked_at_ + Duration::seconds(due);
+    tick();  // once: who slept through the frames of neighbours does not hold their silence against them
   }
   return std::exchange(outgoing_, {});
 }
@@ -193,6 +188,8 @@ void Rstp::tick() {
          {&port.edge_delay_while, &port.fd_while, &port.hello_when, &port.mdelay_while, &port.rb_while,
           &port.rcvd_info_while, &port.rr_while, &port.tc_while, &port.tx_count})
       if (*timer != 0) --*timer;
+  for (auto& [number, port] : ports_)
+    if (!port.enabled) port.edge_delay_while = kMigrateTime;  // port receive machine, DISCARD
   run_machines();
 }
 
@@ -379,7 +376,8 @@ void Rstp::update_roles() {
     if (port.info_is != InfoIs::Received || address_of(port.port_priority.bridge) == settings_.system.value())
       continue;
     Vector way = port.port_priority;
-    way.cost += port.settings.cost;
+    way.cost = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(std::uint64_t{way.cost} + port.settings.cost, UINT32_MAX));
     if (way < root_ || (root_port_ != 0 && way == root_ && id_of(port) < root_port_id_)) {
       root_ = way;
       root_port_ = number;
@@ -524,6 +522,7 @@ bool Rstp::designated_role(Port& port) {
   }
   if (!port.forward && !port.agreed && !port.proposing && !port.oper_edge) {  // DESIGNATED_PROPOSE
     port.proposing = port.new_info = true;
+    port.edge_delay_while = kMigrateTime;
     return true;
   }
   if ((!port.learning && !port.forwarding && !port.synced) || (port.agreed && !port.synced) ||

@@ -102,7 +102,6 @@ class RstpNetwork : public ::testing::Test {
   bool has_loop() const {
     for (std::size_t i = 0; i < bridges.size(); ++i) {
       std::size_t ends = 0;
-      if (ends > 2 * (reach(i, ends) - 1)) return true;
       const std::size_t reached = reach(i, ends);
       if (ends > 2 * (reached - 1)) return true;
     }
@@ -127,6 +126,41 @@ TEST_F(RstpNetwork, ALinkBetweenTwoForwardsAtOnce) {
   EXPECT_EQ(state({1, 1}), RstpState::Forwarding);
   EXPECT_EQ(bridges[1].root_id(), bridges[0].bridge_id());
   EXPECT_EQ(bridges[1].root_cost(), 10u);
+}
+
+TEST_F(RstpNetwork, ALinkThatWasDownForLongIsNoEdge) {
+  join({0, 1}, {1, 1});
+  join({0, 2}, {1, 2}, 20);
+  start();
+  set_link({0, 2}, false);
+  pass(10);
+  set_link({0, 2}, true);
+  EXPECT_EQ(state({0, 2}), RstpState::Discarding) << "before the other bridge was heard";
+  EXPECT_EQ(state({1, 2}), RstpState::Discarding);
+  pass(10);
+  EXPECT_TRUE(is_tree());
+}
+
+TEST_F(RstpNetwork, WhoSleptDoesNotHoldItAgainstNeighbours) {
+  join({0, 1}, {1, 1});
+  join({0, 2}, {1, 2}, 20);
+  start();
+  pass(10);
+  now = now + Duration::seconds(60);
+  bridges[1].run(now);
+  EXPECT_EQ(role({1, 2}), RstpRole::Alternate);
+  EXPECT_EQ(state({1, 2}), RstpState::Discarding);
+}
+
+TEST_F(RstpNetwork, WithoutPortsABridgeIsTheRoot) {
+  join({0, 1}, {1, 1});
+  start();
+  pass(3);
+  EXPECT_NE(bridges[1].show().find("root-port       p1"), std::string::npos);
+  ports[1].clear();
+  configure(1);
+  EXPECT_NE(bridges[1].show().find("This bridge is the root"), std::string::npos) << bridges[1].show();
+  EXPECT_EQ(bridges[1].root_id(), bridges[1].bridge_id());
 }
 
 TEST_F(RstpNetwork, AnEdgePortForwardsWithinSeconds) {

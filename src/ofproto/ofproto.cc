@@ -115,6 +115,8 @@ void Ofproto::add_port(const Port& port) {
     info.patch = {.mac = port.patch_mac, .received = counters(), .sent = counters()};
   }
   apply_settings(port, info);
+  // Where trees are spoken, a port waits until the tree has it.
+  info.tree_learns = info.tree_forwards = !pipeline_.config().spanning_tree;
   pipeline_.set_port(port.number, std::move(info));
 }
 
