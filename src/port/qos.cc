@@ -50,14 +50,23 @@ Result<std::string> run_tc(std::vector<std::string> words, const std::string& in
   const int spawned = posix_spawnp(&child, "tc", &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(in[0]), close(out[1]);
-  // A pipe holds more than tc is ever told.
-  if (spawned == 0 && !input.empty() && write(in[1], input.data(), input.size()) < 0) errno = 0;
+  // tc answers only what is wrong, so that it reads on while this is written. What it did not want to read,
+  // it says.
+  for (std::size_t at = 0; spawned == 0 && at < input.size();) {
+    const ssize_t put = write(in[1], input.data() + at, input.size() - at);
+    if (put > 0)
+      at += static_cast<std::size_t>(put);
+    else if (errno != EINTR)
+      break;
+  }
   close(in[1]);
   std::string text;
   std::array<char, 4096> buffer;
-  for (ssize_t got;
-       spawned == 0 && ((got = read(out[0], buffer.data(), buffer.size())) > 0 || errno == EINTR);)
+  while (spawned == 0) {
+    const ssize_t got = read(out[0], buffer.data(), buffer.size());
+    if (got == 0 || (got < 0 && errno != EINTR)) break;
     if (got > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
   close(out[0]);
   if (spawned != 0)
     return fail(

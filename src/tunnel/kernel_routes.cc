@@ -45,6 +45,7 @@ std::optional<Route> read_route(const nlmsghdr& header, const std::vector<Device
   const auto* info = static_cast<const rtmsg*>(NLMSG_DATA(&header));
   const bool local = info->rtm_type == RTN_LOCAL;
   if ((info->rtm_type != RTN_UNICAST && !local) || (info->rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
+  if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) return std::nullopt;
   const bool is_ipv4 = info->rtm_family == AF_INET;
   Route route;
   route.origin = local ? Route::Origin::KernelLocal : Route::Origin::Kernel;
