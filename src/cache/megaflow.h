@@ -130,7 +130,6 @@ class MegaflowTable {
 
   Pass* find_pass(std::uint64_t word0);
   Subtable& subtable_for(Pass& pass, const flow::Mask& mask);
-  void unlink(Megaflow& megaflow);
   void evict_one();
 
   MegaflowLimits limits_;

@@ -227,10 +227,11 @@ bool FlowMonitors::Watcher::hears(const FlowEvent& event) const {
 }
 
 void FlowMonitors::tell(std::span<const FlowEvent> events, openflow::Session* source, std::uint32_t xid) {
-  for (auto& [session, watcher] : watchers_) {
-    tell_one(*session, watcher, events, session == source, xid);
-    pause_if_slow(*session, watcher);
-  }
+  for (auto& [session, watcher] : watchers_) tell_one(*session, watcher, events, session == source, xid);
+}
+
+void FlowMonitors::pause_slow() {
+  for (auto& [session, watcher] : watchers_) pause_if_slow(*session, watcher);
 }
 
 void FlowMonitors::tell_one(openflow::Session& session, Watcher& watcher, std::span<const FlowEvent> events,

@@ -45,6 +45,9 @@ class FlowMonitors {
 
   /// Something happened. @param source  whose change it was, null: nobody's; `xid` is that of its request.
   void tell(std::span<const pipeline::FlowEvent> events, openflow::Session* source, std::uint32_t xid);
+  /// Whose controller does not read what it is told pauses: once everything that has happened is told, since
+  /// what is told after the pause is what happened after the moment it began.
+  void pause_slow();
   /// Goes on with those that paused and have read all.
   void resume_paused();
   /// The session has been told of all flows that were there when its monitors began.

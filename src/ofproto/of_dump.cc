@@ -68,10 +68,11 @@ template <typename Reply>
 Result<bool> GroupDump<Reply>::step(openflow::Session& session) {
   const pipeline::Pipeline& pipeline = env_.bridge.pipeline();
   Reply piece;
-  for (std::size_t buckets = 0; position_ < ids_.size() && buckets < kBucketsPerPiece; ++position_) {
+  std::size_t looked_at = 0;  // groups, those that have gone meanwhile as well, and buckets
+  for (; position_ < ids_.size() && looked_at < kBucketsPerPiece; ++position_, ++looked_at) {
     const auto add = [&](auto found) {  // at most one
       for (auto& entry : found) {
-        buckets += 1 + entry.buckets.size();
+        looked_at += entry.buckets.size();
         piece.entries.push_back(std::move(entry));
       }
     };

@@ -55,6 +55,10 @@ openflow::FlowRemoved removed_message(const FlowEvent& event, Instant now) {
           .bytes = flow.bytes};
 }
 
+/// Datapath actions that the packet-outs of one bundle may come to, which all wait for its end: up to a
+/// kilobyte each, as one that rewrites headers holds two keys.
+constexpr std::size_t kBundledActions = 1 << 18;
+
 }  // namespace
 
 Status OpenFlowAgent::change_flow(Session& session, const Message& request, const openflow::FlowMod& mod) {
@@ -81,6 +85,7 @@ Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& message
                              const openflow::BundleFlags&) {
   const bool forwards = env_.sessions.wanted(openflow::AsyncKind::RequestForward, kForwardGroup);
   std::deque<Outgoing> packets;
+  std::size_t kept_actions = 0;
   std::vector<openflow::PortMod> port_mods;
   openflow::BundleMessages group_mods(session.version(), true);  ///< for the other controllers
   std::uint32_t xid = 0;
@@ -106,10 +111,15 @@ Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& message
                            OfError::BfcMsgUnsup);
       SLUICE_ASSIGN(Outgoing packet, prepare(*out));
       // It meets the tables as the messages before it leave them, and goes when all have taken effect.
-      look = [this, &packet = packets.emplace_back(std::move(packet))](std::uint64_t version) -> Status {
+      look = [this, &kept_actions,
+              &packet = packets.emplace_back(std::move(packet))](std::uint64_t version) -> Status {
         SLUICE_TRY(pipeline().check_references(*packet.actions));
         translate(packet, version);
         packet.keep_bytes();
+        kept_actions += packet.result.program.size();
+        if (kept_actions > kBundledActions)
+          return field::fail("what the packets of the bundle come to is too much (OFPBFC_MSG_TOO_MANY)",
+                             OfError::BfcMsgTooMany);
         return {};
       };
       return &look;
@@ -126,14 +136,19 @@ Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& message
 
 void OpenFlowAgent::conclude(const pipeline::FlowModResult& result, Session* source, std::uint32_t xid) {
   // What packets did before comes first.
-  if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
+  tell_what_packets_did();
   if (!result.events.empty()) tell(result.events, source, xid);
+  monitors_.pause_slow();
   if (watches_vacancy_) watch_vacancy();
 }
 
 void OpenFlowAgent::tell(std::span<const FlowEvent> events, Session* source, std::uint32_t xid) {
   tell_removed(events);
   if (!monitors_.empty()) monitors_.tell(events, source, xid);
+}
+
+void OpenFlowAgent::tell_what_packets_did() {
+  if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
 }
 
 void OpenFlowAgent::tell_removed(std::span<const FlowEvent> events) {

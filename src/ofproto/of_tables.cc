@@ -18,8 +18,11 @@ namespace {
 
 /// OFPTMPEF14_*: what an evicted flow is chosen by.
 constexpr std::uint32_t kEvictionFlags = 7;
-/// What Open vSwitch says of tables without a limit.
-constexpr std::uint32_t kToldMaxFlows = 1'000'000;
+/// How many flows a table is said to hold: what Open vSwitch says of those without a limit.
+std::uint32_t told_max_flows(std::uint32_t max_flows) {
+  constexpr std::uint32_t kWithoutLimit = 1'000'000;
+  return max_flows == pipeline::kMaxFlows ? kWithoutLimit : max_flows;
+}
 
 pipeline::TableMiss miss_of(TableMiss miss) {
   switch (miss) {
@@ -99,8 +102,9 @@ Status OpenFlowAgent::change_table(openflow::OfVersion version, const openflow::
 
 std::uint8_t OpenFlowAgent::vacancy_percent(std::uint8_t table) const {
   const pipeline::TableStats stats = pipeline().table_stats(table);
-  if (stats.active >= stats.max_flows) return 0;
-  return static_cast<std::uint8_t>(std::uint64_t{stats.max_flows - stats.active} * 100 / stats.max_flows);
+  const std::uint32_t room = told_max_flows(stats.max_flows);
+  if (stats.active >= room) return 0;
+  return static_cast<std::uint8_t>(std::uint64_t{room - stats.active} * 100 / room);
 }
 
 void OpenFlowAgent::watch_vacancy() {
@@ -144,7 +148,7 @@ openflow::TableFeatures OpenFlowAgent::table_features(std::uint8_t table, openfl
   features.table = table;
   features.name = config.name;
   features.metadata_match = features.metadata_write = ~std::uint64_t{0};
-  features.max_entries = std::min(config.max_flows, kToldMaxFlows);
+  features.max_entries = told_max_flows(config.max_flows);
   features.miss_config = miss_of(config.miss);
   if (version >= openflow::k14) features.eviction = features.vacancy_events = true;
   openflow::TableAbilities& hit = features.hit;

@@ -38,7 +38,8 @@ void OpenFlowAgent::forget(Session& session) {
 }
 
 void OpenFlowAgent::run() {
-  if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
+  tell_what_packets_did();
+  monitors_.pause_slow();
   env_.bridge.expire(now());
   if (watches_vacancy_) watch_vacancy();
   notice_ports();
@@ -129,6 +130,7 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, MeterFeaturesRequest>) {
     return answer(meter_features());
   } else if constexpr (std::is_same_v<T, FlowMonitorRequest>) {
+    tell_what_packets_did();  // a monitor begins with what is there now
     return monitors_.change(session, request, body);
   } else if constexpr (std::is_same_v<T, FlowMonitorCancel>) {
     return monitors_.cancel(session, body.id);

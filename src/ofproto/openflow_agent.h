@@ -95,6 +95,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   /// Tells of what a change did. @param source  whose change it was, null: nobody's; `xid`: of its request.
   void conclude(const pipeline::FlowModResult& result, Session* source, std::uint32_t xid);
   void tell(std::span<const pipeline::FlowEvent> events, Session* source, std::uint32_t xid);
+  void tell_what_packets_did();
   void tell_removed(std::span<const pipeline::FlowEvent> events);
 
   // of_groups.cc

@@ -55,8 +55,11 @@ bool Peer::has_room() const {
 }
 
 bool Peer::serve() {
-  for (unsigned i = 0; i < peer_limits::kMessagesPerTurn; ++i)
+  unsigned slices = 0;
+  for (unsigned i = 0; i < peer_limits::kMessagesPerTurn; ++i) {
     if (!has_room() || !session_.serve_next()) return false;
+    if (session_.is_working() && ++slices == peer_limits::kSlicesPerTurn) break;
+  }
   return true;
 }
 

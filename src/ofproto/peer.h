@@ -40,6 +40,8 @@ struct PacketInMessage {
 namespace peer_limits {
 /// Messages served before others have their turn.
 inline constexpr unsigned kMessagesPerTurn = 64;
+/// Slices of dumps served in a turn: one that finds nothing to write still looks at thousands of flows.
+inline constexpr unsigned kSlicesPerTurn = 8;
 /// Output that waits: above it the peer's requests wait, too.
 inline constexpr std::size_t kServeBelowBytes = 4 << 20;
 /// Output that waits: above it asynchronous messages are dropped.

@@ -128,6 +128,7 @@ class Pipeline {
 
   /// The group with this id, all with group_id::kAll; by id.
   std::vector<std::uint32_t> group_ids(std::uint32_t id = action::group_id::kAll) const;
+  /// The same groups themselves.
   std::vector<action::GroupSpec> groups(std::uint32_t id = action::group_id::kAll) const;
   std::vector<action::GroupCounters> group_counters(std::uint32_t id, Instant now) const;
   /// Flows may name this meter now; `dp_meter` is the datapath's number of it.

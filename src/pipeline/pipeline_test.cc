@@ -164,6 +164,13 @@ TEST_F(PipelineTest, ABridgeThatStandsAloneSwitches) {
   pipeline.configure(config);
   const std::string packet = "in_port=1,dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02";
   EXPECT_EQ(actions(packet), "100,2,3");
+  auto port = *pipeline.port(1);
+  port.tree_learns = port.tree_forwards = false;
+  pipeline.set_port(1, port);
+  EXPECT_EQ(actions(packet), "drop") << "what a spanning tree blocks is blocked";
+  EXPECT_EQ(result.drop, DropReason::SpanningTree);
+  port.tree_learns = port.tree_forwards = true;
+  pipeline.set_port(1, port);
   config.stands_alone = false;
   pipeline.configure(config);
   EXPECT_EQ(actions(packet), "drop");

@@ -215,7 +215,7 @@ class Rule {
   /// Order of creation among all rules of the pipeline; a modified rule keeps it.
   std::uint64_t sequence() const { return sequence_; }
   void set_sequence(std::uint64_t sequence) { sequence_ = sequence; }
-  /// Where its table's list of flows has it (FlowList); a rule that takes another's place takes its slot.
+  /// Where its table's list of flows has it (FlowSlots); a rule that takes another's place takes its slot.
   std::uint32_t slot() const { return slot_; }
   void set_slot(std::uint32_t slot) { slot_ = slot; }
   bool is_removed() const { return removed_.load(std::memory_order_relaxed) != kForever; }

@@ -610,6 +610,7 @@ RuleRef FlowCursor::next(std::size_t& budget) {
 }
 
 TableStats FlowTables::stats(std::uint8_t number) const {
+  const std::lock_guard lock(writer_);
   const Table& table = *tables_[number];
   return {.table = number,
           .active = table.active,

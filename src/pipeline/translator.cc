@@ -418,6 +418,11 @@ void Translator::table_action(std::uint32_t in_port, std::uint8_t table, OnMiss 
       rule_ = nullptr;
       if (tracing()) input_.trace->open(Kind::Table, " 0. fail-open");
       ++opened;
+      next_table_.reset();
+      if (bar_ != Bar::None) {
+        turn_away();
+        break;
+      }
       action::ActionList normal;
       normal.push_back(action::Output{.port = of_port::kNormal});
       run_list(normal);

@@ -172,6 +172,38 @@ TEST_F(OpenFlowBounds, ADumpTellsEachFlowThatStaysOnce) {
   }
 }
 
+TEST_F(OpenFlowBounds, PacketsOfABundleComeToABoundedNumberOfActions) {
+  begin();
+  const auto client = connect(k14);
+  const auto control = [&](BundleControlType type) {
+    return client->ask(BundleControl{.id = 1, .type = type, .flags = {.atomic = true}});
+  };
+  const auto add = [&](Body body) {
+    const std::uint32_t xid = client->xid + 1;  // of the message that carries it
+    return client->ask(BundleAdd{.id = 1,
+                                 .flags = {.atomic = true},
+                                 .message = encode(make_message(std::move(body), {.version = k14}, xid))});
+  };
+  std::string outputs = "actions=2";
+  for (unsigned i = 1; i < 4000; ++i) outputs += i % 2 == 0 ? ",2" : ",3";
+  ASSERT_EQ(client->flow("priority=1," + outputs), "");
+  PacketOut out;
+  field::set_match(out.metadata, field::FieldId::InPortOxm, 1, 0xffffffff);
+  out.actions = action::parse_actions("resubmit(,0)").value();
+  out.packet = build(Ip4{} / Udp{});
+  for (const unsigned packets : {60u, 70u}) {
+    control(BundleControlType::OpenRequest);
+    ASSERT_EQ(add(FlowMod{action::parse_flow("tcp,actions=drop", action::FlowCommand::Add).value()}), "");
+    for (unsigned i = 0; i < packets; ++i) ASSERT_EQ(add(out), "");
+    const std::string said = control(BundleControlType::CommitRequest);
+    if (packets == 60)
+      EXPECT_THAT(said, HasSubstr("type=COMMIT_REPLY"));
+    else
+      EXPECT_THAT(said, AllOf(HasSubstr("OFPBFC_MSG_TOO_MANY"), HasSubstr("OFPBFC_MSG_FAILED")));
+    EXPECT_EQ(client->flow("tcp", action::FlowCommand::Delete), "");
+  }
+}
+
 TEST_F(OpenFlowBounds, MonitorsOfManyFlowsGoInSlices) {
   begin();
   constexpr unsigned kFlows = 10'000;
