@@ -212,7 +212,7 @@ class Generator:
             choices += [lambda: f"mod_tp_src:{r.choice(L4_PORTS)}", lambda: f"mod_tp_dst:{r.choice(L4_PORTS)}"]
         if proto == "arp":
             choices += [lambda: "set_field:2->arp_op", lambda: f"set_field:{r.choice(ADDRESSES)}->arp_spa",
-                        lambda: "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[]", lambda: f"load:0x0a000001->NXM_OF_ARP_TPA[]",
+                        lambda: "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[]", lambda: "load:0x0a000001->NXM_OF_ARP_TPA[]",
                         lambda: "move:NXM_OF_ETH_SRC[]->NXM_NX_ARP_SHA[]"]
         if proto == "nd":
             choices += [lambda: f"set_field:{r.choice(ADDRESSES6)}->nd_target",
