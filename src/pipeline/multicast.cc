@@ -10,7 +10,6 @@
 
 namespace sluice::pipeline {
 
-using packet::DropReason;
 using Kind = Trace::Kind;
 
 namespace {
