@@ -2,7 +2,7 @@
 """The control plane beside the installed ovs-vswitchd (datapath_type=netdev): how long ovs-vsctl takes to add and remove
 ports, in one transaction and one by one; and what a dump of many connections costs the packets meanwhile.
 
-usage: bench/control.py [--ports N] [--connections N] [--only ports|dump] [--build FOLDER]
+usage: bench/control.py [--ports N] [--connections N] [--rate N] [--only ports|dump] [--build FOLDER]
 """
 
 import argparse
@@ -86,16 +86,25 @@ def rate(host, seconds):
     return (packets_out(host, "pb") - before) / (time.monotonic() - begin)
 
 
+# A fixed number of packets a second, in bursts of a millisecond. It stands for another machine: what it sends must not depend on
+# how busy this one is.
 SENDER = """
-import socket, sys
+import os, socket, sys, time
+rate = int(sys.argv[1])
+os.setpriority(os.PRIO_PROCESS, 0, -20)
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("10.1.0.1", 7))
 s.connect(("10.1.255.1", 9))
+begin, sent = time.monotonic(), 0
 while True:
-    try:
-        s.send(b"x" * 18)
-    except OSError:
-        pass
+    due = int((time.monotonic() - begin) * rate)
+    for _ in range(due - sent):
+        try:
+            s.send(b"x" * 18)
+        except OSError:
+            pass
+    sent = due
+    time.sleep(0.001)
 """
 
 # Raw frames, one for each connection: addresses and ports count up.
@@ -119,7 +128,7 @@ def connections_of(host):
     return int(host.appctl("dpctl/ct-get-nconns"))
 
 
-def measure_dump(host, namespaces, wanted):
+def measure_dump(host, namespaces, wanted, offered):
     from net import wait_until
     a, b = namespaces
     host.vsctl("add-br br0 -- set bridge br0 datapath_type=netdev fail_mode=secure")
@@ -142,7 +151,7 @@ def measure_dump(host, namespaces, wanted):
         a.run(f"/usr/bin/python3 {script} {at} {step}", timeout=120)
         at += step
         assert at < 3 * wanted, f"only {connections_of(host)} connections stay"
-    sender = a.start(["/usr/bin/python3", "-c", SENDER])
+    sender = a.start(["/usr/bin/python3", "-c", SENDER, str(offered)])
     wait_until(lambda: rate(host, 0.5) > 100, "traffic flows")
     time.sleep(2)
     calm = rate(host, 3)
@@ -167,17 +176,17 @@ def measure_dump(host, namespaces, wanted):
     with open(f"{host.dir}/dump", "rb") as out:
         lines = sum(1 for _ in out)
     return {"connections": connections_of(host), "lines of the dump": lines, "seconds of a dump": min(took),
-            "packets/s before": calm, "packets/s meanwhile": busy, "meanwhile, % of before": 100 * busy / calm}
+            "packets/s offered": offered, "packets/s before": calm, "packets/s meanwhile": busy, "meanwhile, % of before": 100 * busy / calm}
 
 
-def compare_dump(make_host, wanted):
+def compare_dump(make_host, wanted, offered):
     from net import Namespace
     results = {}
     for installed in (True, False):
         with make_host(installed) as host:
             spaces = [Namespace("a"), Namespace("b")]
             try:
-                results[installed] = measure_dump(host, spaces, wanted)
+                results[installed] = measure_dump(host, spaces, wanted, offered)
             finally:
                 for space in spaces:
                     space.close()
@@ -210,6 +219,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ports", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=1_000_000)
+    parser.add_argument("--rate", type=int, default=20_000, help="packets a second while connections are dumped")
     parser.add_argument("--only", choices=["ports", "dump"])
     parser.add_argument("--build", default=f"{ROOT}/build/release")
     arguments = parser.parse_args()
@@ -219,7 +229,7 @@ def main():
     if arguments.only != "dump":
         compare_ports(MakeHost, arguments.ports)
     if arguments.only != "ports":
-        compare_dump(MakeHost, arguments.connections)
+        compare_dump(MakeHost, arguments.connections, arguments.rate)
     return 0
 
 

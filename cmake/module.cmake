@@ -4,7 +4,7 @@
 include(${CMAKE_CURRENT_LIST_DIR}/layers.cmake)
 
 # Modules whose code runs on several threads: their tests also run under ThreadSanitizer.
-set(SLUICE_THREADED base conntrack l2 pipeline datapath bridge unixctl)
+set(SLUICE_THREADED base conntrack l2 pipeline datapath port bridge unixctl)
 
 # sluice_test_program(NAME SOURCES a.cc… LIBS x…): a GoogleTest program.
 function(sluice_test_program name)

@@ -19,9 +19,10 @@ either side, with its own rules and its own limit.
 
 usage: security_groups.py FILE.json     the flows, for `ovs-ofctl --bundle replace-flows BRIDGE -`
 
-FILE.json: {"ports": {NAME: {"ofport": N, "mac": M, "ip": A, "groups": [G…]}},
+FILE.json: {"ports": {NAME: {"ofport": N, "mac": M, "ip": A, "ip6": A6, "groups": [G…]}},
             "groups": {G: [{"direction": "ingress" or "egress", "protocol": "tcp", "ports": [80, 443],
-                            "remote_ip": "10.0.0.0/8" or "remote_group": G}…]}}; all but the direction may be left out.
+                            "remote_ip": "10.0.0.0/8" or "remote_group": G}…]}}; all but the direction may be left out, and
+ip6 of a port. A rule is for both versions of IP, "icmp" for ICMPv6 too, unless its remote_ip is of one.
 """
 
 import ipaddress
@@ -32,6 +33,10 @@ CLASSIFY, ARP_RESPONDER, TRANSIENT = 0, 21, 60
 BASE_EGRESS, RULES_EGRESS, ACCEPT_OR_INGRESS = 71, 72, 73
 BASE_INGRESS, RULES_INGRESS = 81, 82
 ACCEPTED_EGRESS, ACCEPTED_INGRESS, DROPPED, ACCEPTED_EGRESS_NORMAL = 91, 92, 93, 94
+NEIGHBOUR_DISCOVERY = (133, 135, 136)  # ICMPv6: solicitations, and the advertisement that a host may send
+# What is called differently in the other version.
+NAMES6 = {"ip": "ipv6", "tcp": "tcp6", "udp": "udp6", "sctp": "sctp6", "icmp": "icmp6", "nw_src": "ipv6_src",
+          "nw_dst": "ipv6_dst"}
 ZONE = "zone=NXM_NX_REG5[0..15]"
 
 
@@ -89,41 +94,63 @@ class Firewall:
         self.add(BASE_INGRESS, 95, f"reg5={number:#x},udp,tp_src=67,tp_dst=68", go(ACCEPTED_INGRESS))
         self.add(BASE_INGRESS, 90, f"reg5={number:#x},ip", f"ct(table={RULES_INGRESS},{ZONE})")
 
+        if "ip6" in port:
+            self.neighbour_discovery(own, port)
+            self.add(BASE_EGRESS, 65, f"{own},ipv6,ipv6_src={port['ip6']}", f"ct(table={RULES_EGRESS},{ZONE})")
+            self.add(BASE_INGRESS, 90, f"reg5={number:#x},ipv6", f"ct(table={RULES_INGRESS},{ZONE})")
+
         self.add(ARP_RESPONDER, 1, f"arp,arp_op=1,arp_tpa={address}",
                  f"move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],mod_dl_src:{mac},load:0x2->NXM_OF_ARP_OP[],"
                  "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[],move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[],"
                  f"load:0x{mac.replace(':', '')}->NXM_NX_ARP_SHA[],"
                  f"load:{int(ipaddress.ip_address(address)):#x}->NXM_OF_ARP_SPA[],IN_PORT")
 
+    def neighbour_discovery(self, own, port):
+        """Nobody advertises or asks with an address that is not his."""
+        for kind in NEIGHBOUR_DISCOVERY:
+            whose = "nd_target" if kind == 136 else "ipv6_src"
+            self.add(BASE_EGRESS, 95, f"{own},icmp6,icmp_type={kind},{whose}={port['ip6']}", go(ACCEPTED_EGRESS_NORMAL))
+            self.add(BASE_INGRESS, 100, f"reg5={port['ofport']:#x},icmp6,icmp_type={kind}", go(ACCEPTED_INGRESS))
+
     def rules(self, port, direction, table, accepted):
+        for version in (4, 6) if "ip6" in port else (4,):
+            self.rules_of(version, port, direction, table, accepted)
+
+    def rules_of(self, version, port, direction, table, accepted):
         own = f"reg5={port['ofport']:#x}"
+        names, address = (NAMES6, "ip6") if version == 6 else ({}, "ip")
+        ip = names.get("ip", "ip")
         remote_side = "nw_dst" if direction == "egress" else "nw_src"
+        remote_side = names.get(remote_side, remote_side)
         for state in ("+est-rel-rpl", "+est-rel+rpl", "-new-est+rel-inv"):
-            self.add(table, 75, f"ct_state={state},ip,{own}", go(accepted))
+            self.add(table, 75, f"ct_state={state},{ip},{own}", go(accepted))
         new, commit = f"ct_state=+new-est,{{}},{own}", f"ct(commit,{ZONE}),{go(accepted)}"
         for group in port["groups"]:
             for rule in self.groups[group]:
                 if rule["direction"] != direction:
                     continue
-                protocol = rule.get("protocol", "ip")
+                if "remote_ip" in rule and ipaddress.ip_network(rule["remote_ip"], strict=False).version != version:
+                    continue
+                protocol = names.get(rule.get("protocol", "ip"), rule.get("protocol", "ip"))
                 services = [f"{protocol},tp_dst={number}" for number in rule.get("ports", [])] or [protocol]
                 if "remote_group" in rule:
-                    members = [p["ip"] for p in self.ports.values() if rule["remote_group"] in p["groups"]]
-                    self.by_conjunction(table, new, remote_side, members, services, commit)
+                    members = [f"{ip},{remote_side}={p[address]}" for p in self.ports.values()
+                               if rule["remote_group"] in p["groups"] and address in p]
+                    self.by_conjunction(table, new, members, services, f"conj_id={{}},{ip}", commit)
                     continue
                 remote = f",{remote_side}={rule['remote_ip']}" if "remote_ip" in rule else ""
                 for service in services:
                     self.add(table, 74, new.format(service + remote), commit)
 
-    def by_conjunction(self, table, new, remote_side, members, services, commit):
+    def by_conjunction(self, table, new, members, services, both, commit):
         """Members times services in as many flows as there are members and services together."""
         self.conjunctions += 1
         number = self.conjunctions
-        for address in members:
-            self.add(table, 70, new.format(f"ip,{remote_side}={address}"), f"conjunction({number},1/2)")
+        for member in members:
+            self.add(table, 70, new.format(member), f"conjunction({number},1/2)")
         for service in services:
             self.add(table, 70, new.format(service), f"conjunction({number},2/2)")
-        self.add(table, 70, new.format(f"conj_id={number},ip"), commit)
+        self.add(table, 70, new.format(both.format(number)), commit)
 
 
 def main():

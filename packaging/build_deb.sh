@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes OUTPUT/sluice_VERSION_ARCH.deb of the programs in BUILD. usage: build_deb.sh BUILD OUTPUT
+# Makes OUTPUT/sluice-switch_VERSION_ARCH.deb of the programs in BUILD. usage: build_deb.sh BUILD OUTPUT
+# Debian has a package sluice of its own, with a program of that name: apt must not take one for the other.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 root=$(dirname "$here")
@@ -39,7 +40,7 @@ for shell in bash zsh fish; do
   printf '%s\n' "$script" >"$tree/$file"
 done
 
-documents=$tree/usr/share/doc/sluice
+documents=$tree/usr/share/doc/sluice-switch
 mkdir -p "$documents/examples"
 cp "$root"/README.md "$root"/docs/*.md "$documents/"
 cp -r "$root"/examples/. "$documents/examples/"
@@ -47,13 +48,13 @@ if [ -e "$root/LICENSE" ]; then cp "$root/LICENSE" "$documents/copyright"; fi
 
 # Which packages have the libraries that the programs are linked with.
 mkdir -p "$work/debian"
-printf 'Source: sluice\n\nPackage: sluice\nArchitecture: any\n' >"$work/debian/control"
+printf 'Source: sluice-switch\n\nPackage: sluice-switch\nArchitecture: any\n' >"$work/debian/control"
 depends=$(cd "$work" && dpkg-shlibdeps -O "$tree/usr/sbin/sluiced" "$tree/usr/bin/sluice" 2>/dev/null |
   sed 's/^shlibs:Depends=//')
 
 mkdir -p "$tree/DEBIAN"
 cat >"$tree/DEBIAN/control" <<EOF
-Package: sluice
+Package: sluice-switch
 Version: $version
 Architecture: $architecture
 Maintainer: The Sluice developers <sluice@localhost>
@@ -61,6 +62,8 @@ Section: net
 Priority: optional
 Installed-Size: $(du -sk "$tree" | cut -f1)
 Depends: $depends
+Conflicts: sluice
+Replaces: sluice
 Recommends: openvswitch-common, openvswitch-switch, iproute2
 Description: stateful OpenFlow software switch
  Sluice switches packets by OpenFlow rules that may match on the state of
@@ -69,4 +72,4 @@ Description: stateful OpenFlow software switch
  configured and driven by the tools of Open vSwitch.
 EOF
 install -m 755 "$here/postinst" "$here/prerm" "$here/postrm" "$tree/DEBIAN/"
-dpkg-deb --root-owner-group --build "$tree" "$output/sluice_${version}_$architecture.deb"
+dpkg-deb --root-owner-group --build "$tree" "$output/sluice-switch_${version}_$architecture.deb"

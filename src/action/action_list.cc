@@ -141,8 +141,22 @@ Status check_order(const ActionList& actions, Place place) {
         "\"conjunction\" actions may be used along with \"note\" but not any other kind of action (such as "
         "the \"" +
             std::string(name_of(*other)) + "\" action used here)",
-        OfError::BacBadArgument);
+        OfError::BacBadConjunction);
   return {};
+}
+
+/// An action set knows what OpenFlow gives a place in its order, what rewrites fields, and what leads on.
+Status check_set(const ActionList& actions) {
+  const auto refused = [](const Action& action) {
+    return as<OutputTruncated>(action) || as<OutputReg>(action) || as<Enqueue>(action) ||
+           as<Controller>(action) || as<Bundle>(action) || as<Multipath>(action) || as<StackPush>(action) ||
+           as<StackPop>(action) || as<PopQueue>(action) || as<FinTimeout>(action) || as<Clone>(action) ||
+           as<Learn>(action) || as<Conjunction>(action) || as<Note>(action) || as<Sample>(action) ||
+           as<Exit>(action) || as<CheckPktLarger>(action) || as<DeleteField>(action);
+  };
+  const auto* const found = std::find_if(actions.begin(), actions.end(), refused);
+  if (found == actions.end()) return {};
+  return fail(std::string(name_of(*found)) + " in an action set (OFPBAC_BAD_TYPE)", OfError::BacBadType);
 }
 
 // --- Text
@@ -201,22 +215,25 @@ const WireForm* find_form(std::uint32_t vendor, std::uint16_t type, OfVersion ve
 
 Status decode_action(ByteReader& in, const DecodeContext& context, ActionList& out) {
   const std::size_t remaining = in.remaining();
-  std::uint16_t type = in.u16();
-  const std::uint16_t length = in.u16();
-  if (!in.ok() || length < 8 || length % 8 != 0 || length > remaining)
+  const auto bad_length = [&](unsigned length) {
     return fail("action of length " + std::to_string(length) + " in " + std::to_string(remaining) +
                     " bytes: expected a multiple of 8 that fits (OFPBAC_BAD_LEN)",
                 OfError::BacBadLen);
-  ByteReader body(in.take(length - 4u));
+  };
+  // Which action it is comes first: nobody can say how long an unknown one should be.
+  ByteReader body = in;
+  std::uint16_t type = body.u16();
+  const std::uint16_t length = body.u16();
+  if (!body.ok()) return bad_length(length);
   std::uint32_t vendor = 0;
   if (type == 0xffff) {
     vendor = body.u32();
-    if (vendor != kNiciraVendor && vendor != kOnfVendor)
+    if (body.ok() && vendor != kNiciraVendor && vendor != kOnfVendor)
       return fail("unknown action vendor " + hex(vendor) + " (OFPBAC_BAD_VENDOR)",
                   OfError::BacBadExperimenter);
-    if (length < 16)
-      return fail("action of a vendor shorter than 16 bytes (OFPBAC_BAD_LEN)", OfError::BacBadLen);
+    if (length < 16) return bad_length(length);
     type = body.u16();
+    if (!body.ok()) return bad_length(length);
   }
   const WireForm* form = find_form(vendor, type, context.version);
   if (form == nullptr)
@@ -225,10 +242,14 @@ Status decode_action(ByteReader& in, const DecodeContext& context, ActionList& o
                        : fail("unknown action type " + std::to_string(type) + " of vendor " + hex(vendor) +
                                   " (OFPBAC_BAD_VENDOR_TYPE)",
                               OfError::BacBadExpType);
+  if (length < 8 || length % 8 != 0 || length > remaining) return bad_length(length);
   if (length < form->min_length || (form->exact_length && length != form->min_length))
     return fail("action type " + std::to_string(type) + " of " + std::to_string(length) +
                     " bytes: expected " + std::to_string(form->min_length) + " (OFPBAC_BAD_LEN)",
                 OfError::BacBadLen);
+  const std::size_t header = remaining - body.remaining();
+  in.skip(header);
+  body = ByteReader(in.take(length - header));
   SLUICE_TRY(form->decode(body, context, out));
   if (!body.ok())
     return fail("action type " + std::to_string(type) + " ends early (OFPBAC_BAD_LEN)", OfError::BacBadLen);
@@ -348,6 +369,10 @@ void encode_actions(const ActionList& actions, OfVersion version, ByteWriter& ou
 }
 
 Result<ActionList> decode_actions(Bytes bytes, OfVersion version) {
+  if (bytes.size() % 8 != 0)
+    return fail(
+        "actions of " + std::to_string(bytes.size()) + " bytes: expected a multiple of 8 (OFPBRC_BAD_LEN)",
+        OfError::BrcBadLen);
   ActionList actions;
   SLUICE_TRY(decode_list(bytes, DecodeContext{.version = version}, actions));
   SLUICE_TRY(check_order(actions, Place::List));
@@ -448,6 +473,7 @@ Result<ActionList> decode_instructions(Bytes bytes, OfVersion version) {
     SLUICE_TRY(decode_list(part(Rank::Write).subspan(4),
                            DecodeContext{.version = version, .place = Place::Set}, write.actions));
     SLUICE_TRY(check_order(write.actions, Place::Set));
+    SLUICE_TRY(check_set(write.actions));
     actions.push_back(std::move(write));
   }
   if (has(Rank::Metadata)) {

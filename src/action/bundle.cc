@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint16_t kBundle = 12, kBundleLoad = 13;
 constexpr std::size_t kMaxMembers = 2048;
+constexpr std::uint32_t kInPortHeader = 2;  ///< NXM_OF_IN_PORT: members are ports
 constexpr std::string_view kAlgorithms[] = {"active_backup", "hrw"};
 
 Status check_destination(const Bundle& action) {
@@ -26,26 +27,23 @@ Status decode_common(ByteReader& body, ActionList& out, bool load) {
   action.algorithm = body.u16();
   action.fields = body.u16();
   action.basis = body.u16();
-  ByteReader at_type = body;
-  body.skip(4);
-  const field::FieldSpec* type = field::field_of_header(at_type.u32());
+  const std::uint32_t type = body.u32();
   const std::uint16_t members = body.u16();
   const std::uint16_t ofs_nbits = body.u16();
   if (load) {
     SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
     SLUICE_ASSIGN(action.destination, make_subfield(*spec, ofs_nbits >> 6, (ofs_nbits & 63u) + 1));
-  } else {
-    body.skip(4);
   }
-  body.skip(4);
-  if (type == nullptr || type->id != field::FieldId::InPort || action.fields >= std::size(kHashFields) ||
-      action.algorithm >= std::size(kAlgorithms) || members > kMaxMembers)
-    return fail("bundle: unknown fields, algorithm or kind of member (OFPBAC_BAD_ARGUMENT)",
-                OfError::BacBadArgument);
+  // Without a destination nothing may be said of it.
+  const bool zeros = body.skip_zeros(load ? 4 : 8) && (load || ofs_nbits == 0);
   if (members * 2u > body.remaining())
     return fail("bundle: " + std::to_string(members) + " members in " + std::to_string(body.remaining()) +
                     " bytes (OFPBAC_BAD_LEN)",
                 OfError::BacBadLen);
+  if (!zeros || type != kInPortHeader || action.fields >= std::size(kHashFields) ||
+      action.algorithm >= std::size(kAlgorithms) || members > kMaxMembers)
+    return fail("bundle: unknown fields, algorithm or kind of member (OFPBAC_BAD_ARGUMENT)",
+                OfError::BacBadArgument);
   for (unsigned i = 0; i < members; ++i) action.members.push_back(port_from_16(body.u16()));
   SLUICE_TRY(check_destination(action));
   out.push_back(std::move(action));
@@ -145,6 +143,11 @@ void Bundle::encode(Encoder& out) const {
 }
 
 Status Bundle::check(CheckContext& context) const {
+  constexpr std::uint32_t kEndOfPhysical = 0xff00;
+  for (const std::uint32_t port : members)
+    if (port == of_port::kController || (port >= kEndOfPhysical && port < of_port::kInPort))
+      return fail("bundle: " + field::format_port(port) + " cannot be a member (OFPBAC_BAD_OUT_PORT)",
+                  OfError::BacBadOutPort);
   if (destination) return check_writable(context, *destination, "bundle_load");
   return {};
 }

@@ -15,7 +15,7 @@ constexpr std::uint16_t kCheckPktLarger = 49;
 Status decode_check(ByteReader& body, const DecodeContext&, ActionList& out) {
   CheckPktLarger action{.size = body.u16()};
   const std::uint16_t offset = body.u16();
-  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
+  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body, OfError::BmcBadField));
   if (!body.skip_zeros(body.remaining()))
     return fail("check_pkt_larger: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   SLUICE_ASSIGN(action.destination, make_subfield(*spec, offset, 1));

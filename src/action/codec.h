@@ -130,7 +130,11 @@ Result<std::pair<std::string_view, std::string_view>> split_arrow(std::string_vi
 
 /// The 32-bit header (64-bit for experimenter fields) of a field, unmasked.
 void encode_header(field::FieldId id, OfVersion version, ByteWriter& out);
-Result<const field::FieldSpec*> decode_header(ByteReader& in);
+/// @param unknown  the error for what is no field's. Open vSwitch has two: BacBadSetType for older actions,
+///                 BmcBadField for those that read the header as they read that of a match (a mask is then
+///                 BmcBadMask).
+Result<const field::FieldSpec*> decode_header(ByteReader& in,
+                                              field::OfError unknown = field::OfError::BacBadSetType);
 /// ofs << 6 | (width - 1).
 constexpr std::uint16_t offset_width(const field::Subfield& sub) {
   return static_cast<std::uint16_t>(sub.offset << 6 | (sub.width - 1));

@@ -21,7 +21,7 @@ Status decode_conjunction(ByteReader& body, const DecodeContext&, ActionList& ou
   if (action.clauses < 2 || action.clauses > kMaxClauses || action.clause >= action.clauses)
     return fail("conjunction " + std::to_string(action.clause + 1) + "/" + std::to_string(action.clauses) +
                     ": expected 2 to 64 clauses (NXBAC_BAD_CONJUNCTION)",
-                OfError::BacBadArgument);
+                OfError::BacBadConjunction);
   out.push_back(action);
   return {};
 }

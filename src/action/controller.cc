@@ -11,7 +11,15 @@ using field::OfError;
 namespace {
 
 constexpr std::uint16_t kController1 = 20, kController2 = 37;
-enum Property : std::uint16_t { kMaxLen = 0, kId = 1, kReason = 2, kUserdata = 3, kPause = 4, kMeterId = 5 };
+enum Property : std::uint16_t {
+  kMaxLen = 0,
+  kId = 1,
+  kReason = 2,
+  kUserdata = 3,
+  kPause = 4,
+  kMeterId = 5,
+  kExperimenter = 0xffff
+};
 
 /// OFPR_*, in their order.
 constexpr std::string_view kReasons[] = {"no_match", "action",     "invalid_ttl",   "action_set",
@@ -37,15 +45,16 @@ Status decode2(ByteReader& body, const DecodeContext&, ActionList& out) {
     const std::uint16_t length = body.u16();
     const std::size_t padded = (length + 7u) / 8 * 8;
     if (!body.ok() || length < 4 || padded > remaining)
-      return fail("controller2: property of length " + std::to_string(length) + " (OFPBAC_BAD_LEN)",
-                  OfError::BacBadLen);
+      return fail("controller2: property of length " + std::to_string(length) + " (OFPBPC_BAD_LEN)",
+                  OfError::BpcBadLen);
     ByteReader property(body.take(padded - 4));
     const std::size_t payload = length - 4u;
     const auto need = [&](std::size_t bytes) -> Status {
-      if (payload == bytes || (bytes == 2 && payload == 4)) return {};
+      // Shorter values may come with the padding counted.
+      if (payload == bytes || (bytes > 0 && bytes < 4 && payload == 4)) return {};
       return fail("controller2: property " + std::to_string(type) + " of " + std::to_string(length) +
-                      " bytes (OFPBAC_BAD_LEN)",
-                  OfError::BacBadLen);
+                      " bytes (OFPBPC_BAD_LEN)",
+                  OfError::BpcBadLen);
     };
     switch (type) {
       case kMaxLen:
@@ -74,9 +83,12 @@ Status decode2(ByteReader& body, const DecodeContext&, ActionList& out) {
         action.meter = property.u32();
         action.has_meter = true;
         break;
+      case kExperimenter:
+        SLUICE_TRY(need(8));
+        [[fallthrough]];
       default:
         return fail("controller2: unknown property " + std::to_string(type) + " (OFPBPC_BAD_TYPE)",
-                    OfError::BacBadArgument);
+                    OfError::BpcBadType);
     }
   }
   out.push_back(std::move(action));

@@ -18,18 +18,18 @@ constexpr std::string_view kPrefix = "tun_metadata";
 
 Status decode_delete(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint32_t header = body.u32();
-  if (!body.skip_zeros(body.remaining()))
-    return fail("delete_field: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   const std::uint32_t first = kFirstHeader & ~0xffu;
   const std::uint32_t number = ((header & ~0xffu) - first) / kHeaderStep;
   if ((header & ~0xffu) < first || number >= kTunMetadatas || (header & 0x100) != 0)
-    return fail("delete_field of " + hex(header) + ": expected a tunnel metadata field (OFPBAC_BAD_ARGUMENT)",
-                OfError::BacBadArgument);
+    return fail("delete_field of " + hex(header) + ": expected a tunnel metadata field",
+                field::field_of_header(header) != nullptr ? OfError::BacBadArgument : OfError::BmcBadField);
+  if (!body.skip_zeros(body.remaining()))
+    return fail("delete_field: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   out.push_back(DeleteField{static_cast<std::uint8_t>(number)});
   return {};
 }
 constexpr WireForm kForms[] = {
-    {kNiciraVendor, kDeleteField, OfVersion::k10, OfVersion::k15, 16, false, decode_delete}};
+    {kNiciraVendor, kDeleteField, OfVersion::k10, OfVersion::k15, 24, true, decode_delete}};
 
 }  // namespace
 

@@ -34,7 +34,7 @@ Status decode_encap(ByteReader& body, const DecodeContext&, ActionList& out) {
   for (const Kind& kind : kKinds) known = known || kind.packet_type == action.packet_type;
   if (!known || header_size != 0)
     return fail("encap of packet type " + hex(action.packet_type) + " (NXBAC_BAD_HEADER_TYPE)",
-                OfError::BacBadArgument);
+                OfError::BacBadHeaderType);
   while (body.remaining() > 0) {
     const std::size_t remaining = body.remaining();
     const std::uint16_t property_class = body.u16();
@@ -48,11 +48,11 @@ Status decode_encap(ByteReader& body, const DecodeContext&, ActionList& out) {
     if (property_class != kNshProperty || action.packet_type != kNsh)
       return fail(
           "encap: unknown property class " + std::to_string(property_class) + " (NXBAC_UNKNOWN_ED_PROP)",
-          OfError::BacBadArgument);
+          OfError::BacUnknownEdProp);
     if (type == kMdType) {
       action.nsh_md_type = property.u8();
       if (length != 5 || action.nsh_md_type < 1 || action.nsh_md_type > 2)
-        return fail("encap: bad md_type (NXBAC_BAD_ED_PROP)", OfError::BacBadArgument);
+        return fail("encap: bad md_type (NXBAC_BAD_ED_PROP)", OfError::BacBadEdProp);
     } else if (type == kMdTlv) {
       Encap::NshTlv tlv;
       tlv.tlv_class = property.u16();
@@ -64,7 +64,7 @@ Status decode_encap(ByteReader& body, const DecodeContext&, ActionList& out) {
       action.nsh_tlvs.push_back(std::move(tlv));
     } else {
       return fail("encap: unknown property " + std::to_string(type) + " (NXBAC_UNKNOWN_ED_PROP)",
-                  OfError::BacBadArgument);
+                  OfError::BacUnknownEdProp);
     }
   }
   out.push_back(std::move(action));
@@ -73,13 +73,14 @@ Status decode_encap(ByteReader& body, const DecodeContext&, ActionList& out) {
 Status decode_decap(ByteReader& body, const DecodeContext&, ActionList& out) {
   body.skip(2);
   out.push_back(Decap{body.u32()});
-  return {};
+  if (body.remaining() == 0) return {};
+  return fail("decap: unknown property (NXBAC_UNKNOWN_ED_PROP)", OfError::BacUnknownEdProp);
 }
 
 constexpr WireForm kEncapForms[] = {
     {kNiciraVendor, kEncap, OfVersion::k13, OfVersion::k15, 16, false, decode_encap}};
 constexpr WireForm kDecapForms[] = {
-    {kNiciraVendor, kDecap, OfVersion::k13, OfVersion::k15, 16, true, decode_decap}};
+    {kNiciraVendor, kDecap, OfVersion::k13, OfVersion::k15, 16, false, decode_decap}};
 
 Status parse_tlv(std::string_view text, Encap& action) {
   std::vector<std::string_view> parts;

@@ -54,7 +54,9 @@ Status parse_cookie(const Word& word, bool changes, FlowSpec& flow) {
   SLUICE_ASSIGN(const std::uint64_t value,
                 parse_number(word.argument.substr(0, slash), ~std::uint64_t{0}, "cookie"));
   if (slash == std::string_view::npos) {
-    if (!changes) return fail("cannot set cookie (to match on a cookie, specify a mask, e.g. cookie=1/-1)");
+    if (!changes)
+      return fail(fmt::format("cannot set cookie (to match on a cookie, specify a mask, e.g. cookie={}/-1)",
+                              word.argument));
     flow.new_cookie = value;
     return {};
   }
@@ -387,7 +389,7 @@ Result<std::string> format_parsed_flows(const std::vector<FlowSpec>& flows, Prot
   const Protocols common = common_protocols(flows);
   std::string text = "usable protocols: " + format_protocols(common) + "\n";
   const auto chosen = choose_protocol(common, allowed);
-  if (!chosen) return fail("no usable protocol: the flows can be expressed in " + format_protocols(common));
+  if (!chosen) return fail("no usable protocol: expected one of " + format_protocols(common));
   text += "chosen protocol: " + protocol_name(*chosen) + "\n";
 
   const OfVersion version = version_of(*chosen);

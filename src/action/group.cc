@@ -23,7 +23,7 @@ Status decode_nx(ByteReader& body, const DecodeContext& context, ActionList& out
 }
 constexpr WireForm kForms[] = {
     {0, kGroup, OfVersion::k11, OfVersion::k15, 8, true, decode_group},
-    {kNiciraVendor, kNxGroup, OfVersion::k10, OfVersion::k15, 16, true, decode_nx},
+    {kNiciraVendor, kNxGroup, OfVersion::k10, OfVersion::k10, 16, true, decode_nx},
 };
 
 }  // namespace

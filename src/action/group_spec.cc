@@ -219,6 +219,7 @@ std::string_view selection_method_name(SelectionMethod method) {
 Result<GroupSpec> parse_group(std::string_view text, GroupCommand command, const Names& names) {
   text = trim(text);
   for (const CommandName& name : kCommands) {
+    if (command != GroupCommand::Add) break;  // the caller's is the one
     if (!text.starts_with(name.text)) continue;
     const std::string_view rest = text.substr(name.text.size());
     if (rest.empty() || (rest.front() != ' ' && rest.front() != '\t')) continue;
@@ -230,6 +231,7 @@ Result<GroupSpec> parse_group(std::string_view text, GroupCommand command, const
   GroupSpec group;
   group.command = command;
   const std::size_t first_bucket = find_bucket(text, 0);
+  if (first_bucket != std::string_view::npos && !takes_buckets(command)) return fail("bucket is not needed");
   std::string_view head = text.substr(0, first_bucket);
   bool has_id = false, has_type = false, has_command_bucket = false;
   while (const auto word = next_word(head)) {
@@ -277,8 +279,6 @@ Result<GroupSpec> parse_group(std::string_view text, GroupCommand command, const
     return fail("fields may only be specified with \"selection_method=hash\"", OfError::BpcBadValue);
   if (group.selection == SelectionMethod::Default && group.selection_param != 0)
     return fail("selection_method_param is only allowed with \"selection_method\"", OfError::BpcBadValue);
-  if (first_bucket != std::string_view::npos && !takes_buckets(command))
-    return fail("unknown keyword bucket");
 
   std::vector<bool> own_ids;
   for (std::size_t at = first_bucket; at != std::string_view::npos;) {

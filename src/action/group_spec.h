@@ -64,7 +64,7 @@ struct GroupSpec {
   bool operator==(const GroupSpec&) const = default;
 };
 
-/// One group. A text that begins with a command word ("insert_bucket group_id=…") overrides `command`.
+/// One group. A text that begins with a command word ("insert_bucket group_id=…") overrides Add.
 /// Refuses what ovs-ofctl refuses, and what check_group() does.
 Result<GroupSpec> parse_group(std::string_view text, GroupCommand command = GroupCommand::Add,
                               const Names& names = {});

@@ -51,7 +51,7 @@ void Meter::encode(Encoder& out) const {
 Status Meter::check(CheckContext&) const {
   if (id != 0 && id <= kMaxMeter) return {};
   return fail("meter:" + std::to_string(id) + ": expected 1 to 4294901760 (OFPMMFC_INVALID_METER)",
-              OfError::BacBadArgument);
+              OfError::MmfcInvalidMeter);
 }
 void Meter::translate(Translation& translation) const {
   translation.meter(id);

@@ -124,12 +124,12 @@ Result<MeterSpec> parse_meter(std::string_view text, MeterCommand command) {
 }
 
 Status check_meter(const MeterSpec& meter) {
+  // A meter that cannot be is not there, and what is not there may be deleted.
+  if (meter.command == MeterCommand::Delete) return {};
   const bool virtual_meter = meter.id == meter_id::kSlowpath || meter.id == meter_id::kController;
-  const bool all = meter.command == MeterCommand::Delete && meter.id == meter_id::kAll;
-  if (!virtual_meter && !all && (meter.id == 0 || meter.id > meter_id::kMax))
+  if (!virtual_meter && (meter.id == 0 || meter.id > meter_id::kMax))
     return fail(fmt::format("meter {} is invalid: expected 1 to {}", meter.id, meter_id::kMax),
                 OfError::MmfcInvalidMeter);
-  if (meter.command == MeterCommand::Delete) return {};
   if (meter.kbps == meter.pktps)
     return fail(fmt::format("meter {}: expected either kbps or pktps", meter.id), OfError::MmfcBadFlags);
   if (meter.bands.empty() || meter.bands.size() > 8)

@@ -14,8 +14,8 @@ constexpr std::uint16_t kCopyField = 28, kRegMove = 6, kOnfCopyField = 3200;
 
 Status decode_body(ByteReader& body, std::uint16_t bits, std::uint16_t source_offset,
                    std::uint16_t destination_offset, ActionList& out) {
-  SLUICE_ASSIGN(const field::FieldSpec* source, decode_header(body));
-  SLUICE_ASSIGN(const field::FieldSpec* destination, decode_header(body));
+  SLUICE_ASSIGN(const field::FieldSpec* source, decode_header(body, OfError::BmcBadField));
+  SLUICE_ASSIGN(const field::FieldSpec* destination, decode_header(body, OfError::BmcBadField));
   if (!body.skip_zeros(body.remaining()))
     return fail("move: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
   Move move;
@@ -44,7 +44,7 @@ Status decode_onf(ByteReader& body, const DecodeContext& context, ActionList& ou
 constexpr WireForm kForms[] = {
     {0, kCopyField, OfVersion::k15, OfVersion::k15, 24, false, decode_of15},
     {kOnfVendor, kOnfCopyField, OfVersion::k13, OfVersion::k14, 24, false, decode_onf},
-    {kNiciraVendor, kRegMove, OfVersion::k10, OfVersion::k15, 24, false, decode_nx},
+    {kNiciraVendor, kRegMove, OfVersion::k10, OfVersion::k14, 24, false, decode_nx},
 };
 
 }  // namespace

@@ -67,17 +67,17 @@ Status decode_dec_ttl(ByteReader&, const DecodeContext&, ActionList& out) {
 
 constexpr auto k10 = OfVersion::k10, k11 = OfVersion::k11, k15 = OfVersion::k15;
 constexpr WireForm kPushMplsForms[] = {{0, kPush, k11, k15, 8, true, decode_push},
-                                       {kNiciraVendor, kNxPush, k10, k15, 16, true, decode_push}};
+                                       {kNiciraVendor, kNxPush, k10, k10, 16, true, decode_push}};
 constexpr WireForm kPopMplsForms[] = {{0, kPop, k11, k15, 8, true, decode_pop},
-                                      {kNiciraVendor, kNxPop, k10, k15, 16, true, decode_pop}};
+                                      {kNiciraVendor, kNxPop, k10, k10, 16, true, decode_pop}};
 constexpr WireForm kSetMplsLabelForms[] = {{0, kLabel, k11, k15, 8, true, decode_label},
-                                           {kNiciraVendor, kNxLabel, k10, k15, 16, true, decode_nx_label}};
+                                           {kNiciraVendor, kNxLabel, k10, k10, 16, true, decode_nx_label}};
 constexpr WireForm kSetMplsTcForms[] = {{0, kTc, k11, k15, 8, true, decode_tc},
-                                        {kNiciraVendor, kNxTc, k10, k15, 16, true, decode_tc}};
+                                        {kNiciraVendor, kNxTc, k10, k10, 16, true, decode_tc}};
 constexpr WireForm kSetMplsTtlForms[] = {{0, kTtl, k11, k15, 8, true, decode_ttl},
-                                         {kNiciraVendor, kNxTtl, k10, k15, 16, true, decode_ttl}};
+                                         {kNiciraVendor, kNxTtl, k10, k10, 16, true, decode_ttl}};
 constexpr WireForm kDecMplsTtlForms[] = {{0, kDecTtl, k11, k15, 8, true, decode_dec_ttl},
-                                         {kNiciraVendor, kNxDecTtl, k10, k15, 16, true, decode_dec_ttl}};
+                                         {kNiciraVendor, kNxDecTtl, k10, k10, 16, true, decode_dec_ttl}};
 
 void encode_integer(Encoder& out, std::uint16_t type, std::uint16_t subtype, std::uint32_t value,
                     unsigned bytes) {

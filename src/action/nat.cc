@@ -72,7 +72,9 @@ Status decode_nat(ByteReader& body, const DecodeContext&, ActionList& out) {
   if (v4) {
     if ((present & kV4Min) == 0) return bad("a range without its first address");
     range.has_address = true;
-    range.min_address = range.max_address = net::v4_mapped(be32{body.u32()});
+    const be32 first{body.u32()};
+    if (first.host() == 0) return bad("a range that begins with 0.0.0.0");
+    range.min_address = range.max_address = net::v4_mapped(first);
     if ((present & kV4Max) != 0) range.max_address = net::v4_mapped(be32{body.u32()});
   }
   if (v6) {

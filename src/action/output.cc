@@ -22,7 +22,8 @@ Status bad_port(std::uint32_t port) {
 }
 
 Status check_port(std::uint32_t port) {
-  if (port < of_port::kMax ? port <= 0xffff : (port >= of_port::kInPort && port != of_port::kNone)) return {};
+  constexpr std::uint32_t kEndOfPhysical = 0xff00;
+  if (port < kEndOfPhysical || (port >= of_port::kInPort && port != of_port::kNone)) return {};
   return bad_port(port);
 }
 
@@ -48,10 +49,12 @@ Status decode_output11(ByteReader& body, const DecodeContext&, ActionList& out) 
 
 Status decode_output_reg(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint16_t ofs_nbits = body.u16();
-  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
+  ByteReader header = body;
+  body.skip(4);
   const std::uint16_t max_len = body.u16();
   if (!body.skip_zeros(6))
     return fail("output_reg: padding is not zero (OFPBAC_BAD_ARGUMENT)", OfError::BacBadArgument);
+  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(header));
   SLUICE_ASSIGN(const field::Subfield source, make_subfield(*spec, ofs_nbits >> 6, (ofs_nbits & 63u) + 1));
   out.push_back(OutputReg{.source = source, .max_len = max_len});
   return {};
@@ -60,7 +63,7 @@ Status decode_output_reg(ByteReader& body, const DecodeContext&, ActionList& out
 Status decode_output_reg2(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint16_t ofs_nbits = body.u16();
   const std::uint16_t max_len = body.u16();
-  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
+  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body, OfError::BmcBadField));
   if (!body.skip_zeros(body.remaining()))
     return fail("output_reg2: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BacBadArgument);
   SLUICE_ASSIGN(const field::Subfield source, make_subfield(*spec, ofs_nbits >> 6, (ofs_nbits & 63u) + 1));

@@ -40,7 +40,7 @@ constexpr WireForm kEnqueueForms[] = {
     {0, kEnqueue, OfVersion::k10, OfVersion::k10, 16, true, decode_enqueue}};
 constexpr WireForm kSetForms[] = {
     {0, kSetQueue, OfVersion::k11, OfVersion::k15, 8, true, decode_set_queue},
-    {kNiciraVendor, kNxSetQueue, OfVersion::k10, OfVersion::k15, 16, true, decode_nx_set_queue},
+    {kNiciraVendor, kNxSetQueue, OfVersion::k10, OfVersion::k10, 16, true, decode_nx_set_queue},
 };
 constexpr WireForm kPopForms[] = {
     {kNiciraVendor, kNxPopQueue, OfVersion::k10, OfVersion::k15, 16, true, decode_pop_queue}};

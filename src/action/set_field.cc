@@ -118,12 +118,29 @@ ActionList legacy(const SetField& set, OfVersion version) {
   return list;
 }
 
-Status decode_set_field(ByteReader& body, const DecodeContext& context, ActionList& out) {
-  auto decoded = field::decode_field(body);
-  if (!decoded) {
-    decoded.error().message += " (in set_field)";
-    return tl::unexpected(std::move(decoded).error());
+/// What is wrong with a match has its own words in an action (OpenFlow 1.3.1 section 7.4.4).
+tl::unexpected<Error> as_error_of_action(Error error, ByteReader header) {
+  OfError code = field::of_error(error).value_or(OfError::BacBadSetArgument);
+  switch (code) {
+    case OfError::BmcBadField:
+      code = field::field_of_header(header.u32()) != nullptr ? OfError::BacBadSetLen : OfError::BacBadSetType;
+      break;
+    case OfError::BmcBadLen:
+      code = OfError::BacBadSetLen;
+      break;
+    case OfError::BmcBadValue:
+      code = OfError::BacBadSetArgument;
+      break;
+    default:
+      break;
   }
+  return fail(error.message + " (in set_field)", code);
+}
+
+Status decode_set_field(ByteReader& body, const DecodeContext& context, ActionList& out) {
+  ByteReader header = body;
+  auto decoded = field::decode_field(body);
+  if (!decoded) return as_error_of_action(std::move(decoded).error(), header);
   const field::FieldSpec& spec = *decoded->spec;
   if (decoded->masked && context.version < OfVersion::k15)
     return fail("set_field of " + std::string(spec.name) +
@@ -133,10 +150,14 @@ Status decode_set_field(ByteReader& body, const DecodeContext& context, ActionLi
   if (!body.skip_zeros(body.remaining()))
     return fail("set_field of " + std::string(spec.name) + ": padding is not zero (OFPBAC_BAD_SET_ARGUMENT)",
                 OfError::BacBadSetArgument);
-  if (spec.access == field::Access::ReadOnly)
+  if (spec.access == field::Access::ReadOnly || spec.id == FieldId::InPortOxm)
     return fail("set_field: " + std::string(spec.name) + " is read-only (OFPBAC_BAD_SET_ARGUMENT)",
                 OfError::BacBadSetArgument);
   const FieldValue mask = decoded->masked ? decoded->value.mask : whole(spec);
+  if (spec.id == FieldId::VlanVid && (mask & flow::kVlanPresent) != 0 &&
+      (decoded->value.value & flow::kVlanPresent) == 0)
+    return fail("set_field of vlan_vid without OFPVID_PRESENT (OFPBAC_BAD_SET_ARGUMENT)",
+                OfError::BacBadSetArgument);
   out.push_back(SetField{.field = spec.id, .value = decoded->value.value & mask, .mask = mask});
   return {};
 }
@@ -167,7 +188,7 @@ constexpr WireForm kSetFieldForms[] = {
     {kNiciraVendor, kRegLoad2, OfVersion::k10, OfVersion::k14, 16, false, decode_reg_load2},
 };
 constexpr WireForm kLoadForms[] = {
-    {kNiciraVendor, kRegLoad, OfVersion::k10, OfVersion::k15, 24, true, decode_reg_load},
+    {kNiciraVendor, kRegLoad, OfVersion::k10, OfVersion::k14, 24, true, decode_reg_load},
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ constexpr std::uint16_t kPush = 27, kPop = 28;
 template <typename T>
 Status decode_stack(ByteReader& body, const DecodeContext&, ActionList& out) {
   const std::uint16_t offset = body.u16();
-  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body));
+  SLUICE_ASSIGN(const field::FieldSpec* spec, decode_header(body, OfError::BmcBadField));
   const std::uint16_t bits = body.u16();
   if (!body.skip_zeros(body.remaining()))
     return fail("push or pop: padding is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);

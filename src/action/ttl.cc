@@ -47,7 +47,7 @@ Status decode_dec_nsh(ByteReader&, const DecodeContext&, ActionList& out) {
 
 constexpr WireForm kDecForms[] = {
     {0, kDecTtl, OfVersion::k11, OfVersion::k15, 8, true, decode_dec},
-    {kNiciraVendor, kNxDecTtl, OfVersion::k10, OfVersion::k15, 16, true, decode_dec},
+    {kNiciraVendor, kNxDecTtl, OfVersion::k10, OfVersion::k10, 16, true, decode_dec},
     {kNiciraVendor, kNxDecTtlIds, OfVersion::k10, OfVersion::k15, 16, false, decode_dec_ids},
 };
 constexpr WireForm kSetForms[] = {{0, kSetTtl, OfVersion::k11, OfVersion::k15, 8, true, decode_set}};

@@ -48,14 +48,21 @@ void encode_header(field::FieldId id, OfVersion version, ByteWriter& out) {
   out.u32(field::oxm_header(field::spec(id), version, false));
 }
 
-Result<const field::FieldSpec*> decode_header(ByteReader& in) {
+Result<const field::FieldSpec*> decode_header(ByteReader& in, OfError unknown) {
+  constexpr std::uint32_t kMasked = 0x100, kLength = 0xff;
   const std::uint32_t header = in.u32();
-  const field::FieldSpec* spec = in.ok() ? field::field_of_header(header) : nullptr;
-  if (spec == nullptr)
-    return fail("no field has the header " + hex(header) + " (OFPBAC_BAD_SET_TYPE)", OfError::BacBadSetType);
-  if ((header & 0x100) != 0)
-    return fail("header " + hex(header) + " has a mask where none may be (OFPBAC_BAD_SET_MASK)",
-                OfError::BacBadSetMask);
+  if (!in.ok()) return fail("header of a field ends early (OFPBAC_BAD_LEN)", OfError::BacBadLen);
+  const auto refuse = [&](std::string_view why, OfError code) {
+    return fail(
+        "header " + hex(header) + std::string(why) + " (" + std::string(field::of_error_name(code)) + ")",
+        code);
+  };
+  if (field::is_unmapped_option(header)) return refuse(" of a tunnel option", OfError::FmfcInvalidTlvField);
+  const field::FieldSpec* spec = field::field_of_header(header);
+  if (spec != nullptr && (header & kMasked) != 0)
+    return refuse(" has a mask where none may be",
+                  unknown == OfError::BmcBadField ? OfError::BmcBadMask : unknown);
+  if (spec == nullptr || (header & kLength) != spec->wire_bytes) return refuse(" is no field's", unknown);
   return spec;
 }
 

@@ -25,6 +25,13 @@ constexpr std::array<std::string_view, kDestinations> kDestinationNames = {"CONS
 constexpr std::array<int, 6> kSyslogLevels = {LOG_DEBUG,   LOG_ALERT,  LOG_ERR,
                                               LOG_WARNING, LOG_NOTICE, LOG_DEBUG};
 
+/// By their numbers of RFC 5424 section 6.2.1.
+constexpr std::array<std::string_view, 24> kFacilityNames = {
+    "kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
+    "uucp",   "clock",  "",       "ftp",    "ntp",    "audit",  "alert",  "clock2",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+constexpr unsigned kFacilityShift = 3;
+
 std::string_view default_pattern(Destination destination) {
   switch (destination) {
     case Destination::Console:
@@ -74,6 +81,7 @@ struct Line {
   Level level;
   std::uint64_t serial;
   std::int64_t now_ns, start_ns;
+  int facility;
 };
 
 /// One escape of ovs-appctl(8), vlog/set; unknown ones stand for themselves.
@@ -82,7 +90,7 @@ std::string expand(char escape, std::string_view argument, const Line& line) {
     case 'A':
       return std::string(line.program);
     case 'B':
-      return fmt::format("{}", LOG_DAEMON | kSyslogLevels[static_cast<unsigned>(line.level)]);
+      return fmt::format("{}", line.facility | kSyslogLevels[static_cast<unsigned>(line.level)]);
     case 'c':
       return std::string(line.module);
     case 'd':
@@ -179,6 +187,7 @@ struct Log::Impl {
   std::FILE* file = nullptr;
   std::string file_path;
   bool syslog_open = false;
+  int facility = LOG_DAEMON;
   std::uint64_t serial = 0;
 
   Impl(std::string name, WallClock clock) : program(std::move(name)), wall_clock(clock), start_ns(clock()) {
@@ -219,7 +228,7 @@ struct Log::Impl {
   }
 
   void write(const Module& module, Level level, std::string_view text) {
-    const Line line{program, module.name, text, level, ++serial, wall_clock(), start_ns};
+    const Line line{program, module.name, text, level, ++serial, wall_clock(), start_ns, facility};
     for (unsigned d = 0; d < kDestinations; ++d) {
       if (!open(d) || level > module.levels[d]) continue;
       const std::string out = format_line(patterns[d], line);
@@ -228,7 +237,7 @@ struct Log::Impl {
           write_all(STDERR_FILENO, out + "\n");
           break;
         case Destination::Syslog:
-          syslog(LOG_DAEMON | kSyslogLevels[static_cast<unsigned>(level)], "%s", out.c_str());
+          syslog(facility | kSyslogLevels[static_cast<unsigned>(level)], "%s", out.c_str());
           break;
         case Destination::File:
           write_all(fileno(file), out + "\n");
@@ -272,6 +281,13 @@ struct Log::Impl {
       patterns[*destination] = default_pattern(static_cast<Destination>(*destination));
     else
       patterns[*destination] = text.substr(colon + 1);
+    return {};
+  }
+
+  Status set_facility(std::string_view name) {
+    const auto number = name.empty() ? std::nullopt : find_word(kFacilityNames, name);
+    if (!number) return fail("invalid facility");
+    facility = static_cast<int>(*number << kFacilityShift);
     return {};
   }
 
@@ -337,6 +353,9 @@ Status Log::set(std::string_view spec, bool accept_unknown_modules) {
   constexpr std::string_view kPattern = "PATTERN:";
   if (same_word(spec.substr(0, kPattern.size()), kPattern))
     return impl_->set_pattern(spec.substr(kPattern.size()));
+  const auto separator = spec.find_first_of(" ,:");
+  if (same_word(spec.substr(0, separator), "FACILITY"))
+    return impl_->set_facility(separator == std::string_view::npos ? "" : spec.substr(separator + 1));
 
   SLUICE_ASSIGN(const Spec wanted, impl_->parse(spec, accept_unknown_modules));
   const Level level = wanted.level.value_or(Level::Dbg);

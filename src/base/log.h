@@ -130,9 +130,9 @@ class Log {
   /// honour.
   void enable_syslog(bool enabled);
 
-  /// One word of vlog/set: "bridge:file:dbg", "ANY:console:off", "warn", "PATTERN:file:%m" (words also
-  /// separated by spaces or commas). An empty one sets all to DBG. An unknown module is an error unless
-  /// `accept_unknown_modules`.
+  /// One word of vlog/set: "bridge:file:dbg", "ANY:console:off", "warn", "PATTERN:file:%m", "FACILITY:local1"
+  /// (words also separated by spaces or commas). An empty one sets all to DBG. An unknown module is an error
+  /// unless `accept_unknown_modules`.
   Status set(std::string_view spec, bool accept_unknown_modules = false);
   /// The tables that vlog/list and vlog/list-pattern print.
   std::string list() const;

@@ -93,6 +93,10 @@ TEST_F(LogTest, WrongSpecsAreExplained) {
   EXPECT_EQ(log_->set("bridge ofproto info").error().message, "cannot specify multiple modules");
   EXPECT_EQ(log_->set("file syslog info").error().message, "cannot specify multiple destinations");
   EXPECT_EQ(log_->set("PATTERN:x:y").error().message, "unknown destination \"x\"");
+  for (const char* spec : {"FACILITY", "FACILITY:", "FACILITY:bogus", "FACILITY:local1:x", "FACILITY:local1 info"})
+    EXPECT_EQ(log_->set(spec).error().message, "invalid facility") << spec;
+  EXPECT_EQ(log_->set("file:facility:info").error().message,
+            "no destination, level, or module \"facility\"");
   EXPECT_EQ(log_->set_rate_limit("x", true).error().message, "unknown module");
   EXPECT_EQ(log_->reopen_file().error().message, "Logging to file not configured");
   EXPECT_TRUE(log_->set("x:file:dbg", /*accept_unknown_modules=*/true));
@@ -108,6 +112,18 @@ TEST_F(LogTest, PatternsExpand) {
   bridge.err("text");
   const std::string all = contents();
   EXPECT_EQ(all.substr(all.find('\n') + 1), "testd [bridge  ] [     ERR] [  2] 5 10:36:13.2140 % q text%\n");
+}
+
+TEST_F(LogTest, FacilitiesAreThoseOfRfc5424) {
+  const Logger bridge = log_->logger("bridge");
+  ASSERT_TRUE(log_->open_file(path_));
+  ASSERT_TRUE(log_->set("PATTERN:file:%B"));
+  for (const char* spec : {"FACILITY:local1", "facility kern", "Facility:CLOCK2"}) {
+    ASSERT_TRUE(log_->set(spec)) << spec;
+    bridge.err("text");
+  }
+  const std::string all = contents();  // 17, 0 and 15 times 8, and 3 for an error
+  EXPECT_EQ(all.substr(all.find('\n') + 1), "139\n3\n123\n");
 }
 
 TEST_F(LogTest, ReopenContinuesInANewFile) {

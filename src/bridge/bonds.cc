@@ -66,8 +66,13 @@ void Bonds::receive(std::uint32_t number, Bytes frame, Instant now) {
   for (const auto& entry : bonds_) {
     if (!entry->lacp || !entry->dp_ports.contains(number)) continue;
     entry->lacp->receive(number, frame, now);
-    run(*entry, now);
+    entry->heard = true;
   }
+}
+
+void Bonds::run_heard(Instant now) {
+  for (const auto& entry : bonds_)
+    if (entry->heard) run(*entry, now);
 }
 
 void Bonds::run(Instant now) {
@@ -75,6 +80,7 @@ void Bonds::run(Instant now) {
 }
 
 void Bonds::run(Entry& entry, Instant now) {
+  entry.heard = false;
   for (const auto& [number, dp_port] : entry.dp_ports) {
     const auto device = datapath_.find_port(dp_port);
     const auto info = bridge_.pipeline().port(number);
@@ -97,7 +103,7 @@ void Bonds::run(Entry& entry, Instant now) {
     entry.by_hash = bridge_.pipeline().freeze_bond(entry.name);
   bridge_.pipeline().set_bond(entry.name, entry.bonded() ? std::optional(entry.bond.view()) : std::nullopt);
   const auto before = std::exchange(entry.active, entry.bond.view().active);
-  if (before && entry.active && before != entry.active) teach_neighbours(entry);
+  if (entry.active && before != entry.active && std::exchange(entry.was_active, true)) begin_to_teach(entry);
 }
 
 namespace {
@@ -128,22 +134,37 @@ std::vector<std::uint8_t> learning_packet(const net::Mac& mac, be16 tci) {
 
 }  // namespace
 
-/// The switches behind the bond still send by the member that was active: addresses that are elsewhere in the
-/// bridge are shown to them by the one that is now.
-void Bonds::teach_neighbours(const Entry& entry) {
+/// The switches behind the bond still send by the member that was active, or know nothing any more: addresses
+/// that are elsewhere in the bridge are shown to them by the one that is now.
+void Bonds::begin_to_teach(Entry& entry) const {
+  entry.to_teach.clear();
   const l2::BondView view = entry.bond.view();
   if (view.mode == l2::BondMode::BalanceTcp || view.lacp == l2::LacpStatus::Negotiated || !entry.bonded())
     return;
+  for (const auto& learned : bridge_.pipeline().mac_table().entries())
+    if (!entry.dp_ports.contains(learned.port)) entry.to_teach.emplace_back(learned.mac, learned.vlan);
+}
+
+void Bonds::teach(const Entry& entry, const net::Mac& mac, std::uint16_t vlan) {
   const auto port = bridge_.pipeline().port(entry.dp_ports.begin()->first);
-  if (!port) return;
-  for (const auto& learned : bridge_.pipeline().mac_table().entries()) {
-    if (entry.dp_ports.contains(learned.port) || !port->vlan.carries(learned.vlan)) continue;
-    const auto member = view.member_of(view.source_share(learned.mac, learned.vlan));
-    const auto device = member ? entry.dp_ports.find(*member) : entry.dp_ports.end();
-    if (device != entry.dp_ports.end())
-      send_frame(datapath_, device->second,
-                 learning_packet(learned.mac, l2::output_tci(port->vlan, learned.vlan, 0)));
-  }
+  if (!port || !port->vlan.carries(vlan)) return;
+  const l2::BondView view = entry.bond.view();
+  const auto member = view.member_of(view.source_share(mac, vlan));
+  const auto device = member ? entry.dp_ports.find(*member) : entry.dp_ports.end();
+  if (device != entry.dp_ports.end())
+    send_frame(datapath_, device->second, learning_packet(mac, l2::output_tci(port->vlan, vlan, 0)));
+}
+
+bool Bonds::teach() {
+  constexpr unsigned kAtOnce = 256;
+  unsigned left = kAtOnce;
+  for (const auto& entry : bonds_)
+    for (; !entry->to_teach.empty() && entry->bonded(); entry->to_teach.pop_back()) {
+      if (left-- == 0) return true;
+      const auto [mac, vlan] = entry->to_teach.back();
+      teach(*entry, mac, vlan);
+    }
+  return false;
 }
 
 }  // namespace sluice::bridge

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -36,17 +37,24 @@ class Bonds {
   /// @param system  address of the bridge: its name to partners unless the configuration has another
   void configure(const std::vector<BondConfig>& bonds, const std::vector<BondPort>& ports,
                  const net::Mac& system, Instant now);
-  /// A frame of LACP that came in by the port.
+  /// A frame of LACP that came in by the port. Its consequences wait for run() or run_heard().
   void receive(std::uint32_t number, Bytes frame, Instant now);
   /// Looks at links, lets the protocol speak, tells the pipeline what has changed.
   void run(Instant now);
+  /// The same for the bonds that have received something.
+  void run_heard(Instant now);
+  /// Teaches neighbours of some addresses. @return whether there are more
+  bool teach();
 
   struct Entry {
     std::string name;
     l2::Bond bond;
     std::optional<l2::Lacp> lacp;
-    std::map<std::uint32_t, std::uint32_t> dp_ports;  ///< of the members
-    std::optional<std::uint32_t> active;              ///< since the last look
+    std::map<std::uint32_t, std::uint32_t> dp_ports;           ///< of the members
+    std::optional<std::uint32_t> active;                       ///< since the last look
+    bool was_active = false;                                   ///< a member, at any time
+    bool heard = false;                                        ///< something since the last look
+    std::vector<std::pair<net::Mac, std::uint16_t>> to_teach;  ///< addresses and their VLANs
     pipeline::FrozenRef by_hash;  ///< behind packets whose member is chosen by a hash; empty: none is
 
     bool bonded() const { return dp_ports.size() > 1; }
@@ -58,7 +66,8 @@ class Bonds {
 
  private:
   void run(Entry& entry, Instant now);
-  void teach_neighbours(const Entry& entry);
+  void begin_to_teach(Entry& entry) const;
+  void teach(const Entry& entry, const net::Mac& mac, std::uint16_t vlan);
 
   ofproto::Ofproto& bridge_;
   datapath::Datapath& datapath_;

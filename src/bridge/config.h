@@ -70,7 +70,8 @@ struct PortConfig {
   bool wants_multicast = false, wants_reports = false;  ///< with multicast snooping: all of them
   TreePortConfig tree;
   std::optional<std::uint16_t> lacp_number, lacp_priority;
-  std::optional<port::QosConfig> qos;  ///< of what is sent; absent: left as it is
+  std::map<std::uint32_t, std::uint8_t> queue_dscp;  ///< of IP packets that leave by a queue
+  std::optional<port::QosConfig> qos;                ///< of what is sent; absent: the operator's
 
   bool operator==(const PortConfig&) const = default;
 };
@@ -126,6 +127,8 @@ struct BridgeConfig {
   std::vector<ofproto::ControllerConfig> controllers;
   std::uint32_t openflow_versions = 0x7e;  ///< bit n is wire version n
   std::set<std::uint8_t> evicting_tables;  ///< that make room instead of refusing a flow
+  /// Sub-fields whose values make flows of the table a group: the largest gives up a flow.
+  std::map<std::uint8_t, std::vector<std::string>> eviction_groups;
   std::map<std::uint8_t, std::string> table_names;
   bool local_protected = false;
   std::vector<BondConfig> bonds;
@@ -137,6 +140,8 @@ struct BridgeConfig {
   bool forward_bpdu = false;                 ///< NORMAL forwards frames to reserved addresses
   std::optional<MulticastConfig> multicast;  ///< absent: multicast is flooded
   l2::MacTable::Config macs;
+  // What the bridge says of itself over OpenFlow; empty: nothing particular.
+  std::string description, serial_number;
 
   bool operator==(const BridgeConfig&) const = default;
 };
@@ -156,6 +161,7 @@ struct ConntrackConfig {
   std::uint32_t max_connections = 3'000'000;
   std::uint32_t default_zone_limit = 0;  ///< 0 = unlimited
   std::map<std::uint16_t, std::uint32_t> zone_limits;
+  bool limits_are_fixed = false;  ///< a database has some: commands are to change neither them nor others
   bool tcp_sequence_check = true;
   // Of zones that differ from the defaults.
   std::map<std::uint16_t, conntrack::TimeoutPolicy> timeouts;
@@ -170,6 +176,8 @@ struct SwitchConfig {
   std::string run_dir;  ///< empty: SLUICE_RUNDIR, OVS_RUNDIR or the default
   std::string control;  ///< path of the control socket; empty: in the run directory, named after the program
   ConntrackConfig conntrack;
+  /// Somebody puts flows back: until that is done no packet is looked at and no controller connected to.
+  bool restoring = false;
   io::TlsFiles ssl;  ///< for ssl: and pssl:; empty names: not to be used
   std::vector<BridgeConfig> bridges;
 

@@ -36,13 +36,13 @@ const ovsdb::Wanted& read_columns() {
         "type"}},
       {"Controller",
        {"controller_burst_limit", "controller_queue_size", "controller_rate_limit", "enable_async_messages",
-        "inactivity_probe", "max_backoff", "target"}},
+        "inactivity_probe", "max_backoff", "target", "type"}},
       {"Mirror",
        {"name", "output_port", "output_vlan", "select_all", "select_dst_port", "select_src_port",
         "select_vlan", "snaplen"}},
       {"QoS", {"other_config", "queues", "type"}},
       {"Queue", {"dscp", "other_config"}},
-      {"Flow_Table", {"flow_limit", "name", "overflow_policy"}},
+      {"Flow_Table", {"flow_limit", "groups", "name", "overflow_policy"}},
       {"Datapath", {"ct_zone_default_limit", "ct_zones"}},
       {"CT_Zone", {"limit", "timeout_policy"}},
       {"CT_Timeout_Policy", {"timeouts"}},
@@ -55,7 +55,7 @@ const ovsdb::Wanted& written_columns() {
   static const ovsdb::Wanted kColumns = {
       {"Open_vSwitch",
        {"cur_cfg", "datapath_types", "db_version", "dpdk_initialized", "dpdk_version", "iface_types",
-        "ovs_version", "system_type", "system_version"}},
+        "ovs_version", "statistics", "system_type", "system_version"}},
       {"Bridge", {"datapath_id", "datapath_version", "rstp_status", "status"}},
       {"Interface",
        {"admin_state", "duplex", "error", "ifindex", "lacp_current", "link_resets", "link_speed",
@@ -143,7 +143,9 @@ class Reader {
 
   /// Whether a type that would make a device is a dummy here.
   bool stands_in(std::string_view type) const {
-    return environment_.dummy_all || (environment_.dummy_system && (type.empty() || type == "system"));
+    const bool system = type.empty() || type == "system";
+    return environment_.dummy_all ? system || type == "internal" || type == "tap"
+                                  : environment_.dummy_system && system;
   }
 
   std::string bridge_fault(const std::string& name, const Row& row) const {
@@ -165,8 +167,9 @@ class Reader {
     BridgeConfig& bridge = result_.config.bridges.emplace_back();
     bridge.name = name;
     const auto datapath_type = row.text("datapath_type").value_or("");
-    bridge.local =
-        stands_in(datapath_type) || datapath_type == "dummy" ? LocalPort::Dummy : LocalPort::Internal;
+    bridge.local = environment_.dummy_all || stands_in(datapath_type) || datapath_type == "dummy"
+                       ? LocalPort::Dummy
+                       : LocalPort::Internal;
     bridge.local_up = false;  // as ovs-vswitchd: whoever gives it an address brings it up
     bridge.numbering = Numbering::CountUp;
     bridge.fail_mode = row.text("fail_mode") == "secure" ? FailMode::Secure : FailMode::Standalone;
@@ -179,6 +182,8 @@ class Reader {
         warn("bridge {}: other_config:datapath-id={}: expected 16 hexadecimal digits that are not all 0",
              name, *text);
     }
+    bridge.description = option(other, "dp-desc").value_or("");
+    bridge.serial_number = option(other, "dp-sn").value_or("");
     read_tables(row, bridge);
     read_controllers(row, bridge);
     read_tree(row, other, bridge);
@@ -267,16 +272,16 @@ class Reader {
         priority && *priority <= most_priority)
       port.priority = static_cast<std::uint8_t>(*priority);
     port.cost = number_of(other, prefix + "path-cost");
-    port.admin_edge = option(other, "rstp-port-admin-edge") == "true";
+    port.admin_edge = ovsdb::is_true(other, "rstp-port-admin-edge");
     port.auto_edge = option(other, "rstp-port-auto-edge") != "false";
-    port.mcheck = option(other, "rstp-port-mcheck") == "true";
+    port.mcheck = ovsdb::is_true(other, "rstp-port-mcheck");
     return port;
   }
 
   template <typename Options>
   void read_switching(const Row& row, const Options& other, BridgeConfig& bridge) {
     bridge.flood_vlans = vlan_set(row, "flood_vlans");
-    bridge.forward_bpdu = option(other, "forward-bpdu") == "true";
+    bridge.forward_bpdu = ovsdb::is_true(other, "forward-bpdu");
     constexpr std::uint32_t kLeastAge = 15, kMostAge = 3600, kLeastEntries = 10, kMostEntries = 1'000'000;
     if (const auto age = number_of(other, "mac-aging-time"))
       bridge.macs.ageing = Duration::seconds(std::clamp(*age, kLeastAge, kMostAge));
@@ -285,7 +290,7 @@ class Reader {
     if (!row.boolean("mcast_snooping_enable").value_or(false)) return;
     MulticastConfig& multicast = bridge.multicast.emplace();
     multicast.forwarding.floods_unregistered =
-        option(other, "mcast-snooping-disable-flood-unregistered") != "true";
+        !ovsdb::is_true(other, "mcast-snooping-disable-flood-unregistered");
     if (const auto age = number_of(other, "mcast-snooping-aging-time"))
       multicast.table.ageing = Duration::seconds(std::clamp(*age, kLeastAge, kMostAge));
     if (const auto groups = number_of(other, "mcast-snooping-table-size"))
@@ -328,6 +333,8 @@ class Reader {
       if (const auto limit = table->integer("flow_limit")) bridge.table_limits[key] = clamp_u32(*limit);
       if (const auto text = table->text("name")) bridge.table_names[key] = *text;
       if (table->text("overflow_policy") == "evict") bridge.evicting_tables.insert(key);
+      if (auto groups = table->texts("groups"); !groups.empty())
+        bridge.eviction_groups[key] = std::move(groups);
     }
   }
 
@@ -352,6 +359,7 @@ class Reader {
       controller.queue_size = number_of(row.text_map("other_config"), "controller-queue-size").value_or(0);
       number("controller_queue_size", controller.queue_size);
       controller.async = found->boolean("enable_async_messages").value_or(true);
+      if (const auto type = found->text("type")) controller.service = *type == "service";
       if (auto status = ofproto::check_controller(controller); !status)
         warn("bridge {}: {}", bridge.name, status.error().message);
       else
@@ -379,16 +387,18 @@ class Reader {
     common.tree = read_tree_port(row, bridge.rstp.has_value());
     common.is_protected = row.boolean("protected").value_or(false);
     const auto other = row.text_map("other_config");
-    common.wants_multicast = option(other, "mcast-snooping-flood") == "true";
-    common.wants_reports = option(other, "mcast-snooping-flood-reports") == "true";
+    common.wants_multicast = ovsdb::is_true(other, "mcast-snooping-flood");
+    common.wants_reports = ovsdb::is_true(other, "mcast-snooping-flood-reports");
     const std::string lacp = row.text("lacp").value_or("off");
     if (interfaces.size() > 1 || lacp != "off") {
       common.bond = port;
       common.speaks_lacp = lacp != "off";
       read_bond(row, lacp, bridge);
     }
-    if (const auto qos = row.reference("qos"))
-      if (const Row* found = replica_.find("QoS", *qos)) common.qos = read_qos(port, *found);
+    const auto qos = row.reference("qos");
+    const Row* const qos_row = qos ? replica_.find("QoS", *qos) : nullptr;
+    common.qos = qos_row ? read_qos(*qos_row) : port::QosConfig();
+    if (qos_row) common.queue_dscp = read_dscp(*qos_row);
     for (const Row* interface : interfaces) {
       if (interfaces.size() > 1 && interface->text("name") == bridge.name)
         refuse(*interface, fmt::format("port {}: the bridge's own interface can't be in a bond", port));
@@ -397,7 +407,7 @@ class Reader {
     }
   }
 
-  port::QosConfig read_qos(const std::string& port, const Row& row) {
+  port::QosConfig read_qos(const Row& row) {
     port::QosConfig qos;
     qos.type = row.text("type").value_or("");
     for (const auto& [key, value] : row.text_map("other_config")) qos.options.emplace(key, value);
@@ -415,10 +425,18 @@ class Reader {
                                                         .max_rate = rate("max-rate"),
                                                         .burst = rate("burst"),
                                                         .priority = number_of(other, "priority").value_or(0)};
-      if (found->integer("dscp"))
-        warn("port {}: queue {}: dscp is not supported yet, and left out", port, number);
     }
     return qos;
+  }
+
+  std::map<std::uint32_t, std::uint8_t> read_dscp(const Row& qos) {
+    constexpr std::int64_t kMost = 63;
+    std::map<std::uint32_t, std::uint8_t> marks;
+    for (const auto& [number, id] : qos.numbered_references("queues"))
+      if (const Row* queue = replica_.find("Queue", id); queue != nullptr && number >= 0)
+        if (const auto dscp = queue->integer("dscp"); dscp && *dscp >= 0 && *dscp <= kMost)
+          marks[clamp_u32(number)] = static_cast<std::uint8_t>(*dscp);
+    return marks;
   }
 
   void read_bond(const Row& row, const std::string& lacp, BridgeConfig& bridge) {
@@ -438,11 +456,11 @@ class Reader {
     if (const auto interval = number_of(other, "bond-rebalance-interval"))
       settings.rebalance = Duration::milliseconds(*interval == 0 ? 0 : std::max(*interval, kLeastInterval));
     settings.basis = number_of(other, "bond-hash-basis").value_or(0);
-    settings.lacp_fallback = option(other, "lacp-fallback-ab") == "true";
-    settings.all_members_active = option(other, "all-members-active") == "true";
+    settings.lacp_fallback = ovsdb::is_true(other, "lacp-fallback-ab");
+    settings.all_members_active = ovsdb::is_true(other, "all-members-active");
     settings.primary = option(other, "bond-primary").value_or("");
     settings.last_active = unicast_mac(row.text("bond_active_slave")).value_or(net::Mac{});
-    if (option(other, "lb-output-action") == "true")
+    if (ovsdb::is_true(other, "lb-output-action"))
       warn("port {}: other_config:lb-output-action has no effect: packets are always spread by recirculation",
            bond.name);
     if (lacp == "off") return;
@@ -543,7 +561,7 @@ class Reader {
     if (type.starts_with("dpdk") || type.starts_with("afxdp"))
       return open_fault(port.name, fmt::format("type {} is not supported yet", type));
 
-    if (stands_in(type)) return make_dummy(row, port, "dummy");
+    if (stands_in(type)) return make_dummy(row, port, type == "internal" ? "dummy-internal" : "dummy");
     if (type.empty() || type == "system") {
       port.type = "system";
       const bool exists = name_fault(port.name, true).empty() && environment_.interface_exists(port.name);
@@ -580,13 +598,18 @@ class Reader {
 
   void read_datapath(const Row& row) {
     auto& conntrack = result_.config.conntrack;
-    if (const auto limit = row.integer("ct_zone_default_limit"))
+    if (const auto limit = row.integer("ct_zone_default_limit")) {
       conntrack.default_zone_limit = clamp_u32(*limit);
+      conntrack.limits_are_fixed = true;
+    }
     for (const auto& [number, id] : row.numbered_references("ct_zones")) {
       const Row* zone = replica_.find("CT_Zone", id);
       if (zone == nullptr || number < 0 || number > 0xffff) continue;
       const auto key = static_cast<std::uint16_t>(number);
-      if (const auto limit = zone->integer("limit")) conntrack.zone_limits[key] = clamp_u32(*limit);
+      if (const auto limit = zone->integer("limit")) {
+        conntrack.zone_limits[key] = clamp_u32(*limit);
+        conntrack.limits_are_fixed = true;
+      }
       const auto policy_id = zone->reference("timeout_policy");
       const Row* policy = policy_id ? replica_.find("CT_Timeout_Policy", *policy_id) : nullptr;
       if (policy == nullptr) continue;

@@ -61,7 +61,9 @@ Datum capabilities() {
   for (const auto& capability : kCapabilities)
     pairs.emplace_back(capability.key, capability.is_number ? std::to_string(capability.value)
                                                             : (capability.value != 0 ? "true" : "false"));
-  pairs.emplace_back("ct_flush", "true");  // of the database alone: ovs-appctl does not show it
+  // Of the database alone: ovs-appctl does not show them.
+  pairs.emplace_back("ct_flush", "true");
+  pairs.emplace_back("psample", "false");
   return text_map(pairs);
 }
 
@@ -160,11 +162,7 @@ ovsdb::Transaction DatabaseStatus::update(const ovsdb::Replica& replica, const S
     }
     if (const auto* ofproto = device.find_bridge(name))
       if (const auto* connections = device.connections(*ofproto))
-        for (const auto& controller : connections->status())
-          for (const auto& id : bridge->references("controller"))
-            if (const Row* row = replica.find("Controller", id);
-                row != nullptr && row->text("target") == controller.target)
-              write_controller(writer, *row, controller, report);
+        write_controllers(writer, replica, *bridge, connections->status(), report);
     if (const auto* ofproto = device.find_bridge(name); ofproto && report.statistics)
       for (const auto& id : bridge->references("mirrors"))
         if (const Row* mirror = replica.find("Mirror", id)) write_mirror(writer, *mirror, *ofproto);
@@ -215,6 +213,7 @@ void DatabaseStatus::write_switch(Writer& writer, const Row& row, const std::str
   set("iface_types", text_set(interface_types));
   set("dpdk_initialized", false);
   set("dpdk_version", "none");
+  set("statistics", text_map(report.host));
   // Of these a starting script knows better (ovs-ctl): they are filled in only where nobody did.
   const auto set_if_empty = [&](const char* column, const std::string& value) {
     if (const Datum* now = row.find(column); now != nullptr && now->keys.empty())
@@ -288,6 +287,24 @@ void DatabaseStatus::write_datapath(Writer& writer, const Row& row) {
   writer.set("Datapath", row, "datapath_version", kVersionText);
 }
 
+void DatabaseStatus::write_controllers(Writer& writer, const ovsdb::Replica& replica, const Row& bridge,
+                                       const std::vector<ofproto::ControllerStatus>& controllers,
+                                       const DatabaseReport& report) {
+  for (const auto& id : bridge.references("controller")) {
+    const Row* row = replica.find("Controller", id);
+    if (row == nullptr) continue;
+    const auto found = std::find_if(controllers.begin(), controllers.end(), [&](const auto& controller) {
+      return row->text("target") == controller.target;
+    });
+    if (found != controllers.end()) {
+      write_controller(writer, *row, *found, report);
+      continue;
+    }
+    writer.set("Controller", *row, "is_connected", false);
+    for (const char* column : {"role", "status"}) writer.set("Controller", *row, column, {});
+  }
+}
+
 void DatabaseStatus::write_controller(Writer& writer, const Row& row,
                                       const ofproto::ControllerStatus& controller,
                                       const DatabaseReport& report) {
@@ -313,6 +330,18 @@ void DatabaseStatus::write_controller(Writer& writer, const Row& row,
     status.emplace_back("sec_since_connect", std::to_string(*controller.seconds_since_connect));
   if (controller.seconds_since_disconnect)
     status.emplace_back("sec_since_disconnect", std::to_string(*controller.seconds_since_disconnect));
+  const auto add_pacing = [&](const char* type, const auto& pacing) {
+    if (!pacing) return;
+    const auto add = [&](const char* what, std::uint64_t value) {
+      status.emplace_back(fmt::format("packet-in-{}-{}", type, what), std::to_string(value));
+    };
+    add("backlog", pacing->backlog);
+    add("bypassed", pacing->counters.bypassed);
+    add("dropped", pacing->counters.dropped);
+    add("queued", pacing->counters.queued);
+  };
+  add_pacing("miss", controller.miss);
+  add_pacing("action", controller.action);
   set("status", text_map(status));
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bridge/database_config.h"
@@ -36,6 +37,8 @@ struct DatabaseReport {
   bool statistics = false;  ///< counters of all interfaces as well
   bool dummy = false;       ///< --enable-dummy
   std::string version, system_type, system_version;
+  /// Open_vSwitch.statistics: of the machine, as far as anybody wants it.
+  std::vector<std::pair<std::string, std::string>> host;
 };
 
 class DatabaseStatus {
@@ -59,6 +62,9 @@ class DatabaseStatus {
                        const DatabaseReport& report);
   void write_mirror(Writer& writer, const ovsdb::Row& row, const ofproto::Ofproto& bridge);
   void write_datapath(Writer& writer, const ovsdb::Row& row);
+  void write_controllers(Writer& writer, const ovsdb::Replica& replica, const ovsdb::Row& bridge,
+                         const std::vector<ofproto::ControllerStatus>& controllers,
+                         const DatabaseReport& report);
   void write_controller(Writer& writer, const ovsdb::Row& row, const ofproto::ControllerStatus& controller,
                         const DatabaseReport& report);
   void write_interface(Writer& writer, const ovsdb::Row& row, const PortStatus* port,

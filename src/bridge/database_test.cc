@@ -227,7 +227,68 @@ TEST_F(DatabaseTest, MulticastRapidSpanningTreeAndQueues) {
   EXPECT_EQ(*p.qos, (port::QosConfig{.type = "linux-htb",
                                      .options = {{"max-rate", "5000000"}},
                                      .queues = {{0, {}}, {7, {.min_rate = 9, .priority = 3}}}}));
-  EXPECT_THAT(result.warnings, ElementsAre("port p: queue 7: dscp is not supported yet, and left out"));
+  EXPECT_EQ(p.queue_dscp, (std::map<std::uint32_t, std::uint8_t>{{7, 5}, {61440, 5}}));
+  EXPECT_THAT(result.warnings, IsEmpty());
+}
+
+/// Options that no other test here sets.
+TEST_F(DatabaseTest, FurtherOptionsAreRead) {
+  load(R"("Open_vSwitch": {"#1": {"bridges": "@2", "datapaths": ["map", [["netdev", "@40"]]]}},
+          "Bridge": {"#2": {"name": "br0", "ports": ["set", ["@10", "@11"]], "rstp_enable": true, "mirrors": "@5",
+                            "controller": ["set", ["@50", "@51"]],
+                            "other_config": ["map", [["dp-desc", "rack 7"], ["dp-sn", "4711"],
+                                                     ["rstp-transmit-hold-count", "2"]]]}},
+          "Mirror": {"#5": {"name": "m", "select_all": true, "output_vlan": 99}},
+          "Port": {"#10": {"name": "bond0", "interfaces": ["set", ["@100", "@101"]], "lacp": "active",
+                           "bond_downdelay": 50,
+                           "other_config": ["map", [["bond-hash-basis", "3"], ["bond-primary", "b1"],
+                                                    ["all-members-active", "true"], ["lacp-fallback-ab", "true"],
+                                                    ["lacp-system-priority", "12"]]]},
+                   "#11": {"name": "p", "interfaces": "@102",
+                           "other_config": ["map", [["rstp-path-cost", "55"], ["rstp-port-admin-edge", "true"],
+                                                    ["rstp-port-mcheck", "true"], ["rstp-enable", "false"],
+                                                    ["mcast-snooping-flood", "true"], ["priority-tags", "always"]]]}},
+          "Controller": {"#50": {"target": "ptcp:6653", "type": "primary", "controller_rate_limit": 200,
+                                 "controller_burst_limit": 40, "controller_queue_size": 9},
+                         "#51": {"target": "tcp:127.0.0.1:6653", "type": "service"}},
+          "Interface": {"#100": {"name": "b0", "type": "dummy",
+                                 "other_config": ["map", [["lacp-port-priority", "8"],
+                                                          ["lacp-aggregation-key", "15"]]]},
+                        "#101": {"name": "b1", "type": "dummy"},
+                        "#102": {"name": "p", "type": "dummy", "ingress_policing_burst": 1,
+                                 "ingress_policing_kpkts_rate": 2, "ingress_policing_kpkts_burst": 3}},
+          "Datapath": {"#40": {"ct_zones": ["map", [[4, "@41"]]]}},
+          "CT_Zone": {"#41": {"timeout_policy": "@42"}},
+          "CT_Timeout_Policy": {"#42": {"timeouts": ["map", [["tcp_syn_sent", 17], ["udp_first", 18]]]}})");
+  const auto result = read();
+  EXPECT_THAT(result.warnings, IsEmpty());
+  const auto& br0 = result.config.bridges.at(0);
+  EXPECT_EQ(br0.description, "rack 7");
+  EXPECT_EQ(br0.serial_number, "4711");
+  EXPECT_EQ(br0.rstp->transmit_hold_count, 2u);
+  EXPECT_TRUE(br0.mirrors.at(0).all_ports && br0.mirrors[0].output_vlan == 99);
+  const auto& bond = br0.bonds.at(0);
+  EXPECT_EQ(bond.settings.down_delay, Duration::milliseconds(50));
+  EXPECT_EQ(bond.settings.basis, 3u);
+  EXPECT_EQ(bond.settings.primary, "b1");
+  EXPECT_TRUE(bond.settings.all_members_active && bond.settings.lacp_fallback);
+  EXPECT_TRUE(bond.lacp->active && bond.lacp->falls_back);
+  EXPECT_EQ(bond.lacp->system_priority, 12);
+  EXPECT_EQ(bond.lacp->key, 15);
+  ASSERT_EQ(br0.ports.size(), 3u);
+  EXPECT_EQ(br0.ports[0].lacp_priority, 8);
+  const auto& p = br0.ports[2];
+  EXPECT_EQ(p.tree, (TreePortConfig{.enabled = false, .cost = 55, .admin_edge = true, .mcheck = true}));
+  EXPECT_TRUE(p.wants_multicast && p.vlan.priority_tags);
+  EXPECT_EQ(p.policing, (Policing{.burst_kb = 1, .kpps = 2, .burst_kpackets = 3}));
+  ASSERT_EQ(br0.controllers.size(), 2u);
+  EXPECT_TRUE(ofproto::is_primary(br0.controllers[0]) && !ofproto::is_primary(br0.controllers[1]));
+  EXPECT_EQ(br0.controllers[0].rate_limit, 200u);
+  EXPECT_EQ(br0.controllers[0].burst_limit, 40u);
+  EXPECT_EQ(br0.controllers[0].queue_size, 9u);
+  const auto& timeouts = result.config.conntrack.timeouts.at(4);
+  EXPECT_EQ(timeouts[*conntrack::find_timeout("tcp_syn_sent")], 17u);
+  EXPECT_EQ(timeouts[*conntrack::find_timeout("udp_first")], 18u);
 }
 
 TEST_F(DatabaseTest, NamesAreUsedOnce) {
@@ -249,7 +310,8 @@ TEST_F(DatabaseTest, TablesControllersAndMissingFeatures) {
   load(R"("Open_vSwitch": {"#1": {"bridges": "@2"}},
           "Bridge": {"#2": {"name": "br0", "flow_tables": ["map", [[3, "@3"]]], "controller": ["set", ["@4", "@5"]],
                             "protocols": ["set", ["OpenFlow10", "OpenFlow13"]], "stp_enable": true}},
-          "Flow_Table": {"#3": {"flow_limit": 10, "overflow_policy": "evict", "name": "acl"}},
+          "Flow_Table": {"#3": {"flow_limit": 10, "overflow_policy": "evict", "name": "acl",
+                                "groups": ["set", ["NXM_OF_IN_PORT[]", "NXM_OF_VLAN_TCI[0..11]"]]}},
           "Controller": {"#4": {"target": "tcp:127.0.0.1:6653", "max_backoff": 2000, "inactivity_probe": 0,
                                 "enable_async_messages": false},
                          "#5": {"target": "carrier pigeon"}})");
@@ -257,6 +319,9 @@ TEST_F(DatabaseTest, TablesControllersAndMissingFeatures) {
   const auto& br0 = result.config.bridges[0];
   EXPECT_THAT(br0.table_limits, ElementsAre(std::pair(3, 10u)));
   EXPECT_THAT(br0.evicting_tables, ElementsAre(3));
+  EXPECT_THAT(
+      br0.eviction_groups,
+      ElementsAre(std::pair(3, std::vector<std::string>{"NXM_OF_IN_PORT[]", "NXM_OF_VLAN_TCI[0..11]"})));
   EXPECT_THAT(br0.table_names, ElementsAre(std::pair(3, "acl")));
   EXPECT_EQ(br0.openflow_versions, 1u << 1 | 1u << 4);
   EXPECT_THAT(

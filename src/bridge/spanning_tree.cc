@@ -56,7 +56,7 @@ std::map<std::uint32_t, std::uint16_t> numbers_of(const std::vector<SpanningTree
 
 void SpanningTree::configure(Settings settings, const std::vector<Port>& ports, const net::Mac& system,
                              Instant now) {
-  const auto before = std::exchange(dp_ports_, {});
+  dp_ports_.clear();
   constexpr unsigned kMostStp = 255, kMostRstp = 4095;
   const auto numbers = settings.stp    ? numbers_of(ports, kMostStp)
                        : settings.rstp ? numbers_of(ports, kMostRstp)
@@ -97,8 +97,6 @@ void SpanningTree::configure(Settings settings, const std::vector<Port>& ports, 
     if (!rstp_) rstp_.emplace();
     rstp_->configure(*settings.rstp, rstp_ports, now);
   }
-  for (const auto& [number, dp_port] : before)
-    if (!dp_ports_.contains(number)) bridge_.set_tree_state(number, true, true);
   for (const Port& port : ports)
     if (!dp_ports_.contains(port.number)) bridge_.set_tree_state(port.number, true, true);
   run(now);
@@ -107,8 +105,7 @@ void SpanningTree::configure(Settings settings, const std::vector<Port>& ports, 
 void SpanningTree::receive(std::uint32_t number, Bytes frame, Instant now) {
   if (!dp_ports_.contains(number)) return;
   if (stp_) stp_->receive(number, frame, now);
-  if (rstp_) rstp_->receive(number, frame, now);
-  run(now);
+  if (rstp_) rstp_->receive(number, frame);
 }
 
 bool SpanningTree::is_up(std::uint32_t number, std::uint32_t dp_port) const {
@@ -126,7 +123,7 @@ void SpanningTree::run(Instant now) {
     if (rstp_) rstp_->set_link(number, up, now);
   }
   const auto finish = [&](const auto& outgoing) {
-    apply(now);
+    apply();
     for (const auto& out : outgoing) send_(out.port, out.frame);
   };
   if (stp_) finish(stp_->run(now));
@@ -134,22 +131,23 @@ void SpanningTree::run(Instant now) {
 }
 
 /// The pipeline follows before anybody hears of it.
-void SpanningTree::apply(Instant now) {
+void SpanningTree::apply() {
   auto& macs = bridge_.pipeline().mac_table();
   bool changed = false;
   if (stp_) {
-    for (const auto& [number, status] : stp_->status(now)) {
-      const bool forwards =
-          status.state == l2::StpState::Forwarding || status.state == l2::StpState::Disabled;
-      bridge_.set_tree_state(number, forwards || status.state == l2::StpState::Learning, forwards);
+    for (const auto& [number, dp_port] : dp_ports_) {
+      const l2::StpState state = stp_->state(number);
+      const bool forwards = state == l2::StpState::Forwarding || state == l2::StpState::Disabled;
+      bridge_.set_tree_state(number, forwards || state == l2::StpState::Learning, forwards);
     }
     changed = stp_->take_topology_change();
     if (changed) macs.flush();
   }
   if (rstp_) {
-    for (const auto& [number, status] : rstp_->status(now)) {
-      const bool forwards = status.state == l2::RstpState::Forwarding;
-      bridge_.set_tree_state(number, forwards || status.state == l2::RstpState::Learning, forwards);
+    for (const auto& [number, dp_port] : dp_ports_) {
+      const l2::RstpState state = rstp_->state(number);
+      const bool forwards = state == l2::RstpState::Forwarding;
+      bridge_.set_tree_state(number, forwards || state == l2::RstpState::Learning, forwards);
     }
     const auto flushes = rstp_->take_flushes();
     changed = !flushes.empty();
@@ -164,24 +162,11 @@ void SpanningTree::notice_topology_change(Instant now) {
   run(now);
 }
 
-namespace {
-
-template <typename Protocol>
-std::optional<typename Protocol::Status> status_in(const std::optional<Protocol>& protocol,
-                                                   std::uint32_t number, Instant now) {
-  if (!protocol) return std::nullopt;
-  const auto all = protocol->status(now);
-  const auto it = all.find(number);
-  return it == all.end() ? std::nullopt : std::optional(it->second);
-}
-
-}  // namespace
-
 std::optional<l2::Stp::Status> SpanningTree::stp_status(std::uint32_t number, Instant now) const {
-  return status_in(stp_, number, now);
+  return stp_ ? stp_->status(number, now) : std::nullopt;
 }
 std::optional<l2::Rstp::Status> SpanningTree::rstp_status(std::uint32_t number, Instant now) const {
-  return status_in(rstp_, number, now);
+  return rstp_ ? rstp_->status(number, now) : std::nullopt;
 }
 
 }  // namespace sluice::bridge

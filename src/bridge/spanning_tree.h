@@ -41,7 +41,9 @@ class SpanningTree {
 
   /// @param system  address of the bridge, unless the settings have another
   void configure(Settings settings, const std::vector<Port>& ports, const net::Mac& system, Instant now);
-  /// A BPDU that came in by the port.
+  bool speaks() const { return stp_ || rstp_; }
+  bool takes_part(std::uint32_t number) const { return dp_ports_.contains(number); }
+  /// A BPDU that came in by the port. Its consequences wait for run().
   void receive(std::uint32_t number, Bytes frame, Instant now);
   void run(Instant now);
 
@@ -54,7 +56,7 @@ class SpanningTree {
 
  private:
   bool is_up(std::uint32_t number, std::uint32_t dp_port) const;
-  void apply(Instant now);
+  void apply();
 
   ofproto::Ofproto& bridge_;
   datapath::Datapath& datapath_;

@@ -16,9 +16,11 @@
 #include "conntrack/tracker.h"
 #include "datapath/meter.h"
 #include "field/match_text.h"
+#include "flow/extract.h"
 #include "l2/multicast_message.h"
 #include "ofproto/openflow_agent.h"
 #include "ofproto/packet_in_message.h"
+#include "port/dummy/dummy_port.h"
 #include "port/factory.h"
 #include "port/interface.h"
 
@@ -51,6 +53,11 @@ namespace {
 
 Result<std::unique_ptr<port::Port>> make_real_port(const PortConfig& config) {
   return port::make_port(config.type, config.name, {config.options.begin(), config.options.end()});
+}
+
+/// What connects the host itself: its MTU follows the others'.
+bool is_internal(std::string_view type) {
+  return type == "internal" || type == "dummy-internal";
 }
 
 /// The ports that a bridge is to have, LOCAL among them.
@@ -89,15 +96,30 @@ conntrack::TrackerOptions tracker_options(const SwitchOptions& options, const Co
   return tracker;
 }
 
+/// Sets what the configuration asks for if it asked for something else before: what a command has set since
+/// then is not undone by a change of something else.
+template <typename Value, typename Set>
+void follow(const Value& desired, const Value& before, Set set) {
+  if (desired != before) set(desired);
+}
+
+/// The same for each zone; of one that the configuration no longer names nothing is set.
+template <typename Value, typename Set>
+void follow_zones(const std::map<std::uint16_t, Value>& desired, const std::map<std::uint16_t, Value>& before,
+                  Set set) {
+  for (const auto& [zone, value] : before)
+    if (!desired.contains(zone)) set(zone, std::optional<Value>());
+  for (const auto& [zone, value] : desired)
+    if (const auto known = before.find(zone); known == before.end() || known->second != value)
+      set(zone, std::optional<Value>(value));
+}
+
 /// A flow table without any flow in the configuration, standalone: one flow that acts as a learning switch.
 constexpr std::string_view kStandaloneFlow = "priority=0,actions=NORMAL\n";
 
-/// Whether somebody else is to set up the flows. Listeners are for service controllers, which don't.
+/// Whether somebody else is to set up the flows. Service controllers don't.
 bool has_controllers(const BridgeConfig& bridge) {
-  return std::any_of(bridge.controllers.begin(), bridge.controllers.end(), [](const auto& controller) {
-    const auto remote = io::parse_remote(controller.target);
-    return remote && !remote->passive;
-  });
+  return std::any_of(bridge.controllers.begin(), bridge.controllers.end(), ofproto::is_primary);
 }
 
 }  // namespace
@@ -113,12 +135,22 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
 
 Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
                std::unique_ptr<conntrack::Tracker> tracker)
-    : clock_(clock), frozen_(options.secret), options_(std::move(options)), tracker_(std::move(tracker)) {
+    : clock_(clock),
+      frozen_(options.secret),
+      options_(std::move(options)),
+      tracker_(std::move(tracker)),
+      qos_(
+          options_.loop,
+          [this](const std::string& interface, const Status& status) { end_qos(interface, status); },
+          [this] {
+            if (on_settled_) on_settled_(std::exchange(unsettled_, {}));
+          }) {
   if (!options_.make_port) options_.make_port = make_real_port;
   config_.workers = first.workers;
   config_.run_dir = first.run_dir;
   config_.control = first.control;
   config_.conntrack.max_connections = first.conntrack.max_connections;
+  config_.conntrack.tcp_sequence_check = first.conntrack.tcp_sequence_check;
   config_.conntrack.fragments.memory_bytes = first.conntrack.fragments.memory_bytes;
 
   if (tracker_ == nullptr)
@@ -129,16 +161,22 @@ Switch::Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& fi
   options_.datapath.hash_secret = options_.secret;
   datapath_ = std::make_unique<datapath::Datapath>(options_.datapath, clock_, *tracker_);
   datapath_->set_handler(upcalls_.get());
-  if (options_.loop)
-    for (auto* queue : {&upcalls_->own_frames(), &upcalls_->memberships()})
-      queue->set_notify([this] { options_.loop->post([this] { deliver_own_frames(); }); });
-  if (options_.loop)
-    upcalls_->packet_ins().set_notify([this] { options_.loop->post([this] { deliver_packet_ins(); }); });
+  if (options_.loop) {
+    const auto call_back = [this](ofproto::PacketInQueue& queue, void (Switch::*deliver)()) {
+      queue.set_notify([this, deliver] { options_.loop->post([this, deliver] { (this->*deliver)(); }); });
+    };
+    call_back(upcalls_->own_frames(), &Switch::deliver_own_frames);
+    call_back(upcalls_->memberships(), &Switch::deliver_some_memberships);
+    call_back(upcalls_->packet_ins(), &Switch::deliver_packet_ins);
+  }
 }
 
 Switch::~Switch() {
   datapath_->stop();
   while (!bridges_.empty()) remove_bridge(bridges_.back()->ofproto.name());
+  qos_.finish();
+  for (const auto& port : closed_) port->keep_device();  // the configuration still has it
+  port::close_ports(std::move(closed_));
   datapath_->flush_flows();
   rcu::reclaim();
 }
@@ -183,10 +221,19 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
     if (std::none_of(desired.bridges.begin(), desired.bridges.end(), is_wanted)) gone.push_back(name);
   }
   for (const auto& name : gone) remove_bridge(name);
+  if (desired.restoring && !config_.restoring) datapath_->set_handler(nullptr);
+  // Everywhere ports go before any comes: they may be the same devices.
+  for (const auto& bridge : desired.bridges) {
+    Bridge* there = find(bridge.name);
+    close_unwanted(there ? *there : make_bridge(bridge), bridge, report);
+  }
+  port::close_ports(std::exchange(closed_, {}));
   const auto retired_tls = reconcile_ssl(desired.ssl, report);
-  for (const auto& bridge : desired.bridges) reconcile_bridge(bridge, report);
+  for (const auto& bridge : desired.bridges) reconcile_bridge(bridge, desired.restoring, report);
   join_patches();
   report.changed_ports.merge(std::exchange(patches_changed_, {}));
+
+  if (!desired.restoring && config_.restoring) datapath_->set_handler(upcalls_.get());
 
   const unsigned workers = config_.workers;
   config_ = desired;
@@ -196,110 +243,124 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
 }
 
 void Switch::reconcile_conntrack(const ConntrackConfig& desired, ReconcileReport& report) {
+  const ConntrackConfig& before = config_.conntrack;
   const std::uint32_t fitting = fitting_connections(options_, desired.max_connections);
-  tracker_->set_max_connections(fitting);
+  const std::uint32_t possible = std::min(fitting, tracker_->most_connections());
+  follow(desired.max_connections, before.max_connections,
+         [&](std::uint32_t) { tracker_->set_max_connections(possible); });
   if (fitting < desired.max_connections)
     report.warnings.push_back(fmt::format(
         "conntrack.max_connections is {} instead of {}: a full table would take {} bytes, and this "
         "machine has {}",
-        tracker_->max_connections(), desired.max_connections,
+        possible, desired.max_connections,
         std::uint64_t{desired.max_connections} * conntrack::Tracker::kBytesPerConnection,
         options_.memory_bytes));
-  else if (tracker_->max_connections() < desired.max_connections)
+  else if (possible < desired.max_connections)
     report.warnings.push_back(
         fmt::format("conntrack.max_connections is {} instead of {}: a table so much larger than at the start "
                     "needs a restart",
-                    tracker_->max_connections(), desired.max_connections));
-  tracker_->set_default_zone_limit(desired.default_zone_limit);
-  for (const auto& [zone, limit] : config_.conntrack.zone_limits)
-    if (!desired.zone_limits.contains(zone)) tracker_->set_zone_limit(zone, std::nullopt);
-  for (const auto& [zone, limit] : desired.zone_limits) tracker_->set_zone_limit(zone, limit);
-  tracker_->set_tcp_sequence_check(desired.tcp_sequence_check);
-  for (const auto& [zone, policy] : config_.conntrack.timeouts)
-    if (!desired.timeouts.contains(zone)) tracker_->set_timeout_policy(zone, std::nullopt);
-  for (const auto& [zone, policy] : desired.timeouts) tracker_->set_timeout_policy(zone, policy);
-  for (const auto& [zone, strictness] : config_.conntrack.strictness)
-    if (!desired.strictness.contains(zone)) tracker_->set_strictness(zone, {});
-  for (const auto& [zone, strictness] : desired.strictness) tracker_->set_strictness(zone, strictness);
+                    possible, desired.max_connections));
+  follow(desired.default_zone_limit, before.default_zone_limit,
+         [&](std::uint32_t limit) { tracker_->set_default_zone_limit(limit); });
+  follow(desired.tcp_sequence_check, before.tcp_sequence_check,
+         [&](bool on) { tracker_->set_tcp_sequence_check(on); });
+  follow_zones(desired.zone_limits, before.zone_limits,
+               [&](std::uint16_t zone, const auto& limit) { tracker_->set_zone_limit(zone, limit); });
+  follow_zones(desired.timeouts, before.timeouts,
+               [&](std::uint16_t zone, const auto& policy) { tracker_->set_timeout_policy(zone, policy); });
+  follow_zones(desired.strictness, before.strictness, [&](std::uint16_t zone, const auto& strictness) {
+    tracker_->set_strictness(zone, strictness.value_or(conntrack::Strictness{}));
+  });
   reconcile_fragments(desired.fragments);
 }
 
 void Switch::reconcile_fragments(const FragmentConfig& desired) {
   using conntrack::IpVersion;
+  const FragmentConfig& before = config_.conntrack.fragments;
   auto& reassembler = tracker_->reassembler();
-  reassembler.set_enabled(IpVersion::V4, desired.ipv4);
-  reassembler.set_enabled(IpVersion::V6, desired.ipv6);
-  reassembler.set_min_fragment(IpVersion::V4, desired.min_ipv4);
-  reassembler.set_min_fragment(IpVersion::V6, desired.min_ipv6);
-  reassembler.set_max_fragments(desired.max_fragments);
-  reassembler.set_timeout(IpVersion::V4, Duration::seconds(desired.timeout_ipv4));
-  reassembler.set_timeout(IpVersion::V6, Duration::seconds(desired.timeout_ipv6));
+  const auto follow_version = [&](IpVersion version, auto enabled, auto minimum, auto timeout) {
+    follow(desired.*enabled, before.*enabled, [&](bool on) { reassembler.set_enabled(version, on); });
+    follow(desired.*minimum, before.*minimum,
+           [&](std::uint32_t bytes) { reassembler.set_min_fragment(version, bytes); });
+    follow(desired.*timeout, before.*timeout,
+           [&](std::uint32_t seconds) { reassembler.set_timeout(version, Duration::seconds(seconds)); });
+  };
+  follow_version(IpVersion::V4, &FragmentConfig::ipv4, &FragmentConfig::min_ipv4,
+                 &FragmentConfig::timeout_ipv4);
+  follow_version(IpVersion::V6, &FragmentConfig::ipv6, &FragmentConfig::min_ipv6,
+                 &FragmentConfig::timeout_ipv6);
+  follow(desired.max_fragments, before.max_fragments,
+         [&](std::uint32_t fragments) { reassembler.set_max_fragments(fragments); });
 }
 
-void Switch::reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report) {
-  Bridge* bridge = find(desired.name);
-  if (!bridge) {
-    pipeline::BridgeConfig config;
-    config.name = desired.name;
-    auto made = std::make_unique<Bridge>(options_.secret, std::move(config), frozen_);
-    bridge = made.get();
-    bridge->ofproto.set_meters(datapath_->meters());
-    bridge->bonds = std::make_unique<Bonds>(bridge->ofproto, *datapath_);
-    bridge->tree = std::make_unique<SpanningTree>(
-        bridge->ofproto, *datapath_,
-        [this, bridge](std::uint32_t number, Bytes frame) { send_bpdu(*bridge, number, frame); });
-    if (options_.loop) {
-      const auto queues = [bridge](std::uint32_t number) {
-        std::vector<openflow::QueueCounters> counters;
-        for (const auto& [name, opened] : bridge->ports) {
-          if (opened.number != number || !opened.has_qos || !port::has_queues(opened.config.qos->type))
-            continue;
-          const auto states = port::read_queues(name);
-          for (const auto& state : states.value_or(std::vector<port::QueueState>()))
-            counters.push_back({.port = number,
-                                .queue = state.number,
-                                .tx_bytes = state.tx_bytes,
-                                .tx_packets = state.tx_packets,
-                                .tx_errors = state.tx_errors});
-        }
-        return counters;
-      };
-      bridge->agent =
-          std::make_unique<ofproto::OpenFlowAgent>(ofproto::AgentEnvironment{.bridge = bridge->ofproto,
-                                                                             .sessions = bridge->sessions,
-                                                                             .upcalls = *upcalls_,
-                                                                             .datapath = *datapath_,
-                                                                             .tracker = *tracker_,
-                                                                             .clock = clock_,
-                                                                             .queues = queues});
-      bridge->connections =
-          std::make_unique<ofproto::Connections>(ofproto::ConnectionsEnvironment{.loop = *options_.loop,
-                                                                                 .bridge = bridge->ofproto,
-                                                                                 .sessions = bridge->sessions,
-                                                                                 .handler = *bridge->agent,
-                                                                                 .run_dir = options_.run_dir,
-                                                                                 .logger = options_.logger});
-    }
-    const auto place = std::find_if(bridges_.begin(), bridges_.end(),
-                                    [&](const auto& b) { return b->ofproto.name() > desired.name; });
-    bridges_.insert(place, std::move(made));
+Switch::Bridge& Switch::make_bridge(const BridgeConfig& desired) {
+  pipeline::BridgeConfig config;
+  config.name = desired.name;
+  auto made = std::make_unique<Bridge>(options_.secret, std::move(config), frozen_);
+  Bridge* const bridge = made.get();
+  bridge->ofproto.set_meters(datapath_->meters());
+  bridge->bonds = std::make_unique<Bonds>(bridge->ofproto, *datapath_);
+  bridge->tree = std::make_unique<SpanningTree>(
+      bridge->ofproto, *datapath_,
+      [this, bridge](std::uint32_t number, Bytes frame) { send_bpdu(*bridge, number, frame); });
+  if (options_.loop) {
+    const auto queues = [this, bridge](std::uint32_t number) {
+      std::vector<openflow::QueueCounters> counters;
+      for (const auto& [name, opened] : bridge->ports) {
+        if (opened.number != number || !opened.has_qos || !port::has_queues(opened.config.qos->type))
+          continue;
+        for (const auto& state : qos_.queues(name, clock_.now()))
+          counters.push_back({.port = number,
+                              .queue = state.number,
+                              .tx_bytes = state.tx_bytes,
+                              .tx_packets = state.tx_packets,
+                              .tx_errors = state.tx_errors});
+      }
+      return counters;
+    };
+    bridge->agent =
+        std::make_unique<ofproto::OpenFlowAgent>(ofproto::AgentEnvironment{.bridge = bridge->ofproto,
+                                                                           .sessions = bridge->sessions,
+                                                                           .upcalls = *upcalls_,
+                                                                           .datapath = *datapath_,
+                                                                           .tracker = *tracker_,
+                                                                           .clock = clock_,
+                                                                           .queues = queues});
+    bridge->connections =
+        std::make_unique<ofproto::Connections>(ofproto::ConnectionsEnvironment{.loop = *options_.loop,
+                                                                               .bridge = bridge->ofproto,
+                                                                               .sessions = bridge->sessions,
+                                                                               .handler = *bridge->agent,
+                                                                               .run_dir = options_.run_dir,
+                                                                               .logger = options_.logger});
   }
-  reconcile_ports(*bridge, desired, report);
-  follow_mtu(*bridge);
-  reconcile_switching(*bridge, desired);
-  reconcile_address(*bridge, desired, report);
-  reconcile_bonds(*bridge, desired);
-  reconcile_tree(*bridge, desired);
+  const auto place = std::find_if(bridges_.begin(), bridges_.end(),
+                                  [&](const auto& b) { return b->ofproto.name() > desired.name; });
+  return **bridges_.insert(place, std::move(made));
+}
+
+void Switch::reconcile_bridge(const BridgeConfig& desired, bool restoring, ReconcileReport& report) {
+  Bridge* const bridge = find(desired.name);
+  {
+    const pipeline::PortChanges together(bridge->ofproto.pipeline());
+    reconcile_ports(*bridge, desired, report);
+    follow_mtu(*bridge);
+    reconcile_switching(*bridge, desired);
+    reconcile_address(*bridge, desired, report);
+    reconcile_bonds(*bridge, desired);
+    reconcile_tree(*bridge, desired);
+  }
   reconcile_tables(*bridge, desired, report);
   reconcile_flows(*bridge, desired, report);
   if (!bridge->connections) return;
+  bridge->agent->set_description(desired.description, desired.serial_number);
   bridge->agent->run();  // who is connected hears what has changed, who connects now does not
   // Controllers know the switch by its datapath id: when it changes they are told by connecting anew.
   if (bridge->datapath_id != bridge->agent->datapath_id()) {
     bridge->agent->set_datapath_id(bridge->datapath_id);
     bridge->connections->reconnect();
   }
-  reconcile_connections(*bridge, desired, report);
+  reconcile_connections(*bridge, desired, restoring, report);
 }
 
 /// The files are read again even if their names are the same: keys are renewed in place.
@@ -312,10 +373,12 @@ std::unique_ptr<io::TlsContext> Switch::reconcile_ssl(const io::TlsFiles& desire
   return nullptr;
 }
 
-void Switch::reconcile_connections(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
-  const ofproto::ConnectionsConfig config{.controllers = desired.controllers,
-                                          .versions = desired.openflow_versions,
-                                          .standalone = desired.fail_mode == FailMode::Standalone};
+void Switch::reconcile_connections(Bridge& bridge, const BridgeConfig& desired, bool restoring,
+                                   ReconcileReport& report) {
+  ofproto::ConnectionsConfig config{.controllers = desired.controllers,
+                                    .versions = desired.openflow_versions,
+                                    .standalone = desired.fail_mode == FailMode::Standalone};
+  if (restoring) std::erase_if(config.controllers, ofproto::is_primary);
   for (auto& error : bridge.connections->configure(config, tls_.get()))
     report.errors.push_back(std::move(error));
 }
@@ -340,13 +403,12 @@ void Switch::deliver_packet_ins() {
   for (const auto& bridge : bridges_) bridge->agent->run();
 }
 
-void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+/// What goes: unknown names, and ports that are to be something else now.
+void Switch::close_unwanted(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
   bridge.wanted = wanted_ports(desired);
-  const auto errors_before = std::exchange(bridge.port_errors, {});
   bridge.wanted_at.clear();
   for (std::size_t i = 0; i < bridge.wanted.size(); ++i) bridge.wanted_at.emplace(bridge.wanted[i].name, i);
 
-  // What goes: unknown names, and ports that are to be something else now.
   std::vector<std::string> closing;
   for (const auto& [name, opened] : bridge.ports) {
     const auto found = bridge.wanted_at.find(name);
@@ -356,9 +418,13 @@ void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, Reconc
     };
     if (found == bridge.wanted_at.end() || !stays(bridge.wanted[found->second])) closing.push_back(name);
   }
+  const pipeline::PortChanges together(bridge.ofproto.pipeline());
   for (const auto& name : closing) close_port(bridge, name);
   report.changed_ports.insert(closing.begin(), closing.end());
+}
 
+void Switch::reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
+  const auto errors_before = std::exchange(bridge.port_errors, {});
   // Numbers that were asked for, and those of ports that stay, are not given to others.
   std::set<std::uint32_t> taken;
   for (const auto& port : bridge.wanted)
@@ -485,25 +551,58 @@ std::vector<Bonds*> Switch::bonds() const {
 
 void Switch::run_bonds() {
   for (const auto& bridge : bridges_) bridge->bonds->run(clock_.now());
+  teach();
 }
 
+/// A part of the addresses that neighbours of bonds are to be shown; the rest in the loop's next turns.
+void Switch::teach() {
+  bool more = false;
+  for (const auto& bridge : bridges_) more |= bridge->bonds->teach();
+  if (!more || !options_.loop || std::exchange(teaches_on_, true)) return;
+  options_.loop->post([this] {
+    teaches_on_ = false;
+    teach();
+  });
+}
+
+/// All that came in is fed to the state machines before any of them moves.
 void Switch::deliver_own_frames() {
+  const Instant now = clock_.now();
+  std::set<Bridge*> heard;
   for (const auto& frame : upcalls_->own_frames().take()) {
     Bridge& bridge = *find(frame.bridge->name());
+    const auto state = bridge.ofproto.pipeline().frozen_state(frame.action.recirc_id);
+    const std::uint32_t port = state ? state->data.in_port : frame.key.in_port.host();
+    heard.insert(&bridge);
     if (frame.action.slow == dp_action::Userspace::Slow::Lacp)
-      bridge.bonds->receive(frame.key.in_port.host(), frame.bytes, clock_.now());
+      bridge.bonds->receive(port, frame.bytes, now);
     else
-      bridge.tree->receive(frame.key.in_port.host(), frame.bytes, clock_.now());
+      bridge.tree->receive(port, frame.bytes, now);
+  }
+  for (const auto& bridge : bridges_) {  // in an order that repeats
+    if (!heard.contains(bridge.get())) continue;
+    bridge->bonds->run_heard(now);
+    bridge->tree->run(now);
   }
   deliver_patched_frames();
-  for (const auto& frame : upcalls_->memberships().take()) {
+}
+
+void Switch::deliver_memberships(std::size_t most) {
+  const Instant now = clock_.now();
+  for (const auto& frame : upcalls_->memberships().take(most)) {
     auto& pipeline = find(frame.bridge->name())->ofproto.pipeline();
     const auto state = pipeline.frozen_state(frame.action.recirc_id);
     if (!state || !pipeline.config().multicast) continue;
     if (const auto port = pipeline.port(state->data.in_port))
       l2::hear_multicast(pipeline.multicast_table(), frame.bytes, frame.action.vlan, state->data.in_port,
-                         !port->wants_reports, clock_.now());
+                         !port->wants_reports, now);
   }
+}
+
+void Switch::deliver_some_memberships() {
+  constexpr std::size_t kAtOnce = 32;  // some thousand groups at most
+  deliver_memberships(kAtOnce);
+  if (upcalls_->memberships().waiting() != 0) options_.loop->post([this] { deliver_some_memberships(); });
 }
 
 void Switch::send_bpdu(Bridge& bridge, std::uint32_t number, Bytes frame) {
@@ -514,12 +613,36 @@ void Switch::send_bpdu(Bridge& bridge, std::uint32_t number, Bytes frame) {
 }
 
 void Switch::deliver_patched_frames() {
+  const Instant now = clock_.now();
   // An answer may bring another; how many there are in a second the protocol bounds (17.19.44, TxHoldCount).
-  while (!patched_.empty())
+  while (!patched_.empty()) {
+    std::set<Bridge*> heard;
     for (const auto& frame : std::exchange(patched_, {}))
-      for (const auto& bridge : bridges_)
-        if (&bridge->ofproto.pipeline() == frame.to)
-          bridge->tree->receive(frame.number, frame.bytes, clock_.now());
+      for (const auto& bridge : bridges_) {
+        if (&bridge->ofproto.pipeline() != frame.to) continue;
+        if (!bridge->tree->speaks()) {
+          forward_patched_frame(*bridge, frame.number, frame.bytes);
+        } else if (bridge->tree->takes_part(frame.number)) {
+          bridge->tree->receive(frame.number, frame.bytes, now);
+          heard.insert(bridge.get());
+        }
+      }
+    for (const auto& bridge : bridges_)
+      if (heard.contains(bridge.get())) bridge->tree->run(now);
+  }
+}
+
+/// To a bridge without a spanning tree it is a packet as any other.
+void Switch::forward_patched_frame(Bridge& bridge, std::uint32_t number, Bytes frame) {
+  flow::FlowKey key;
+  if (!flow::extract_frame(frame, scratch_, key)) return;
+  key.in_port = be32{number};
+  pipeline::TranslationResult result;
+  bridge.ofproto.pipeline().translate(key, true, clock_.now(), result);
+  packet::Metadata meta;
+  meta.in_port = upcalls_->nowhere(bridge.ofproto);
+  if (datapath_->inject({.bytes = frame, .meta = meta, .program = &result.program}))
+    result.credits.credit(1, frame.size(), clock_.now(), key.tcp_flags.host());
 }
 
 void Switch::join_patches() {
@@ -566,20 +689,42 @@ void Switch::renumber_port(Bridge& bridge, const std::string& name, std::uint32_
   if (opened.dp_port != pipeline::kNoDpPort) upcalls_->connect(opened.dp_port, bridge.ofproto, number);
 }
 
+/// Who ran before and was killed may have left a discipline: where the configuration says that there is to be
+/// none, it goes.
 void Switch::reconcile_qos(Opened& opened, const std::optional<port::QosConfig>& desired,
                            ReconcileReport& report) {
   const std::string& name = opened.config.name;
-  if (opened.has_qos && opened.config.qos->type != "linux-noop") port::remove_qos(name);
-  opened.has_qos = false;
   opened.config.qos = desired;
-  if (!desired) return;
-  const auto facts = port::interface_facts(name);
-  const auto done =
-      opened.config.type == "system"
-          ? port::apply_qos(name, *desired, facts ? facts->bits_per_second.value_or(0) : 0)
-          : Status(fail(fmt::format("QoS is for ports of type system, not {}", opened.config.type)));
-  opened.has_qos = done.has_value();
-  if (!done) report.warnings.push_back(fmt::format("port {}: {}", name, done.error().message));
+  opened.has_qos = false;
+  const bool may_stay = desired && desired->type == "linux-noop";
+  const bool none = !desired || desired->type.empty() || may_stay;
+  std::string commands;
+  if (!none) {
+    const auto facts = port::interface_facts(name);
+    auto made = opened.config.type == "system"
+                    ? port::qos_commands(name, *desired, facts ? facts->bits_per_second.value_or(0) : 0)
+                    : fail(fmt::format("QoS is for ports of type system, not {}", opened.config.type));
+    if (made)
+      commands = *std::move(made);
+    else
+      report.warnings.push_back(fmt::format("port {}: {}", name, made.error().message));
+  }
+  const bool clears =
+      opened.shaped || (desired && !may_stay && opened.config.type == "system" && port::has_discipline(name));
+  opened.shaped = !commands.empty();
+  opened.has_qos = may_stay;
+  if (opened.shaped || clears) qos_.replace(name, std::move(commands));
+}
+
+void Switch::end_qos(const std::string& interface, const Status& status) {
+  for (const auto& bridge : bridges_) {
+    const auto found = bridge->ports.find(interface);
+    if (found == bridge->ports.end() || !found->second.shaped) continue;
+    found->second.has_qos = status.has_value();
+    if (!status)
+      unsettled_.warnings.push_back(fmt::format(
+          "{} can't be set up on {}: {}", found->second.config.qos->type, interface, status.error().message));
+  }
 }
 
 /// Internal ports for which nothing else is asked carry what all ports of the bridge carry. Who made one
@@ -587,7 +732,7 @@ void Switch::reconcile_qos(Opened& opened, const std::optional<port::QosConfig>&
 void Switch::follow_mtu(Bridge& bridge) {
   std::optional<std::uint32_t> least;
   for (const auto& [name, opened] : bridge.ports) {
-    const bool internal = opened.number == kLocal || opened.config.type == "internal";
+    const bool internal = opened.number == kLocal || is_internal(opened.config.type);
     const auto info = internal ? std::nullopt : datapath_->find_port(opened.dp_port);
     if (info && info->mtu != 0) least = std::min(least.value_or(info->mtu), info->mtu);
   }
@@ -598,9 +743,8 @@ void Switch::follow_mtu(Bridge& bridge) {
   const bool changed = std::exchange(bridge.mtu, least) != least;
   for (const auto& [name, opened] : bridge.ports) {
     const auto info = datapath_->find_port(opened.dp_port);
-    if (opened.config.type != "internal" || opened.config.mtu || !info || info->mtu == *least) continue;
-    if ((changed || info->mtu > *least) && port::set_interface_mtu(name, *least))
-      datapath_->refresh_port(opened.dp_port);
+    if (!is_internal(opened.config.type) || opened.config.mtu || !info || info->mtu == *least) continue;
+    if ((changed || info->mtu > *least) && set_mtu(opened, *least)) datapath_->refresh_port(opened.dp_port);
   }
 }
 
@@ -627,8 +771,16 @@ void Switch::reconcile_open_port(Bridge& bridge, const PortConfig& desired, Reco
   };
   if (info && desired.mac && *desired.mac != info->mac)
     change(port::set_interface_mac(desired.name, *desired.mac));
-  if (info && desired.mtu && *desired.mtu != info->mtu)
-    change(port::set_interface_mtu(desired.name, *desired.mtu));
+  if (info && desired.mtu && *desired.mtu != info->mtu) change(set_mtu(opened, *desired.mtu));
+}
+
+Status Switch::set_mtu(const Opened& opened, std::uint32_t mtu) {
+  auto* const dummy = dynamic_cast<port::DummyPort*>(datapath_->device(opened.dp_port));
+  if (!dummy) return port::set_interface_mtu(opened.config.name, mtu);
+  constexpr std::uint32_t kMost = 65535;
+  if (mtu > kMost) return fail(fmt::format("a dummy's MTU cannot be {}: expected {} at most", mtu, kMost));
+  dummy->set_mtu(mtu);
+  return {};
 }
 
 void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report) {
@@ -675,7 +827,8 @@ ofproto::Ofproto::Port Switch::port_of(const Opened& opened) const {
                               .is_protected = config.is_protected,
                               .speaks_lacp = config.speaks_lacp,
                               .wants_multicast = config.wants_multicast,
-                              .wants_reports = config.wants_reports};
+                              .wants_reports = config.wants_reports,
+                              .queue_dscp = config.queue_dscp};
   if (config.type == "patch") port.patch_mac = patch_mac(config.name, options_.secret);
   return port;
 }
@@ -708,11 +861,11 @@ void Switch::reclaim_port_tables() {
 void Switch::close_port(Bridge& bridge, const std::string& name) {
   const auto it = bridge.ports.find(name);
   const auto opened = it->second;
-  if (opened.has_qos && opened.config.qos->type != "linux-noop") port::remove_qos(name);
   bridge.ports.erase(it);
+  if (opened.shaped) qos_.replace(opened.config.name, {});  // `name` may have gone with the port
   bridge.ofproto.remove_port(opened.number);
   if (opened.dp_port == pipeline::kNoDpPort) return;
-  datapath_->remove_port(opened.dp_port);
+  if (auto port = datapath_->remove_port(opened.dp_port)) closed_.push_back(std::move(*port));
   upcalls_->disconnect(opened.dp_port);
   reclaim_port_tables();
 }
@@ -722,7 +875,10 @@ void Switch::remove_bridge(const std::string& name) {
                                [&](const auto& b) { return b->ofproto.name() == name; });
   Bridge& bridge = **it;
   bridge.connections.reset();
-  while (!bridge.ports.empty()) close_port(bridge, bridge.ports.begin()->first);
+  {
+    const pipeline::PortChanges together(bridge.ofproto.pipeline());
+    while (!bridge.ports.empty()) close_port(bridge, bridge.ports.begin()->first);
+  }
   join_patches();  // nothing leads into the bridge any more
   upcalls_->remove(bridge.ofproto);
   datapath_->flush_flows();  // megaflows count into the bridge's rules
@@ -740,9 +896,21 @@ void Switch::reconcile_tables(Bridge& bridge, const BridgeConfig& desired, Recon
     config.max_flows =
         limit == desired.table_limits.end() ? pipeline::TableConfig{}.max_flows : limit->second;
     config.evict = desired.evicting_tables.contains(id);
+    config.eviction_groups.clear();
+    if (const auto groups = desired.eviction_groups.find(id); groups != desired.eviction_groups.end()) {
+      for (const std::string& text : groups->second) {
+        const auto group = field::parse_subfield(text);
+        if (group)
+          config.eviction_groups.push_back(*group);
+        else
+          report.warnings.push_back(
+              fmt::format("bridge {}: table {}: groups: {}", desired.name, table, group.error().message));
+      }
+    }
     const auto name = desired.table_names.find(id);
     config.name = name == desired.table_names.end() ? std::string() : name->second;
-    if (config.max_flows == before.max_flows && config.evict == before.evict && config.name == before.name)
+    if (config.max_flows == before.max_flows && config.evict == before.evict && config.name == before.name &&
+        config.eviction_groups == before.eviction_groups)
       continue;
     if (auto status = pipeline.configure_table(id, std::move(config)); !status)
       report.errors.push_back(
@@ -787,16 +955,25 @@ void Switch::reconcile_flows(Bridge& bridge, const BridgeConfig& desired, Reconc
 void Switch::run() {
   const Instant now = clock_.now();
   datapath_->push_stats();  // idle timeouts go by what the rules have seen
+  const std::uint64_t megaflows = datapath_->stats().megaflows;
+  census_ = {.average = (census_.average + static_cast<double>(megaflows)) / 2,
+             .most = std::max(census_.most, megaflows),
+             .round = clock_.now() - now};
   datapath_->refresh_ports();
   frozen_.sweep(now);
+  upcalls_->refill(now);
   deliver_own_frames();
+  if (!options_.loop) deliver_memberships();
   run_bonds();
   for (const auto& bridge : bridges_) bridge->tree->run(now);
   deliver_patched_frames();
   for (const auto& bridge : bridges_) {
-    for (const auto& [name, port] : bridge->ports)
-      if (const auto info = datapath_->find_port(port.dp_port))
-        bridge->ofproto.set_port_live(port.number, info->link_up);
+    {
+      const pipeline::PortChanges together(bridge->ofproto.pipeline());
+      for (const auto& [name, port] : bridge->ports)
+        if (const auto info = datapath_->find_port(port.dp_port))
+          bridge->ofproto.set_port_live(port.number, info->link_up);
+    }
     follow_mtu(*bridge);
     if (bridge->agent)
       bridge->agent->run();  // flows expire, and who wants to hear it is told
@@ -849,6 +1026,7 @@ void Switch::refresh_port(const std::string& name) {
     datapath_->refresh_port(opened->second.dp_port);
     if (const auto info = datapath_->find_port(opened->second.dp_port))
       bridge->ofproto.set_port_live(opened->second.number, info->link_up);
+    bridge->bonds->run(clock_.now());  // delays count from when the link changed
   }
 }
 

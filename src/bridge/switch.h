@@ -21,11 +21,13 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "bridge/config.h"
+#include "bridge/qos_agent.h"
 #include "datapath/datapath.h"
 #include "ofproto/connections.h"
 #include "ofproto/ofproto.h"
 #include "ofproto/trace.h"
 #include "ofproto/upcalls.h"
+#include "packet/packet_pool.h"
 #include "port/port.h"
 
 namespace sluice::conntrack {
@@ -75,6 +77,13 @@ struct ReconcileReport {
 class Bonds;
 class SpanningTree;
 
+/// The number of megaflows as rounds of run() found it.
+struct MegaflowCensus {
+  double average = 0;  ///< each round counts half as much as the next
+  std::uint64_t most = 0;
+  Duration round;  ///< that the last took to collect their statistics
+};
+
 class Switch {
  public:
   /// `first` says what can't be changed later: the number of workers and the tracker's table size.
@@ -90,12 +99,19 @@ class Switch {
   /// Makes the switch what `desired` says. A port, flow file or bridge that fails harms no other.
   ReconcileReport reconcile(const SwitchConfig& desired);
 
+  /// Whether all is done that reconcile() began: queueing disciplines take their time.
+  bool settled() const { return qos_.idle(); }
+  /// Called with what could not be done when that comes true later than with the end of reconcile().
+  void set_settled(std::function<void(const ReconcileReport&)> call) { on_settled_ = std::move(call); }
+
   Status start() { return datapath_->start(); }
   void stop() { datapath_->stop(); }
   /// Hands packets for controllers to those who want them; called by the loop when there are some.
   void deliver_packet_ins();
   /// Hands frames to the protocols that the switch speaks.
   void deliver_own_frames();
+  /// Learns from reports of multicast listeners, the oldest first.
+  void deliver_memberships(std::size_t most = ofproto::PacketInQueue::kMaxWaiting);
   /// Time passes: flows time out, MAC entries age, statistics reach the rules. At least once a second.
   void run();
 
@@ -124,6 +140,7 @@ class Switch {
                             ofproto::TraceKind kind = ofproto::TraceKind::Packet);
 
   Instant now() const { return clock_.now(); }
+  const MegaflowCensus& megaflow_census() const { return census_; }
   conntrack::Tracker& tracker() { return *tracker_; }
   const conntrack::Tracker& tracker() const { return *tracker_; }
   datapath::Datapath& datapath() { return *datapath_; }
@@ -139,17 +156,22 @@ class Switch {
     PortConfig config;
     std::uint32_t number = 0, dp_port = 0;
     std::string error{};   ///< of a patch port without another end
-    bool has_qos = false;  ///< that of `config` could be set up
+    bool has_qos = false;  ///< that of `config` is set up
+    bool shaped = false;   ///< a discipline of ours may be on the interface
   };
 
   Switch(const Clock& clock, SwitchOptions options, const SwitchConfig& first,
          std::unique_ptr<conntrack::Tracker> tracker);
   void reconcile_conntrack(const ConntrackConfig& desired, ReconcileReport& report);
   void reconcile_fragments(const FragmentConfig& desired);
-  void reconcile_bridge(const BridgeConfig& desired, ReconcileReport& report);
+  Bridge& make_bridge(const BridgeConfig& desired);
+  void close_unwanted(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_bridge(const BridgeConfig& desired, bool restoring, ReconcileReport& report);
   void reconcile_ports(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_qos(Opened& opened, const std::optional<port::QosConfig>& desired, ReconcileReport& report);
+  void end_qos(const std::string& interface, const Status& status);
   void follow_mtu(Bridge& bridge);
+  Status set_mtu(const Opened& opened, std::uint32_t mtu);
   void reconcile_open_port(Bridge& bridge, const PortConfig& desired, ReconcileReport& report);
   void reconcile_tree(Bridge& bridge, const BridgeConfig& desired);
   void reconcile_bonds(Bridge& bridge, const BridgeConfig& desired);
@@ -158,7 +180,8 @@ class Switch {
   void reconcile_tables(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   void reconcile_flows(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
   std::unique_ptr<io::TlsContext> reconcile_ssl(const io::TlsFiles& desired, ReconcileReport& report);
-  void reconcile_connections(Bridge& bridge, const BridgeConfig& desired, ReconcileReport& report);
+  void reconcile_connections(Bridge& bridge, const BridgeConfig& desired, bool restoring,
+                             ReconcileReport& report);
   ofproto::Ofproto::Port port_of(const Opened& opened) const;
   /// By which partners of protocols know the bridge unless the configuration has another name.
   static net::Mac system_address(const Bridge& bridge);
@@ -171,6 +194,9 @@ class Switch {
   void send_bpdu(Bridge& bridge, std::uint32_t number, Bytes frame);
   /// What patch ports carried of it reaches the other bridges' trees.
   void deliver_patched_frames();
+  void forward_patched_frame(Bridge& bridge, std::uint32_t number, Bytes frame);
+  void deliver_some_memberships();
+  void teach();
   void set_policing(std::uint32_t dp_port, const Policing& policing);
   /// Gives an open port another number, without touching its device.
   void renumber_port(Bridge& bridge, const std::string& name, std::uint32_t number);
@@ -188,7 +214,11 @@ class Switch {
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<io::TlsContext> tls_;           ///< null: ssl: and pssl: can't be used
   std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
+  QosAgent qos_;
+  ReconcileReport unsettled_;  ///< what came after the end of reconcile()
+  std::function<void(const ReconcileReport&)> on_settled_;
   unsigned port_changes_ = 0;
+  std::vector<std::unique_ptr<port::Port>> closed_;  ///< whose devices are still there
   /// Frames that left by a patch port.
   struct PatchedFrame {
     const pipeline::Pipeline* to;
@@ -196,6 +226,9 @@ class Switch {
     std::vector<std::uint8_t> bytes;
   };
   std::vector<PatchedFrame> patched_;
+  packet::PacketPool scratch_{1};  ///< for frames that no worker has
+  MegaflowCensus census_;
+  bool teaches_on_ = false;                ///< teach() is posted
   std::set<std::string> patches_changed_;  ///< patch ports that got another end, or lost it
 };
 

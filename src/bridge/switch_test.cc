@@ -1,8 +1,6 @@
 // Reconciliation on dummy ports, and a switch whose worker forwards while main changes everything about it.
 #include "bridge/switch.h"
 
-#include <sys/resource.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -286,38 +284,6 @@ TEST_F(SwitchTest, ATableGrowsToTwiceWhatItWas) {
   EXPECT_EQ(device_->tracker().max_connections(), 2000u);
 }
 
-// A sanitizer's shadow exceeds any limit under which a table would.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLUICE_SHADOWED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLUICE_SHADOWED 1
-#endif
-#endif
-
-TEST_F(SwitchTest, WithoutAddressSpaceThereIsASentence) {
-#ifdef SLUICE_SHADOWED
-  GTEST_SKIP() << "a sanitizer needs the address space";
-#endif
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
-  auto config = two_ports("");
-  config.conntrack.max_connections = 1'000'000'000;
-  rlimit low = before;
-  low.rlim_cur = std::min<rlim_t>(std::size_t{200} << 30, before.rlim_max);  // the table is 700 GB
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &low), 0);
-  auto made = Switch::make(clock_, {}, config);
-  config.conntrack.max_connections = 1000;
-  const bool small = Switch::make(clock_, {}, config).has_value();
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
-  EXPECT_TRUE(small);
-  ASSERT_FALSE(made);
-  EXPECT_EQ(
-      made.error().message,
-      "there is no address space for a table of 1000000000 connections and 33554432 bytes of fragments: "
-      "lower these sizes or raise the limit of the process (ulimit -v)");
-}
-
 TEST_F(SwitchTest, ConntrackSettings) {
   auto config = two_ports("");
   make(config);
@@ -335,6 +301,54 @@ TEST_F(SwitchTest, ConntrackSettings) {
   config.conntrack.zone_limits.erase(1);
   ASSERT_TRUE(device_->reconcile(config).ok());
   EXPECT_EQ(tracker.zone_limit(1), std::nullopt);
+}
+
+TEST_F(SwitchTest, ConntrackSettingsOfCommandsOutliveOtherChanges) {
+  using conntrack::IpVersion;
+  auto config = two_ports("");
+  config.conntrack.tcp_sequence_check = false;
+  config.conntrack.zone_limits = {{1, 5}, {2, 6}};
+  config.conntrack.strictness[1].liberal = true;
+  make(config);
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  auto& tracker = device_->tracker();
+  auto& fragments = tracker.reassembler();
+  tracker.set_max_connections(100);
+  tracker.set_default_zone_limit(10);
+  tracker.set_zone_limit(1, 8);
+  tracker.set_zone_limit(3, 9);
+  tracker.set_strictness(1, {});
+  tracker.set_tcp_sequence_check(true);
+  fragments.set_max_fragments(500);
+  fragments.set_min_fragment(IpVersion::V4, 1000);
+  fragments.set_enabled(IpVersion::V6, false);
+
+  config.bridges[0].description = "another";
+  config.conntrack.zone_limits[2] = 7;
+  ASSERT_THAT(device_->reconcile(config).warnings, ElementsAre());
+  EXPECT_EQ(tracker.max_connections(), 100u);
+  EXPECT_EQ(tracker.default_zone_limit(), 10u);
+  EXPECT_EQ(tracker.zone_limit(1), 8u);
+  EXPECT_EQ(tracker.zone_limit(2), 7u);
+  EXPECT_EQ(tracker.zone_limit(3), 9u);
+  EXPECT_EQ(tracker.strictness(1), conntrack::Strictness{});
+  EXPECT_TRUE(tracker.tcp_sequence_check());
+  EXPECT_EQ(fragments.max_fragments(), 500u);
+  EXPECT_EQ(fragments.min_fragment(IpVersion::V4), 1000u);
+  EXPECT_FALSE(fragments.is_enabled(IpVersion::V6));
+
+  config.conntrack.tcp_sequence_check = true;
+  config.conntrack.max_connections = 900;
+  config.conntrack.fragments.min_ipv4 = 300;
+  config.conntrack.fragments.timeout_ipv6 = 7;
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  config.conntrack.tcp_sequence_check = false;
+  ASSERT_TRUE(device_->reconcile(config).ok());
+  EXPECT_FALSE(tracker.tcp_sequence_check());
+  EXPECT_EQ(tracker.max_connections(), 900u);
+  EXPECT_EQ(fragments.min_fragment(IpVersion::V4), 300u);
+  EXPECT_EQ(fragments.timeout(IpVersion::V6), Duration::seconds(7));
+  EXPECT_EQ(fragments.max_fragments(), 500u);
 }
 
 class RealClock final : public Clock {

@@ -14,6 +14,7 @@
 namespace sluice::bridge {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -219,6 +220,13 @@ TEST_F(BondedTest, ActiveBackupFailsOver) {
   EXPECT_THAT(sent(), ElementsAre("b2 x1"));
   device_->run();
   EXPECT_THAT(sent(), IsEmpty()) << "once";
+  // Without an active member for a while the neighbours forget.
+  open_["b2"]->set_link(false);
+  device_->run();
+  EXPECT_THAT(sent(), IsEmpty());
+  open_["b2"]->set_link(true);
+  device_->run();
+  EXPECT_THAT(sent(), ElementsAre("b2 x1"));
 }
 
 TEST_F(BondedTest, BalanceSlbSpreadsSources) {
@@ -280,6 +288,7 @@ TEST_F(SwitchingTest, MulticastIsLearnedFromReportsInTheBridgeThatSeesThem) {
     while (device_->datapath().poll() != 0) {
     }
     device_->deliver_own_frames();
+    device_->deliver_memberships();
   };
   const auto igmp = [](std::uint8_t type, std::uint8_t sum_high, std::uint8_t sum_low) {
     const std::uint8_t text[] = {type, 0, sum_high, sum_low, 225, 0, 0, 1};
@@ -372,6 +381,96 @@ TEST_F(SwitchingTest, RapidSpanningTreeCutsALoopOfPatchPorts) {
   EXPECT_EQ(port("p1").rstp, std::nullopt);
   send("p2", 9);
   EXPECT_THAT(sent(), ElementsAre("p0 x1", "p1 x1"));
+}
+
+TEST_F(SwitchingTest, BpdusOverAPatchPortToABridgeWithoutATree) {
+  auto& speaker = add_bridge("br0", "actions=NORMAL\n");
+  speaker.ports = {patch("a", "b", 1)};
+  speaker.rstp.emplace().system = net::Mac::from_value(0x10);
+  add_bridge("br1", "actions=NORMAL\n").ports = {patch("b", "a", 1), dummy("p", 2), patch("c", "d", 3)};
+  auto& listener = add_bridge("br2", "actions=NORMAL\n");
+  listener.ports = {patch("d", "c", 1), dummy("q", 2)};
+  listener.rstp.emplace().system = net::Mac::from_value(0x11);
+  const auto pass = [&](unsigned seconds) {
+    for (unsigned i = 0; i < seconds; ++i) {
+      clock_.advance(Duration::seconds(1));
+      device_->run();
+      while (device_->datapath().poll() != 0) {
+      }
+    }
+  };
+  reconcile();
+  pass(6);
+  EXPECT_THAT(sent(), Not(Contains(HasSubstr("p x")))) << "NORMAL drops frames to reserved addresses";
+  EXPECT_EQ(port("d").rstp->role, l2::RstpRole::Designated);
+  config_.bridges[1].forward_bpdu = true;
+  reconcile();
+  pass(6);
+  EXPECT_THAT(sent(), Contains(HasSubstr("p x"))) << "the bridge is a wire";
+  EXPECT_EQ(port("a").rstp->role, l2::RstpRole::Designated);
+  EXPECT_EQ(port("d").rstp->role, l2::RstpRole::Root) << "in the third bridge there is a tree again";
+  config_.bridges[1].forward_bpdu = false;
+  config_.bridges[1].flows = "in_port=1,actions=2\n";
+  reconcile();
+  sent();
+  pass(9);
+  EXPECT_THAT(sent(), Contains(HasSubstr("p x"))) << "a flow decides, as of any packet";
+  EXPECT_EQ(port("d").rstp->role, l2::RstpRole::Designated);
+}
+
+TEST_F(SwitchingTest, AFloodOfOwnFramesIsCut) {
+  add_bridge("br0", "actions=NORMAL\n").ports = {dummy("p1", 1), dummy("p2", 2)};
+  config_.bridges[0].rstp.emplace();
+  reconcile();
+  auto frame = l2::bpdu::frame_of({}, l2::bpdu::kRapid, l2::bpdu::kRapidEnd);
+  frame[l2::bpdu::kVersionAt] = l2::bpdu::kRapidVersion;
+  const auto heard = [&](const std::string& name, unsigned frames) {
+    const auto before = port(name).rstp->received;
+    for (unsigned i = 0; i < frames; ++i) {
+      open_[name]->inject({frame.begin(), frame.end()});
+      while (device_->datapath().poll() != 0) {
+      }
+    }
+    device_->deliver_own_frames();
+    return port(name).rstp->received - before;
+  };
+  device_->run();
+  EXPECT_EQ(heard("p1", 300), 100u);
+  EXPECT_EQ(device_->upcalls().own_frames().dropped(), 200u);
+  EXPECT_EQ(heard("p2", 20), 20u) << "another port's do not suffer";
+  clock_.advance(Duration::milliseconds(500));
+  device_->run();
+  EXPECT_EQ(heard("p1", 300), 25u);
+}
+
+TEST_F(SwitchingTest, AChainOfBridgesFollowsAddresses) {
+  constexpr unsigned kBridges = 7;
+  for (unsigned i = 0; i < kBridges; ++i) {
+    const auto n = std::to_string(i);
+    auto& ports = add_bridge("br" + n, "actions=NORMAL\n").ports;
+    ports = {dummy("p" + n, 1), patch("l" + n, "r" + std::to_string(i - 1), 2),
+             patch("r" + n, "l" + std::to_string(i + 1), 3)};
+    if (i == 0) ports.erase(ports.begin() + 1);
+    if (i + 1 == kBridges) ports.pop_back();
+  }
+  reconcile();
+  const auto send_to = [&](const std::string& port, std::uint8_t from, std::uint8_t to) {
+    open_[port]->inject(testing::build(testing::Eth{.src = net::Mac::from_value(0x020000000000 + from),
+                                                    .dst = net::Mac::from_value(0x020000000000 + to)} /
+                                       testing::Ip4{} / testing::Udp{}));
+    while (device_->datapath().poll() != 0) {
+    }
+    return sent();
+  };
+  send_to("p6", 6, 0);
+  EXPECT_THAT(send_to("p0", 1, 6), ElementsAre("p6 x1"));
+  EXPECT_THAT(send_to("p0", 1, 6), ElementsAre("p6 x1"));
+  send_to("p4", 6, 0);
+  EXPECT_THAT(send_to("p0", 1, 6), ElementsAre("p4 x1")) << "it moved, in bridges that a megaflow looked at";
+  send_to("p5", 9, 0);
+  EXPECT_THAT(send_to("p0", 1, 6), ElementsAre("p4 x1"));
+  send_to("p6", 6, 0);
+  EXPECT_THAT(send_to("p0", 1, 6), ElementsAre("p6 x1"));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace sluice::cache {
 
 struct Basis {
-  std::array<std::uint64_t, 10> words{};
+  std::array<std::uint64_t, 18> words{};
 };
 
 }  // namespace sluice::cache

@@ -183,8 +183,9 @@ Megaflow& MegaflowTable::insert(const flow::FlowKey& key, const flow::Mask& want
   subtable.insert(*megaflow);
   if (same != nullptr) {
     remove(*same);
-  } else if (size_ >= limits_.megaflows) {
-    evict_one();
+  } else {
+    trim(1);  // where the limit has become smaller, the table does as well
+    if (size_ >= limits_.megaflows) evict_one();
   }
 
   std::uint32_t slot;
@@ -225,7 +226,10 @@ void MegaflowTable::remove(Megaflow& megaflow) {
 
 void MegaflowTable::set_limit(std::uint32_t megaflows) {
   limits_.megaflows = std::max(megaflows, 1u);
-  while (size_ > limits_.megaflows) evict_one();
+}
+
+void MegaflowTable::trim(unsigned most) {
+  for (; most > 0 && size_ > limits_.megaflows; --most) evict_one();
 }
 
 void MegaflowTable::evict_one() {

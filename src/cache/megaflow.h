@@ -104,8 +104,10 @@ class MegaflowTable {
   /// in_port and recirc_id. One with the same mask and masked key is replaced. Always succeeds.
   Megaflow& insert(const flow::FlowKey& key, const flow::Mask& mask, dp_action::Program program,
                    std::unique_ptr<StatsSink> stats, std::uint64_t epoch, Instant now);
-  /// From now on there are at most so many, at least one; those beyond it go.
+  /// How many there may be, at least one. Those beyond it go with trim() and as others come.
   void set_limit(std::uint32_t megaflows);
+  /// Removes at most so many of those beyond the limit.
+  void trim(unsigned most);
 
   /// Unlinks it. It is credited and destroyed by the next reclaim().
   void remove(Megaflow& megaflow);

@@ -157,7 +157,7 @@ TEST(Megaflow, FullTableEvictsWhatWasNotUsedLately) {
   EXPECT_EQ(table.size(), 8u);
 }
 
-TEST(Megaflow, ASmallerLimitHoldsAtOnce) {
+TEST(Megaflow, ASmallerLimitIsReachedInSteps) {
   MegaflowTable table({}, 1);
   const auto fill = [&] {
     for (std::uint32_t i = 0; i < 100; ++i)
@@ -166,11 +166,19 @@ TEST(Megaflow, ASmallerLimitHoldsAtOnce) {
   fill();
   EXPECT_EQ(table.size(), 100u);
   table.set_limit(10);
+  EXPECT_EQ(table.size(), 100u);
+  table.trim(64);
+  EXPECT_EQ(table.size(), 36u);
+  table.insert(key_of(2, 0, 80), mask_source(24), to_port(1), nullptr, 1, kNow);
+  EXPECT_EQ(table.size(), 35u) << "with each that comes";
+  EXPECT_NE(table.find(key_of(2, 0, 80)), nullptr);
+  table.trim(64);
   EXPECT_EQ(table.size(), 10u);
   table.reclaim();
   fill();
   EXPECT_EQ(table.size(), 10u);
   table.set_limit(0);
+  table.trim(64);
   EXPECT_EQ(table.size(), 1u) << "one there must be, or nothing is forwarded";
 }
 

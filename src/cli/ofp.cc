@@ -48,7 +48,7 @@ Result<std::string> print_message(const OfpArguments& arguments) {
   auto bytes = parse_hex(arguments.words[0]);
   if (!bytes) {
     const auto text = read_input(arguments.words[0]);
-    if (!text) return tl::unexpected<Error>(std::move(bytes).error());
+    if (!text) return fail("trailing garbage following hex bytes");
     SLUICE_ASSIGN(bytes, parse_hex(*text));
   }
   if (bytes->empty()) return std::string("OpenFlow message is empty\n");
@@ -97,16 +97,23 @@ Result<std::string> encode_hello(const OfpArguments& arguments) {
 Result<std::string> parse_match(const OfpArguments& arguments, bool of11) {
   SLUICE_ASSIGN(const std::string input, read_input("-"));
   std::string out;
+  // What lines before a wrong one gave is printed before the error.
+  const auto refuse = [&](Error error) -> Result<std::string> {
+    (void)print(std::move(out));
+    return tl::unexpected<Error>(std::move(error));
+  };
   std::size_t start = 0;
   while (start < input.size()) {
     const auto end = std::min(input.find('\n', start), input.size());
     const std::string_view line = std::string_view(input).substr(start, end - start);
     start = end + 1;
-    SLUICE_ASSIGN(const auto bytes, parse_hex(line));
+    auto parsed = parse_hex(line);
+    if (!parsed) return refuse(std::move(parsed).error());
+    const std::vector<std::uint8_t>& bytes = *parsed;
     if (bytes.empty()) continue;
     const std::size_t expected = of11 ? openflow::kMatch11Bytes : openflow::kMatch10Bytes;
     if (bytes.size() != expected)
-      return fail(fmt::format("Input is {} bytes, expected {}", bytes.size(), expected));
+      return refuse(Error{fmt::format("Input is {} bytes, expected {}", bytes.size(), expected)});
     ByteReader in(bytes);
     Result<flow::Match> match;
     if (of11)

@@ -52,6 +52,13 @@ Status for_each_line(const std::string& text, Visit visit) {
   return {};
 }
 
+/// What lines before a wrong one gave is printed before the error.
+Result<std::string> finish(std::string out, Status read) {
+  if (read) return out;
+  (void)print(std::move(out));
+  return tl::unexpected<Error>(std::move(read).error());
+}
+
 std::string error_name(const Error& error) {
   if (error.of_error == 0) return error.message;
   return std::string(field::of_error_name(static_cast<field::OfError>(error.of_error - 1)));
@@ -59,7 +66,7 @@ std::string error_name(const Error& error) {
 
 Result<std::string> parse_wire(const VersionName& version, const std::string& input, bool instructions) {
   std::string out;
-  SLUICE_TRY(for_each_line(input, [&](std::string_view line) -> Status {
+  Status read = for_each_line(input, [&](std::string_view line) -> Status {
     SLUICE_ASSIGN(const auto bytes, parse_hex(line));
     if (bytes.empty()) return {};
     const auto actions = instructions ? action::decode_instructions(bytes, version.version)
@@ -77,13 +84,13 @@ Result<std::string> parse_wire(const VersionName& version, const std::string& in
       action::encode_actions(*actions, version.version, again);
     out += hex_differences(bytes, again.bytes()) + "\n";
     return {};
-  }));
-  return out;
+  });
+  return finish(std::move(out), std::move(read));
 }
 
 Result<std::string> parse_matches(OfVersion version, const std::string& input, bool strict) {
   std::string out;
-  SLUICE_TRY(for_each_line(input, [&](std::string_view line) -> Status {
+  Status read = for_each_line(input, [&](std::string_view line) -> Status {
     const auto first = line.find_first_not_of(" \t\r");
     if (first == std::string_view::npos || line[first] == '#') {
       out += std::string(line) + "\n";
@@ -99,8 +106,8 @@ Result<std::string> parse_matches(OfVersion version, const std::string& input, b
     field::encode_match(*match, version, again);
     out += field::format_oxm_text(again.bytes()) + "\n";
     return {};
-  }));
-  return out;
+  });
+  return finish(std::move(out), std::move(read));
 }
 
 Result<std::string> parse_flows(const std::string& text, const std::string& name,
@@ -136,10 +143,13 @@ Result<std::string> parse_text(const ParseArguments& arguments) {
   }
   std::optional<VersionName> version;
   if (!arguments.words.empty()) {
-    SLUICE_ASSIGN(version, find_version(arguments.words[0]));
+    auto found = find_version(arguments.words[0]);
+    if (verb == "parse-oxm" && (!found || found->version < OfVersion::k12))
+      return fail(fmt::format("{}: not a valid version for OXM: expected OpenFlow12 to OpenFlow15",
+                              arguments.words[0]));
+    if (!found) return tl::unexpected<Error>(std::move(found).error());
+    version = *found;
   }
-  if (verb == "parse-oxm" && version->version < OfVersion::k12)
-    return fail(fmt::format("{}: not a valid version for OXM", version->name));
   SLUICE_ASSIGN(const auto input, read_input("-"));
   if (verb == "parse-nxm") return parse_matches(OfVersion::k10, input, arguments.strict);
   if (verb == "parse-oxm") return parse_matches(version->version, input, arguments.strict);

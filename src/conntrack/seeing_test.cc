@@ -1,4 +1,5 @@
 // What the tracker tells of itself: reasons with their zones and packets, and events of connections.
+#include <functional>
 #include <thread>
 
 #include "base/rng.h"
@@ -179,6 +180,32 @@ TEST_F(EventsTest, APacketThatChangesMuchIsToldOnce) {
   EXPECT_EQ(events(), (Texts{"update zone 0 mark 3 1/3"}));
   track(here / answer, {.commit = true, .label = be128{{}, be64{5}}, .label_mask = be128{{}, be64{0xff}}});
   EXPECT_EQ(events(), (Texts{"update zone 0 mark 3 1/4"}));
+}
+
+/// Calls `what` with a stack that is deeper by about `kib` KiB.
+void deeper(unsigned kib, const std::function<void()>& what) {
+  volatile char frame[1024];
+  frame[0] = 0;
+  if (kib > 0)
+    deeper(kib - 1, what);
+  else
+    what();
+  frame[1023] = frame[0];
+}
+
+TEST_F(EventsTest, OfOneThreadKeepTheirOrder) {
+  tracker_.listen_for_events(true);
+  Texts expected;
+  for (unsigned i = 1; i <= 16; ++i) {  // all at the same time
+    deeper(i % 2 == 0 ? 300 : 10 * i, [&] {
+      commit(forth() / Udp{.sport = static_cast<std::uint16_t>(i), .dport = 53});
+      track(forth() / Udp{.sport = static_cast<std::uint16_t>(i), .dport = 53},
+            CtRequest{.commit = true, .mark = i + 1, .mark_mask = ~0u});
+    });
+    expected.push_back("new zone 0 mark 0 1/0");
+    expected.push_back("update zone 0 mark " + std::to_string(i + 1) + " 2/0");
+  }
+  EXPECT_EQ(events(), expected);
 }
 
 TEST_F(EventsTest, SayHowAConnectionEnded) {

@@ -23,13 +23,14 @@ struct TunnelState;
 }  // namespace sluice::daemon
 
 namespace sluice::io {
+class EventLoop;
 class WarpClock;
-}
+}  // namespace sluice::io
 
 namespace sluice::daemon {
 
 /// ofproto/list, ofproto/trace, bridge/dump-flows, fdb/…
-void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
+void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work);
 /// mdb/…
 void add_multicast_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// qos/…
@@ -61,8 +62,8 @@ void add_conntrack_json_commands(unixctl::CommandRegistry& commands, bridge::Swi
 /// netdev-dummy/…: for tests.
 void add_dummy_commands(unixctl::CommandRegistry& commands, bridge::Switch& device);
 /// time/…: for tests. `clock` is the one that the switch goes by.
-void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, bridge::Switch& device,
-                       SlicedWork& work);
+void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, io::EventLoop& loop,
+                       bridge::Switch& device, SlicedWork& work);
 /// coverage/…, memory/show
 void add_stats_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, Coverage& coverage);
 /// sluice/…: JSON. @param started  when the daemon came up, for the uptime.

@@ -104,8 +104,11 @@ void add_bond_commands(unixctl::CommandRegistry& commands, bridge::Switch& devic
     commands.add(enables ? "bond/enable-member" : "bond/disable-member", "port member", 2, 2,
                  [&device, enables](Args args) -> Result<std::string> {
                    SLUICE_ASSIGN(auto* entry, find_bond(device, args[0]));
-                   return entry->bond.enable(args[1], enables, device.now());
+                   return entry->bond.enable(args[1], enables);
                  });
+  commands.add_alias("bond/set-active-slave", "bond/set-active-member");
+  commands.add_alias("bond/enable-slave", "bond/enable-member");
+  commands.add_alias("bond/disable-slave", "bond/disable-member");
   commands.add("lacp/show", "[port]", 0, 1,
                [&device](Args args) { return show_lacp(device, args, "", &l2::Lacp::show); });
   commands.add("lacp/show-stats", "[port]", 0, 1, [&device](Args args) {

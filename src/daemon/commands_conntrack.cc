@@ -21,24 +21,31 @@ using unixctl::Args;
 /// Connections copied before others get their turn: about two milliseconds.
 constexpr unsigned kSlice = 4096;
 
-/// A walk through the table that answers when it came to its end.
+/// A walk through the table: it answers when it has come to the end, or as it goes and the client reads.
 class Walk : public SlicedWork::Job {
  public:
   Walk(bridge::Switch& device, std::optional<std::uint16_t> zone, unixctl::Reply reply)
       : device_(device), zone_(zone), reply_(std::move(reply)) {}
 
   bool step() final {
+    if (!reply_.waiting()) return false;  // the client has gone
     slice_.clear();
     cursor_ = device_.tracker().dump(cursor_, kSlice, device_.now(), slice_);
     for (const auto& connection : slice_)
       if (!zone_ || connection.zone == *zone_) visit(connection);
-    if (cursor_ != Tracker::kDumpDone) return true;
-    reply_(finish());
-    return false;
+    if (cursor_ == Tracker::kDumpDone) {
+      reply_(finish());
+      return false;
+    }
+    if (auto part = take_part(); !part.empty()) reply_.append(std::move(part));
+    return true;
   }
+  bool ready() const final { return reply_.waiting().value_or(0) < SlicedWork::kMaxWaiting; }
 
  protected:
   virtual void visit(const ConnectionSnapshot& connection) = 0;
+  /// Lines that can be sent already.
+  virtual std::string take_part() { return {}; }
   virtual std::string finish() = 0;
 
  private:
@@ -84,6 +91,7 @@ class Dump final : public Walk {
     text_ += conntrack::format_connection(connection, format_);
     text_ += '\n';
   }
+  std::string take_part() override { return std::exchange(text_, {}); }
   std::string finish() override { return std::move(text_); }
 
   conntrack::DumpFormat format_;
@@ -211,11 +219,19 @@ Result<std::string> get_limits(bridge::Switch& device, Args args) {
   return text;
 }
 
+/// Refuses what would contradict the database.
+Status check_limits_are_free(const bridge::Switch& device) {
+  if (!device.config().conntrack.limits_are_fixed) return {};
+  return dpctl_error("the zone limits are set via database, use 'ovs-vsctl set-zone-limit <...>' instead.",
+                     EPERM);
+}
+
 Result<std::string> set_limits(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(auto parsed, parse_dpctl(args));
   auto& words = parsed.words;
   if (!words.empty() && is_datapath(words.front())) words.erase(words.begin());
   SLUICE_ASSIGN(const auto limits, parse_limits(words));
+  SLUICE_TRY(check_limits_are_free(device));
   if (limits.default_limit) device.tracker().set_default_zone_limit(*limits.default_limit);
   for (const auto& [zone, limit] : limits.zones) device.tracker().set_zone_limit(zone, limit);
   return "";
@@ -232,6 +248,7 @@ Result<std::string> del_limits(bridge::Switch& device, Args args) {
   if (!parsed.words.empty()) {
     SLUICE_ASSIGN(zones, parse_zones(parsed.words[0]));
   }
+  SLUICE_TRY(check_limits_are_free(device));
   if (with_default) device.tracker().set_default_zone_limit(0);
   for (const auto zone : zones) device.tracker().set_zone_limit(zone, std::nullopt);
   return "";

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 
 #include "base/hash.h"
@@ -11,6 +12,7 @@
 #include "daemon/dpctl_arguments.h"
 #include "field/match_text.h"
 #include "ofproto/odp_flow.h"
+#include "port/dummy/dummy_port.h"
 
 namespace sluice::daemon {
 
@@ -21,8 +23,14 @@ using datapath::FlowSnapshot;
 using unixctl::Args;
 
 /// A TAP device of ours has type tap in the datapath, whatever the configuration calls it.
-std::string_view dp_type(std::string_view type) {
-  return type == "internal" ? "tap" : type;
+std::string dp_type(bridge::Switch& device, std::uint32_t number, std::string_view type) {
+  const auto* dummy = dynamic_cast<const port::DummyPort*>(device.datapath().device(number));
+  if (!dummy || type != "dummy-pmd") return std::string(type == "internal" ? "tap" : type);
+  const unsigned queues = dummy->receive_queues();
+  return fmt::format(
+      "dummy-pmd: configured_rx_queues={0}, configured_tx_queues=1, requested_rx_queues={0}, "
+      "requested_tx_queues=1",
+      queues);
 }
 
 std::string hits_and_misses(const datapath::DatapathStats& stats) {
@@ -41,8 +49,8 @@ std::string show_bridges(bridge::Switch& device) {
       if (port.type == "patch")
         text += fmt::format("    {} {}/none: (patch: peer={})\n", port.name, number, port.peer);
       else
-        text +=
-            fmt::format("    {} {}/{}: ({})\n", port.name, number, port.datapath->number, dp_type(port.type));
+        text += fmt::format("    {} {}/{}: ({})\n", port.name, number, port.datapath->number,
+                            dp_type(device, port.datapath->number, port.type));
     }
   }
   return text;
@@ -56,7 +64,7 @@ std::string show_datapath(bridge::Switch& device, bool statistics) {
   const auto one = [&](std::uint32_t number, std::string_view name, std::string_view type,
                        const datapath::PortInfo* info) {
     text += fmt::format("  port {}: {}", number, name);
-    if (type != "system") text += fmt::format(" ({})", dp_type(type));
+    if (type != "system") text += fmt::format(" ({})", dp_type(device, number, type));
     text += "\n";
     if (!statistics) return;
     const datapath::PortInfo none{};
@@ -104,8 +112,12 @@ bool is_named(std::string_view text, const flow::Match& match, const field::Name
   return text == dp_action::format_odp_match(match) || text == dp_action::format_odp_match(match, &ports);
 }
 
+constexpr int kMainThread = -1;  ///< the worker's number where there is only one
+
 struct DumpOptions {
   bool verbose = false, names = false, headings = true, none = false;
+  bool of_bridge = false;  ///< as dpif/dump-flows shows them
+  std::optional<int> worker;
   std::optional<flow::Match> filter;
   const ofproto::Ofproto* bridge = nullptr;  ///< only flows of its ports
 };
@@ -124,16 +136,35 @@ std::string dump_megaflows(bridge::Switch& device, const DumpOptions& options) {
       common.bits = flow::masked(common.bits, flow.match.mask);
       if (!flow::equal_under(options.filter->value, flow.match.value, common)) return;
     }
+    const bool is_main = device.datapath().workers() == 1;
+    if (options.worker && *options.worker != (is_main ? kMainThread : static_cast<int>(flow.worker))) return;
     if (options.headings && heading != flow.worker) {
       heading = flow.worker;
-      text += device.datapath().workers() == 1
-                  ? std::string("flow-dump from the main thread:\n")
-                  : fmt::format("flow-dump from pmd on cpu core: {}\n", flow.worker);
+      text += is_main ? std::string("flow-dump from the main thread:\n")
+                      : fmt::format("flow-dump from pmd on cpu core: {}\n", flow.worker);
     }
-    if (options.verbose) text += fmt::format("ufid:{}, ", unique_id(flow.match));
-    text += datapath::format_flow(flow, names) + "\n";
+    std::string line = datapath::format_flow(flow, names);
+    if (options.verbose && !options.of_bridge) line.insert(line.find("actions:"), "dp:ovs, ");
+    if (options.verbose)
+      line.insert(0, fmt::format("ufid:{}{} ", unique_id(flow.match), options.of_bridge ? "" : ","));
+    text += line + "\n";
   });
   return text;
+}
+
+/// Types of megaflows, by who carries them out; whether the datapath's own are among them.
+Result<bool> names_own_type(std::string_view types) {
+  bool own = false;
+  while (!types.empty()) {
+    const auto comma = types.find(',');
+    const auto type = types.substr(0, comma);
+    types = comma == types.npos ? std::string_view() : types.substr(comma + 1);
+    if (type == "ovs" || type == "all" || type == "non-offloaded")
+      own = true;
+    else if (type != "offloaded" && type != "tc" && type != "dpdk" && type != "partially-offloaded")
+      return dpctl_error(fmt::format("Failed to parse type ({})", type));
+  }
+  return own;
 }
 
 Result<std::string> dpctl_dump_flows(bridge::Switch& device, Args args) {
@@ -144,7 +175,7 @@ Result<std::string> dpctl_dump_flows(bridge::Switch& device, Args args) {
   std::vector<std::string> words;
   for (const auto& word : parsed.words) {
     if (word.starts_with("filter=")) {
-      auto match = field::parse_match(word.substr(7));
+      auto match = field::parse_match(word.substr(7), &device.datapath().port_names());
       if (!match) {
         const std::string what = word.substr(7);
         return fail(
@@ -152,12 +183,16 @@ Result<std::string> dpctl_dump_flows(bridge::Switch& device, Args args) {
       }
       options.filter = *match;
     } else if (word.starts_with("type=")) {
-      const auto type = word.substr(5);
-      if (type == "offloaded" || type == "tc" || type == "dpdk" || type == "partially-offloaded")
-        options.none = true;
-      else if (type != "ovs" && type != "all" && type != "non-offloaded")
-        return dpctl_error(fmt::format("Failed to parse type ({})", type));
-    } else if (!word.starts_with("pmd=")) {
+      SLUICE_ASSIGN(const bool own, names_own_type(std::string_view(word).substr(5)));
+      options.none = !own;
+    } else if (word.starts_with("pmd=")) {
+      int worker = 0;
+      const char* const end = word.data() + word.size();
+      const auto parsed_number = std::from_chars(word.data() + 4, end, worker);
+      if (parsed_number.ec != std::errc{} || parsed_number.ptr != end) return fail("");
+      options.worker = worker;
+      options.headings = false;
+    } else {
       words.push_back(word);
     }
   }
@@ -168,6 +203,7 @@ Result<std::string> dpctl_dump_flows(bridge::Switch& device, Args args) {
 Result<std::string> dpif_dump_flows(bridge::Switch& device, Args args) {
   DumpOptions options;
   options.headings = false;
+  options.of_bridge = true;
   for (const auto& word : args.first(args.size() - 1)) {
     if (word == "-m")
       options.verbose = true;
@@ -304,7 +340,7 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
                [](Args) -> Result<std::string> { return std::string(kDatapathName) + "\n"; });
   commands.add("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6,
                [&device](Args args) { return dpctl_dump_flows(device, args); });
-  commands.add("dpctl/list-commands", "", 0, 0,
+  commands.add("dpctl/list-commands", "", 0, unixctl::CommandRegistry::kAnyArgs,
                [&commands](Args) -> Result<std::string> { return commands.list("dpctl/"); });
   commands.add("dpctl/del-flows", "[dp] [file]", 0, 2,
                [&device](Args args) { return dpctl_del_flows(device, args); });
@@ -350,10 +386,13 @@ void add_datapath_commands(unixctl::CommandRegistry& commands, bridge::Switch& d
                  return fmt::format("set flow_limit to {}\n", most);
                });
   commands.add("upcall/show", "", 0, 0, [&device](Args) -> Result<std::string> {
-    const auto stats = device.datapath().stats();
-    std::string text =
-        fmt::format("{}:\n  flows         : (current {}) (limit {})\n  ufid enabled : true\n\n",
-                    kDatapathName, stats.megaflows, device.datapath().max_megaflows());
+    const auto current = device.datapath().stats().megaflows;
+    const auto& census = device.megaflow_census();
+    std::string text = fmt::format(
+        "{}:\n  flows         : (current {}) (avg {:.0f}) (max {}) (limit {})\n  dump duration : {}ms\n"
+        "  ufid enabled : true\n\n",
+        kDatapathName, current, census.average, std::max<std::uint64_t>(census.most, current),
+        device.datapath().max_megaflows(), census.round.whole_milliseconds());
     for (unsigned i = 0; i < device.datapath().workers(); ++i)
       text += fmt::format("  {}: (keys {})\n", i, device.datapath().worker_stats(i).megaflows);
     return text;

@@ -9,6 +9,7 @@
 #include "daemon/sliced_work.h"
 #include "flow/compose.h"
 #include "io/clock.h"
+#include "io/event_loop.h"
 #include "net/protocol.h"
 #include "ofproto/odp_flow.h"
 #include "port/dummy/dummy_port.h"
@@ -140,25 +141,35 @@ Result<std::string> add_address(bridge::Switch& device, Args args, bool is_ipv4)
   return "OK";
 }
 
-/// Moves time on in steps, so that what happens at one moment is done before the next.
+/// Moves time on in steps, so that what happens at one moment is done before the next: the loop runs the
+/// timers that a step made due before it comes to the next step, or to the answer.
 class Warp final : public SlicedWork::Job {
  public:
-  Warp(io::WarpClock& clock, bridge::Switch& device, std::int64_t total_ms, std::int64_t step_ms,
-       unixctl::Reply reply)
-      : clock_(clock), device_(device), left_ms_(total_ms), step_ms_(step_ms), reply_(std::move(reply)) {}
+  Warp(io::WarpClock& clock, io::EventLoop& loop, bridge::Switch& device, std::int64_t total_ms,
+       std::int64_t step_ms, unixctl::Reply reply)
+      : clock_(clock),
+        loop_(loop),
+        device_(device),
+        left_ms_(total_ms),
+        step_ms_(step_ms),
+        reply_(std::move(reply)) {}
 
   bool step() override {
+    if (left_ms_ == 0) {
+      reply_(std::string("warped"));
+      return false;
+    }
     const std::int64_t by = std::min(left_ms_, step_ms_);
     clock_.warp(Duration::milliseconds(by));
+    loop_.leap(Duration::milliseconds(by));
     device_.run();
     left_ms_ -= by;
-    if (left_ms_ > 0) return true;
-    reply_(std::string("warped"));
-    return false;
+    return true;
   }
 
  private:
   io::WarpClock& clock_;
+  io::EventLoop& loop_;
   bridge::Switch& device_;
   std::int64_t left_ms_, step_ms_;
   unixctl::Reply reply_;
@@ -179,19 +190,20 @@ void add_dummy_commands(unixctl::CommandRegistry& commands, bridge::Switch& devi
                [&device](Args args) { return add_address(device, args, false); });
 }
 
-void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, bridge::Switch& device,
-                       SlicedWork& work) {
+void add_time_commands(unixctl::CommandRegistry& commands, io::WarpClock& clock, io::EventLoop& loop,
+                       bridge::Switch& device, SlicedWork& work) {
   commands.add("time/stop", "", 0, 0, [&clock](Args) -> Result<std::string> {
     clock.stop();
     return "";
   });
-  commands.add_deferred(
-      "time/warp", "[large_msecs] msecs", 1, 2, [&clock, &device, &work](Args args, unixctl::Reply reply) {
-        const auto step = leading_number(args.back());
-        const auto total = args.size() > 1 ? leading_number(args.front()) : 0;
-        if (total < 0 || step <= 0) return reply(fail("invalid MSECS"));
-        work.start(std::make_unique<Warp>(clock, device, total != 0 ? total : step, step, std::move(reply)));
-      });
+  commands.add_deferred("time/warp", "[large_msecs] msecs", 1, 2,
+                        [&clock, &loop, &device, &work](Args args, unixctl::Reply reply) {
+                          const auto step = leading_number(args.back());
+                          const auto total = args.size() > 1 ? leading_number(args.front()) : 0;
+                          if (total < 0 || step <= 0) return reply(fail("invalid MSECS"));
+                          work.start(std::make_unique<Warp>(clock, loop, device, total != 0 ? total : step,
+                                                            step, std::move(reply)));
+                        });
 }
 
 }  // namespace sluice::daemon

@@ -17,7 +17,7 @@ Result<ofproto::Ofproto*> find_snooping(bridge::Switch& device, const std::strin
 
 Result<std::string> show(bridge::Switch& device, Args args) {
   SLUICE_ASSIGN(const auto* bridge, find_snooping(device, args[0]));
-  device.deliver_own_frames();  // what has come in so far
+  device.deliver_memberships();  // what has come in so far
   return bridge->dump_multicast(device.now());
 }
 
@@ -27,7 +27,7 @@ Result<std::string> flush(bridge::Switch& device, Args args) {
     SLUICE_ASSIGN(auto* bridge, find_snooping(device, args[0]));
     bridges = {bridge};
   }
-  device.deliver_own_frames();
+  device.deliver_memberships();
   for (auto* bridge : bridges) bridge->pipeline().multicast_table().flush();
   return "table successfully flushed";
 }

@@ -6,12 +6,42 @@
 #include <charconv>
 
 #include "daemon/commands.h"
+#include "daemon/sliced_work.h"
 
 namespace sluice::daemon {
 
 namespace {
 
 using unixctl::Args;
+
+/// bridge/dump-flows, sent as its client reads.
+class FlowLines final : public SlicedWork::Job {
+ public:
+  FlowLines(pipeline::FlowCursor cursor, Instant now, bool offloads, unixctl::Reply reply)
+      : cursor_(std::move(cursor)), now_(now), offloads_(offloads), reply_(std::move(reply)) {}
+
+  bool ready() const override { return reply_.waiting().value_or(0) < SlicedWork::kMaxWaiting; }
+  bool step() override {
+    if (!reply_.waiting()) return false;  // the client has gone
+    std::string text;
+    pipeline::FlowInfo flow;
+    for (unsigned n = 0; n < SlicedWork::kFlows; ++n) {
+      if (!cursor_.next(flow)) {
+        reply_(std::move(text));
+        return false;
+      }
+      ofproto::append_flow(text, flow, now_, offloads_);
+    }
+    reply_.append(std::move(text));
+    return true;
+  }
+
+ private:
+  pipeline::FlowCursor cursor_;
+  Instant now_;
+  bool offloads_;
+  unixctl::Reply reply_;
+};
 
 /// The bridge that is named, or all.
 Result<std::vector<ofproto::Ofproto*>> bridges_of(bridge::Switch& device, Args args) {
@@ -52,8 +82,10 @@ Result<std::string> change_fixed_mac(bridge::Switch& device, Args args, bool add
   if (!mac) return fail("bad MAC address");
   auto& table = bridge->pipeline().mac_table();
   if (add) {
-    table.add_static(*mac, vlan, *port);
-    return "";
+    const auto replaced = table.add_static(*mac, vlan, *port);
+    if (!replaced || (replaced->is_static && replaced->port == *port)) return "";
+    return fmt::format("Overriding already existing {} entry on {}\n",
+                       replaced->is_static ? "static" : "dynamic", replaced->port);
   }
   const auto entries = table.entries();
   if (std::none_of(entries.begin(), entries.end(), [&](const l2::MacEntry& entry) {
@@ -85,7 +117,7 @@ Result<std::string> mac_stats(bridge::Switch& device, Args args) {
 
 }  // namespace
 
-void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device) {
+void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& device, SlicedWork& work) {
   commands.add("ofproto/list", "", 0, 0, [&device](Args) -> Result<std::string> {
     std::string text;
     for (const auto* bridge : device.bridges()) text += bridge->name() + "\n";
@@ -97,12 +129,14 @@ void add_ofproto_commands(unixctl::CommandRegistry& commands, bridge::Switch& de
                "[-consistent] {[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet] actions",
                2, unixctl::CommandRegistry::kAnyArgs,
                [&device](Args args) { return device.trace(args, ofproto::TraceKind::PacketOut); });
-  commands.add("bridge/dump-flows", "[--offload-stats] bridge", 1, 2,
-               [&device](Args args) -> Result<std::string> {
-                 auto* bridge = device.find_bridge(args.back());
-                 if (!bridge) return fail("Unknown bridge");
-                 return device.dump_flows(*bridge);
-               });
+  commands.add_deferred(
+      "bridge/dump-flows", "[--offload-stats] bridge", 1, 2, [&](Args args, unixctl::Reply reply) {
+        auto* bridge = device.find_bridge(args.back());
+        if (!bridge) return reply(fail("Unknown bridge"));
+        device.push_stats();
+        work.start(std::make_unique<FlowLines>(bridge->pipeline().dump(), device.now(),
+                                               args.front() == "--offload-stats", std::move(reply)));
+      });
   commands.add("fdb/show", "bridge", 1, 1, [&device](Args args) -> Result<std::string> {
     auto* bridge = device.find_bridge(args[0]);
     if (!bridge) return fail("no such bridge");

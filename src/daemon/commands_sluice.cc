@@ -20,8 +20,6 @@ namespace {
 
 using unixctl::Args;
 
-/// Flows written before others get their turn: about two milliseconds.
-constexpr unsigned kFlowSlice = 1000;
 /// Connections in one answer at most.
 constexpr unsigned kMaxConnectionsAnswered = 10'000;
 
@@ -58,7 +56,7 @@ class FlowDump final : public SlicedWork::Job {
 
   bool step() override {
     pipeline::FlowInfo flow;
-    for (unsigned n = 0; n < kFlowSlice; ++n) {
+    for (unsigned n = 0; n < SlicedWork::kFlows; ++n) {
       if (!cursor_.next(flow)) {
         reply_(text_ + "]");
         return false;
@@ -219,6 +217,7 @@ std::string stats(bridge::Switch& device, Instant started) {
     add("overlapped", c.overlapped);
     add("duplicate", c.duplicate);
     add("malformed", c.malformed);
+    add("too_long", c.too_long);
     add("dropped_for_memory", c.purged);
   }
   json["memory"]["fragment_bytes"] = reassembler.memory_bytes();

@@ -34,6 +34,11 @@ std::vector<Event> read_events(const bridge::Switch& device) {
     events.push_back({fmt::format("datapath_{}", row.name), stats[row.counter]});
   for (const auto& row : packet::kDropReasons)
     events.push_back({fmt::format("drop_{}", row.name), stats[row.reason]});
+  const auto& upcalls = device.upcalls();
+  events.push_back({"own_frames_heard", upcalls.own_frames().queued()});
+  events.push_back({"own_frames_refused", upcalls.own_frames().dropped()});
+  events.push_back({"multicast_reports_heard", upcalls.memberships().queued()});
+  events.push_back({"multicast_reports_refused", upcalls.memberships().dropped()});
   const auto ct = device.tracker().counters();
   events.push_back({"conntrack_created", ct.created});
   events.push_back({"conntrack_destroyed", ct.destroyed});

@@ -45,6 +45,7 @@ Result<std::vector<tunnel::DeviceAddress>> read_addresses(bridge::Switch& device
 
 /// The routes as of now.
 Result<tunnel::RouteTable*> current_routes(TunnelState& state) {
+  if (!state.has_kernel_routes) return &state.routes;
   SLUICE_ASSIGN(const auto addresses, tunnel::read_device_addresses());
   SLUICE_ASSIGN(auto routes, tunnel::read_kernel_routes(addresses));
   state.routes.set_kernel_routes(std::move(routes));

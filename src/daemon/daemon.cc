@@ -6,13 +6,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <tuple>
+#include <utility>
 
 #include "base/log.h"
 #include "bridge/switch.h"
+#include "conntrack/tracker.h"
 #include "daemon/commands.h"
 #include "daemon/coverage.h"
 #include "daemon/database.h"
@@ -49,12 +53,13 @@ Result<std::uint64_t> random_secret() {
 }
 
 /// Connects a dummy to the stream that its options name.
-Status connect_dummy(io::EventLoop& loop, port::Port& port, const bridge::PortConfig& config) {
+Status connect_dummy(io::EventLoop& loop, port::Port& port, const bridge::PortConfig& config,
+                     log::Logger logger) {
   for (const auto* key : {"pstream", "stream"}) {
     const auto target = config.options.find(key);
     if (target == config.options.end()) continue;
     auto& dummy = dynamic_cast<port::DummyPort&>(port);
-    SLUICE_ASSIGN(auto wire, make_dummy_wire(loop, dummy, target->second, *key == 'p'));
+    SLUICE_ASSIGN(auto wire, make_dummy_wire(loop, dummy, target->second, *key == 'p', logger));
     dummy.set_wire(std::move(wire));
     return {};
   }
@@ -62,11 +67,13 @@ Status connect_dummy(io::EventLoop& loop, port::Port& port, const bridge::PortCo
 }
 
 /// Errors as ovs-vsctl shows them to its user.
-Result<std::unique_ptr<port::Port>> make_database_port(io::EventLoop& loop,
-                                                       const bridge::PortConfig& config) {
-  auto port = port::make_port(config.type, config.name, {config.options.begin(), config.options.end()});
+Result<std::unique_ptr<port::Port>> make_database_port(io::EventLoop& loop, const bridge::PortConfig& config,
+                                                       log::Logger logger) {
+  port::Options options{config.options.begin(), config.options.end()};
+  if (config.type == "internal" || config.type == "tap") options["persistent"] = "true";
+  auto port = port::make_port(config.type, config.name, options);
   if (!port) return fail(bridge::open_fault(config.name, port.error().message));
-  if (const auto status = connect_dummy(loop, **port, config); !status)
+  if (const auto status = connect_dummy(loop, **port, config, logger); !status)
     return fail(bridge::open_fault(config.name, status.error().message));
   return port;
 }
@@ -79,6 +86,7 @@ struct Daemon::Impl {
         process(std::move(p)),
         log(program, io::wall_clock_ns),
         logger(log.logger("sluiced")),
+        reassembly_logger(log.logger("ipf")),
         work(loop),
         tick(loop),
         sampling(loop),
@@ -89,7 +97,7 @@ struct Daemon::Impl {
   io::Process process;
   io::WarpClock clock;
   log::Log log;
-  log::Logger logger;
+  log::Logger logger, reassembly_logger;
   io::EventLoop loop;
   std::unique_ptr<io::PidFile> pidfile;
   std::unique_ptr<bridge::Switch> device;
@@ -98,12 +106,15 @@ struct Daemon::Impl {
   TunnelState tunnels;
   SlicedWork work;
   io::Timer tick, sampling, leaving;
+  std::optional<Instant> leave_by;  ///< the process ends at the latest
   unixctl::CommandRegistry commands;
   std::string socket;  ///< of the control server
   std::unique_ptr<unixctl::Server> server;
   std::unique_ptr<EventStream> events;
   std::unique_ptr<io::TlsContext> database_tls;
   std::unique_ptr<Database> database;
+  std::array<std::uint64_t, 2> too_long{};  ///< fragments so far, by conntrack::IpVersion
+  log::RateLimit too_long_limit{1, 2};
 
   Status open_log(const std::string& program) {
     if (options.verbose) SLUICE_TRY(log.set("console:info"));
@@ -130,6 +141,8 @@ struct Daemon::Impl {
     }
     Database::Settings settings;
     settings.remote = from.remote;
+    settings.run_dir = options.run_dir;
+    settings.pidfile = options.pidfile;
     settings.environment.base = options.config;
     settings.environment.dummy = from.dummy;
     settings.environment.dummy_system = from.dummy_system;
@@ -174,7 +187,7 @@ struct Daemon::Impl {
   }
 
   void add_commands() {
-    add_ofproto_commands(commands, *device);
+    add_ofproto_commands(commands, *device, work);
     add_openflow_commands(commands, *device);
     add_bond_commands(commands, *device);
     add_multicast_commands(commands, *device);
@@ -188,28 +201,73 @@ struct Daemon::Impl {
     add_fragment_commands(commands, *device);
     add_conntrack_json_commands(commands, *device, events_path(socket));
     add_monitor_commands(commands);
+    tunnels.has_kernel_routes = !options.database || options.database->system_routes;
     add_tunnel_commands(commands, *device, tunnels);
     add_stats_commands(commands, *device, *coverage);
     add_sluice_commands(commands, *device, work, clock.now());
     if (options.database && options.database->dummy) {
       add_dummy_commands(commands, *device);
-      add_time_commands(commands, clock, *device, work);
+      add_time_commands(commands, clock, loop, *device, work);
     }
     unixctl::add_log_commands(commands, log);
     commands.add("sluice/reload", "", 0, 0, [this](unixctl::Args) -> Result<std::string> {
       reload();
       return "";
     });
-    commands.add("exit", "[--cleanup]", 0, 1, [this](unixctl::Args) -> Result<std::string> {
-      leave_when_answered();
-      return "";
+    commands.add_deferred("exit", "[--cleanup]", 0, 1, [this](unixctl::Args args, unixctl::Reply reply) {
+      if (!args.empty() && args.front() == "--cleanup") {
+        clean_up();
+        work.start(std::make_unique<Farewell>(*this, std::move(reply)));
+      } else {
+        reply("");
+        leave_when_answered();
+      }
     });
   }
 
-  /// The answer to `exit` reaches its client before the process goes.
+  /// Everything that was made for the configuration goes.
+  void clean_up() {
+    database.reset();  // what goes now is no news to tell, and nothing is to come back
+    auto nothing = device->config();
+    nothing.bridges.clear();
+    nothing.ssl = {};
+    for (const auto& error : device->reconcile(nothing).errors) logger.warn("{}", error);
+  }
+
+  /// Answers `exit --cleanup` when nothing is left of what clean_up() began to take down.
+  class Farewell final : public SlicedWork::Job {
+   public:
+    Farewell(Impl& daemon, unixctl::Reply reply) : daemon_(daemon), reply_(std::move(reply)) {}
+    bool ready() const override { return daemon_.device->settled(); }
+    bool step() override {
+      if (!ready()) return true;
+      reply_("");
+      daemon_.leave_when_answered();
+      return false;
+    }
+
+   private:
+    Impl& daemon_;
+    unixctl::Reply reply_;
+  };
+
+  /// Not a warning: whoever sends such fragments would fill the log.
+  void tell_of_long_datagrams() {
+    using conntrack::IpVersion;
+    for (const auto version : {IpVersion::V4, IpVersion::V6}) {
+      const auto now = device->tracker().reassembler().counters(version).too_long;
+      if (now != std::exchange(too_long[static_cast<unsigned>(version)], now))
+        reassembly_logger.limited(too_long_limit, log::Level::Info, "Unsupported big reassembled {} packet",
+                                  version == IpVersion::V4 ? "v4" : "v6");
+    }
+  }
+
+  /// The answer to `exit` reaches its client before the process goes; for clients that do not read it does
+  /// not wait for long.
   void leave_when_answered() {
+    if (!leave_by) leave_by = loop.clock().now() + Duration::seconds(1);
     leaving.start(Duration::milliseconds(5), [this] {
-      if (server->idle())
+      if (server->idle() || loop.clock().now() >= *leave_by)
         loop.stop();
       else
         leave_when_answered();
@@ -242,7 +300,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   switch_options.logger = impl->log.logger("rconn");
   if (impl->options.database)
     switch_options.make_port = [i = impl.get()](const auto& config) {
-      return make_database_port(i->loop, config);
+      return make_database_port(i->loop, config, i->log.logger("netdev_dummy"));
     };
   switch_options.memory_bytes = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 0L)) *
                                 static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 0L));
@@ -260,9 +318,13 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, const std::string
   SLUICE_ASSIGN(impl->events, EventStream::open(impl->loop, *impl->device, events_path(impl->socket)));
 
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);  // where it is ignored nobody knows how a child ended
   SLUICE_TRY(impl->loop.on_signal({SIGTERM, SIGINT}, [i = impl.get()](int) { i->loop.stop(); }));
   SLUICE_TRY(impl->loop.on_signal({SIGHUP}, [i = impl.get()](int) { i->reload(); }));
-  impl->tick.start_periodic(kTick, [i = impl.get()] { i->device->run(); });
+  impl->tick.start_periodic(kTick, [i = impl.get()] {
+    i->device->run();
+    i->tell_of_long_datagrams();
+  });
   impl->sampling.start_periodic(Duration::seconds(Coverage::kSampleSeconds),
                                 [i = impl.get()] { i->coverage->sample(); });
   SLUICE_TRY(impl->device->start());

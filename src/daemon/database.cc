@@ -8,6 +8,10 @@
 #include <sstream>
 #include <utility>
 
+#include "bridge/capabilities.h"
+#include "daemon/dpctl_arguments.h"
+#include "daemon/host_statistics.h"
+
 namespace sluice::daemon {
 
 namespace {
@@ -15,11 +19,29 @@ namespace {
 constexpr const char* kLock = "ovs_vswitchd";
 constexpr Duration kRefresh = Duration::seconds(1);
 
-ovsdb::SessionOptions session_options() {
+ovsdb::SessionOptions session_options(const io::Remote& remote) {
   ovsdb::SessionOptions options;
+  // A server on this host is there as long as its socket is.
+  if (remote.transport == io::Remote::Transport::Unix) options.probe_interval = {};
   options.wanted = bridge::database_columns();
   options.lock = kLock;
   return options;
+}
+
+/// A number of other_config; nothing if it is none.
+std::optional<std::uint32_t> option_number(const ovsdb::Row& root, std::string_view key) {
+  const auto options = root.text_map("other_config");
+  const auto found = options.find(key);
+  if (found == options.end()) return std::nullopt;
+  const std::string& text = found->second;
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+bool option_is_true(const ovsdb::Row& root, std::string_view key) {
+  return ovsdb::is_true(root.text_map("other_config"), key);
 }
 
 }  // namespace
@@ -29,16 +51,23 @@ Database::Database(io::EventLoop& loop, bridge::Switch& device, log::Log& log, S
     : loop_(loop),
       device_(device),
       logger_(log.logger("bridge")),
+      features_logger_(log.logger("ofproto_dpif")),
       settings_(std::move(settings)),
       on_configured_(std::move(on_configured)),
-      client_(loop, settings_.remote, tls, session_options(), log.logger("ovsdb"), [this] { look(); }),
+      client_(loop, settings_.remote, tls, session_options(settings_.remote), log.logger("ovsdb"),
+              [this] { look(); }),
       refresh_(loop) {}
+
+Database::~Database() {
+  device_.set_settled(nullptr);
+}
 
 Status Database::start() {
   SLUICE_ASSIGN(links_, port::Links::open());
   links_watch_ = std::make_unique<io::ReadWatch>(loop_, links_->fd(), [this] { links_changed(); });
   settings_.environment.interface_exists = [this](const std::string& name) { return links_->exists(name); };
   unreported_.all = true;
+  device_.set_settled([this](const bridge::ReconcileReport& outcome) { settled(outcome); });
   refresh_.start_periodic(kRefresh, [this] { refresh(); });
   client_.start();
   return {};
@@ -80,28 +109,56 @@ void Database::reconcile() {
   };
   note_difference(config_.refused, refused_before);
   note_difference(refused_before, config_.refused);
+  const auto* root = replica.only("Open_vSwitch");
+  config_.config.restoring = root != nullptr && is_restoring(*root);
+  if (!config_.config.bridges.empty() && !std::exchange(told_features_, true)) tell_features();
   const auto outcome = device_.reconcile(config_.config);
   unreported_.names.insert(outcome.changed_ports.begin(), outcome.changed_ports.end());
   tell(config_, outcome);
-  if (const auto* root = replica.only("Open_vSwitch")) {
-    limit_megaflows(*root);
-    settings_.report.applied_cfg = root->integer("next_cfg");
+  if (root != nullptr) {
+    tune_megaflows(*root);
+    made_cfg_ = root->integer("next_cfg");
+    if (device_.settled()) settings_.report.applied_cfg = made_cfg_;
   }
 }
 
-/// Only when the row changes: what upcall/set-flow-limit says holds until then.
-void Database::limit_megaflows(const ovsdb::Row& root) {
-  const auto options = root.text_map("other_config");
-  std::optional<std::uint32_t> limit;
-  if (const auto found = options.find("flow-limit"); found != options.end()) {
-    const std::string& text = found->second;
-    std::uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc{} && end == text.data() + text.size()) limit = value;
+/// What the datapath can do, as ovs-vswitchd says it of the first bridge's.
+void Database::tell_features() {
+  for (const auto& feature : bridge::kCapabilities) {
+    const std::string text =
+        feature.is_number ? fmt::format(fmt::runtime(feature.log), feature.value)
+                          : fmt::format("Datapath {} {}",
+                                        feature.value != 0 ? "supports" : "does not support", feature.log);
+    features_logger_.info("{}: {}", kDatapathName, text);
   }
-  if (limit == std::exchange(megaflow_limit_, limit)) return;
+}
+
+/// What the last reconcile() left undone is done.
+void Database::settled(const bridge::ReconcileReport& outcome) {
+  settings_.report.applied_cfg = made_cfg_;
+  for (const auto& sentence : outcome.warnings)
+    if (told_.insert(sentence).second) logger_.warn("{}", sentence);
+  if (may_act()) report(false);
+}
+
+/// Only what changes in the row: what upcall/set-flow-limit says holds until then.
+void Database::tune_megaflows(const ovsdb::Row& root) {
+  constexpr std::uint32_t kLeastIdleMs = 500;
+  const datapath::DatapathOptions defaults;
   auto& datapath = device_.datapath();
-  datapath.set_max_megaflows(limit.value_or(datapath::DatapathOptions{}.max_megaflows * datapath.workers()));
+  const auto limit = option_number(root, "flow-limit");
+  if (limit != std::exchange(megaflow_limit_, limit))
+    datapath.set_max_megaflows(limit.value_or(defaults.max_megaflows * datapath.workers()));
+  const auto idle = option_number(root, "max-idle");
+  if (idle != std::exchange(megaflow_idle_, idle))
+    datapath.set_megaflow_idle(idle ? Duration::milliseconds(std::max(*idle, kLeastIdleMs))
+                                    : defaults.megaflow_idle);
+}
+
+/// Who sets it while the switch is running already has nothing to put back.
+bool Database::is_restoring(const ovsdb::Row& root) {
+  may_restore_ = may_restore_ && option_is_true(root, "flow-restore-wait");
+  return may_restore_;
 }
 
 /// Logs what is new of what could not be done.
@@ -121,6 +178,9 @@ void Database::report(bool statistics) {
     return;
   }
   settings_.report.statistics = statistics;
+  if (statistics)
+    settings_.report.host =
+        host_statistics_wanted() ? host_statistics(settings_.run_dir, settings_.pidfile) : HostStatistics();
   settings_.report.interfaces = std::exchange(unreported_, {});
   auto transaction = status_.update(client_.session().replica(), device_, config_, settings_.report);
   if (transaction.empty()) return;
@@ -156,6 +216,11 @@ void Database::links_changed() {
   if (!may_act()) return;
   if (came_or_went) reconcile();
   report(false);
+}
+
+bool Database::host_statistics_wanted() {
+  const auto* root = client_.session().replica().only("Open_vSwitch");
+  return root != nullptr && option_is_true(*root, "enable-statistics");
 }
 
 void Database::refresh() {

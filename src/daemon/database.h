@@ -26,6 +26,7 @@ class Database {
   struct Settings {
     io::Remote remote;
     bridge::DatabaseEnvironment environment;
+    std::string run_dir, pidfile;
     bridge::DatabaseReport report;  ///< versions and types; the rest is filled in
   };
 
@@ -33,6 +34,7 @@ class Database {
   /// @param on_configured  called once: the switch is for the first time what the database says.
   Database(io::EventLoop& loop, bridge::Switch& device, log::Log& log, Settings settings, io::TlsContext* tls,
            std::function<void()> on_configured);
+  ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -43,7 +45,11 @@ class Database {
   void look();
   bool may_act();
   void reconcile();
-  void limit_megaflows(const ovsdb::Row& root);
+  void settled(const bridge::ReconcileReport& outcome);
+  void tell_features();
+  void tune_megaflows(const ovsdb::Row& root);
+  bool is_restoring(const ovsdb::Row& root);
+  bool host_statistics_wanted();
   /// The kernel has news of interfaces.
   void links_changed();
   bool take_link_news();
@@ -54,7 +60,7 @@ class Database {
 
   io::EventLoop& loop_;
   bridge::Switch& device_;
-  log::Logger logger_;
+  log::Logger logger_, features_logger_;
   Settings settings_;
   std::function<void()> on_configured_;
   ovsdb::Client client_;
@@ -63,14 +69,18 @@ class Database {
   std::unique_ptr<io::ReadWatch> links_watch_;
   bridge::DatabaseConfig config_;
   bridge::DatabaseStatus status_;
-  bool stale_ = true;                 ///< the switch is not what the database says
-  bool reporting_ = false;            ///< a transaction with status is on its way
-  std::optional<bool> report_again_;  ///< what changed meanwhile; whether with statistics
+  std::optional<std::int64_t> made_cfg_;  ///< next_cfg of the last reconcile()
+  bool stale_ = true;                     ///< the switch is not what the database says
+  bool reporting_ = false;                ///< a transaction with status is on its way
+  std::optional<bool> report_again_;      ///< what changed meanwhile; whether with statistics
   bridge::InterfaceScope unreported_;
   bool told_of_lock_ = false;
+  bool told_features_ = false;
   Instant statistics_due_;
   std::optional<std::uint32_t> megaflow_limit_;  ///< other_config:flow-limit
-  std::set<std::string> told_;                   ///< sentences that were logged and still hold
+  std::optional<std::uint32_t> megaflow_idle_;   ///< other_config:max-idle
+  bool may_restore_ = true;     ///< other_config:flow-restore-wait was set ever since the start
+  std::set<std::string> told_;  ///< sentences that were logged and still hold
   log::RateLimit refusals_{6, 6};
 };
 

@@ -21,10 +21,11 @@ constexpr std::size_t kMaxQueued = std::size_t{16} << 20;
 
 class StreamWire final : public port::DummyWire {
  public:
-  StreamWire(io::EventLoop& loop, port::DummyPort& port, io::Remote remote)
+  StreamWire(io::EventLoop& loop, port::DummyPort& port, io::Remote remote, log::Logger logger)
       : loop_(loop),
         port_(port),
         remote_(std::move(remote)),
+        logger_(logger),
         sent_(loop, port.sent_fd(), [this] { forward(); }),
         tick_(loop) {}
 
@@ -89,7 +90,13 @@ class StreamWire final : public port::DummyWire {
     std::size_t at = 0;
     while (buffer.size() - at >= kLengthBytes) {
       const std::size_t length = be16::load(buffer.data() + at).host();
-      if (length < kLeastFrame) return peer.stream->finish();  // nothing behind it makes sense
+      if (length < kLeastFrame) {  // nothing behind it makes sense
+        logger_.limited(
+            nonsense_, log::Level::Warn,
+            "{}: {}: a frame of {} bytes: expected a length of at least {}, then the frame; disconnected",
+            port_.name(), remote_.text, length, kLeastFrame);
+        return peer.stream->finish();
+      }
       if (buffer.size() - at - kLengthBytes < length) break;
       port_.inject(Bytes(buffer).subspan(at + kLengthBytes, length));
       at += kLengthBytes + length;
@@ -111,6 +118,8 @@ class StreamWire final : public port::DummyWire {
   io::EventLoop& loop_;
   port::DummyPort& port_;
   io::Remote remote_;
+  log::Logger logger_;
+  log::RateLimit nonsense_{6, 6};
   Peers peers_;
   io::Reconnect reconnect_;
   std::unique_ptr<io::Listener> listener_;
@@ -122,11 +131,12 @@ class StreamWire final : public port::DummyWire {
 }  // namespace
 
 Result<std::unique_ptr<port::DummyWire>> make_dummy_wire(io::EventLoop& loop, port::DummyPort& port,
-                                                         const std::string& target, bool passive) {
+                                                         const std::string& target, bool passive,
+                                                         log::Logger logger) {
   SLUICE_ASSIGN(auto remote, io::parse_remote(target));
   if (remote.passive != passive)
     return fail(fmt::format("{}: expected a target that {}", target, passive ? "listens" : "connects"));
-  auto wire = std::make_unique<StreamWire>(loop, port, std::move(remote));
+  auto wire = std::make_unique<StreamWire>(loop, port, std::move(remote), logger);
   SLUICE_TRY(wire->start());
   return std::unique_ptr<port::DummyWire>(std::move(wire));
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "io/event_loop.h"
 #include "port/dummy/dummy_port.h"
@@ -14,8 +15,10 @@ namespace sluice::daemon {
 
 /// @param target  "punix:PATH", "ptcp:PORT[:HOST]", "unix:PATH", "tcp:HOST:PORT"
 /// @param passive  whether the target must listen or connect
+/// @param logger  tells of peers that send nonsense
 /// @return what to hand to port.set_wire(); `port` must have DummyOptions::announce_sent.
 Result<std::unique_ptr<port::DummyWire>> make_dummy_wire(io::EventLoop& loop, port::DummyPort& port,
-                                                         const std::string& target, bool passive);
+                                                         const std::string& target, bool passive,
+                                                         log::Logger logger);
 
 }  // namespace sluice::daemon

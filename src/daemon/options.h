@@ -18,6 +18,7 @@ struct DatabaseOptions {
   io::Remote remote;
   io::TlsFiles tls;
   bool dummy = false, dummy_system = false, dummy_all = false;  ///< --enable-dummy[=system|override]
+  bool system_routes = true;                                    ///< false: --disable-system-route
 };
 
 struct Options {

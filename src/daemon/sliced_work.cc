@@ -1,5 +1,7 @@
 #include "daemon/sliced_work.h"
 
+#include <algorithm>
+
 namespace sluice::daemon {
 
 void SlicedWork::start(std::unique_ptr<Job> job) {
@@ -9,13 +11,17 @@ void SlicedWork::start(std::unique_ptr<Job> job) {
 }
 
 void SlicedWork::run_slice() {
+  bool all_wait = true;
   for (auto it = jobs_.begin(); it != jobs_.end();) {
-    if ((*it)->step())
+    const bool ready = (*it)->ready();
+    all_wait = all_wait && !ready;
+    if (!ready || (*it)->step())
       ++it;
     else
       it = jobs_.erase(it);
   }
-  if (!jobs_.empty()) timer_.start(Duration{}, [this] { run_slice(); });
+  wait_ = all_wait ? std::min(wait_ + wait_, kMostWait) : kLeastWait;
+  if (!jobs_.empty()) timer_.start(all_wait ? wait_ : Duration{}, [this] { run_slice(); });
 }
 
 }  // namespace sluice::daemon

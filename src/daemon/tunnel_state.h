@@ -11,6 +11,7 @@ namespace sluice::daemon {
 /// Main thread.
 struct TunnelState {
   tunnel::RouteTable routes;
+  bool has_kernel_routes = true;  ///< false: --disable-system-route
   tunnel::NeighbourTable neighbours;
   std::uint16_t min_port = 32768, max_port = 61000;  ///< UDP source ports of encapsulated packets
 };

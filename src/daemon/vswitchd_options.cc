@@ -49,6 +49,7 @@ Other options:
   --workers=N             packet-processing threads (default: 1)
   --enable-dummy[=system|override]  datapath and interface types for tests;
                           system: they stand in for type system, override: for all
+  --disable-system-route  do not take the kernel's routes (ovs/route/show)
   -h, --help              display this help message
   -V, --version           display version information
 
@@ -66,6 +67,7 @@ enum Long : int {
   kUnixctl,
   kWorkers,
   kDummy,
+  kNoSystemRoute,
   kBootstrap,
   kIgnored,
   kRefused,
@@ -85,7 +87,7 @@ constexpr option kOptions[] = {{"detach", no_argument, nullptr, kDetach},
                                {"workers", required_argument, nullptr, kWorkers},
                                {"enable-dummy", optional_argument, nullptr, kDummy},
                                {"disable-system", no_argument, nullptr, kIgnored},
-                               {"disable-system-route", no_argument, nullptr, kIgnored},
+                               {"disable-system-route", no_argument, nullptr, kNoSystemRoute},
                                {"mlockall", no_argument, nullptr, kIgnored},
                                {"private-key", required_argument, nullptr, 'p'},
                                {"certificate", required_argument, nullptr, 'c'},
@@ -179,6 +181,9 @@ std::variant<Options, Finished> parse_vswitchd_options(const std::string& progra
         database.dummy_system = value == "system";
         database.dummy_all = value == "override";
         break;
+      case kNoSystemRoute:
+        database.system_routes = false;
+        break;
       case 'p':
         database.tls.private_key = value;
         break;
@@ -197,7 +202,8 @@ std::variant<Options, Finished> parse_vswitchd_options(const std::string& progra
       case 'h':
         return Finished{0, fmt::format(fmt::runtime(kHelp), program, options.run_dir, log_dir), ""};
       case 'V':
-        return Finished{0, fmt::format("{} (Sluice) {}\n", program, kVersion), ""};
+        // ovs-ctl(8) looks for these words, and does not start without what follows them.
+        return Finished{0, fmt::format("{} (Sluice, for Open vSwitch) {}\n", program, kVersion), ""};
       case ':':
         return refuse(fmt::format("option '{}' requires an argument", argv[::optind - 1]));
       default:

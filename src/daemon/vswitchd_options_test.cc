@@ -64,6 +64,11 @@ TEST_F(VswitchdOptions, FilesAreInTheirDirectories) {
   EXPECT_EQ(options({"--pidfile=/x/y", "--log-file=/a/b"}).pidfile, "/x/y");
 }
 
+TEST_F(VswitchdOptions, RoutesOfTheSystemAreTakenUnlessRefused) {
+  EXPECT_TRUE(options({"--disable-system"}).database->system_routes);
+  EXPECT_FALSE(options({"--disable-system-route"}).database->system_routes);
+}
+
 TEST_F(VswitchdOptions, WrongUsageIsOneSentence) {
   EXPECT_EQ(finished({"--frobnicate"}).status, 1);
   EXPECT_THAT(finished({"--frobnicate"}).err, HasSubstr("unrecognized option '--frobnicate'"));
@@ -73,6 +78,7 @@ TEST_F(VswitchdOptions, WrongUsageIsOneSentence) {
   EXPECT_THAT(finished({"unix:a", "unix:b"}).err, HasSubstr("only non-option argument"));
   EXPECT_THAT(finished({"ptcp:6640"}).err, HasSubstr("expected tcp:, ssl: or unix:"));
   EXPECT_EQ(finished({"--version"}).out.substr(0, 13), "ovs-vswitchd ");
+  EXPECT_NE(finished({"--version"}).out.find("Open vSwitch) "), std::string::npos) << "ovs-ctl looks for it";
   EXPECT_THAT(finished({"--help"}).out, HasSubstr("unix:/run/here/db.sock"));
 }
 

@@ -266,6 +266,10 @@ std::uint32_t Datapath::max_megaflows() const {
   return impl_->max_megaflows;
 }
 
+void Datapath::set_megaflow_idle(Duration idle) {
+  impl_->on_all([&](Worker& worker) { worker.set_megaflow_idle(idle); });
+}
+
 void Datapath::set_background_sweep(bool enabled) {
   impl_->on_all([&](Worker& worker) { worker.pause_sweep(!enabled); });
 }

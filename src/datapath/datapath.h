@@ -142,6 +142,8 @@ class Datapath {
   /// Of all workers together; each has an equal share, at least one.
   void set_max_megaflows(std::uint32_t most);
   std::uint32_t max_megaflows() const;
+  /// A megaflow that no packet used for so long is removed.
+  void set_megaflow_idle(Duration idle);
   /// Whether workers look after megaflows in the background: expire those that are idle, translate those
   /// again that are old. Used or not, an old one is never used before it was.
   void set_background_sweep(bool enabled);

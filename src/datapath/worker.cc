@@ -320,6 +320,7 @@ void Worker::housekeeping() {
     swept_epoch_ = epoch_;
   }
   if ((sweep_at_ != 0 || sweep_due) && !sweep_paused_) sweep(limits::kSweepMegaflows);
+  megaflows_.trim(limits::kSweepMegaflows);
   if (now_ - masks_sorted_ >= kSortPeriod) {
     masks_sorted_ = now_;
     megaflows_.sort_masks();
@@ -353,7 +354,7 @@ void Worker::sweep(unsigned budget) {
 void Worker::sweep_one(Megaflow& megaflow) {
   const Instant used =
       std::max(megaflow.created, Instant{megaflow.last_used_ns.load(std::memory_order_relaxed)});
-  if (now_ - used >= options_.megaflow_idle) {
+  if (now_ - used >= megaflow_idle_) {
     counters_.add(Counter::Expired, 1);
     return megaflows_.remove(megaflow);
   }
@@ -421,6 +422,7 @@ std::uint32_t Worker::remove_flows(std::uint32_t cursor, unsigned max,
 
 void Worker::set_max_megaflows(std::uint32_t most) {
   megaflows_.set_limit(most);
+  megaflows_.trim(limits::kSweepMegaflows);  // the rest with each tick
   megaflows_.reclaim();
   publish_table();
 }
@@ -441,6 +443,7 @@ Worker::Worker(unsigned index, const DatapathOptions& options, const Clock& cloc
                conntrack::Tracker& tracker)
     : index_(index),
       options_(options),
+      megaflow_idle_(options.megaflow_idle),
       clock_(clock),
       tracker_(tracker),
       pool_(options.max_packets),

@@ -70,6 +70,7 @@ class Worker final : private EngineHost {
   std::uint32_t remove_flows(std::uint32_t cursor, unsigned max,
                              const std::function<bool(const flow::Match&)>& which, std::size_t& removed);
   void set_max_megaflows(std::uint32_t most);
+  void set_megaflow_idle(Duration idle) { megaflow_idle_ = idle; }
   /// While paused, megaflows neither expire nor are looked after in the background.
   void pause_sweep(bool paused) { sweep_paused_ = paused; }
   std::uint32_t packets_in_use() const { return pool_.in_use(); }
@@ -115,6 +116,7 @@ class Worker final : private EngineHost {
 
   const unsigned index_;
   const DatapathOptions options_;
+  Duration megaflow_idle_;
   const Clock& clock_;
   conntrack::Tracker& tracker_;
   UpcallHandler* handler_ = nullptr;

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <cstring>
 #include <optional>
 
 #include "base/check.h"
@@ -148,6 +149,9 @@ Result<Header> take_header(ByteReader& in) {
 /// Checks a value and a mask against what the field can hold.
 Status check_bits(const FieldSpec& f, const ValueMask& v, bool masked, std::size_t at) {
   const FieldValue bits = wire_bits(f);
+  if (masked && (v.value & ~v.mask) != 0)
+    return bad_match(at, fmt::format("{} has one bits that its mask leaves open", f.name),
+                     OfError::BmcBadWildcards);
   if ((v.value & ~bits) != 0)
     return bad_match(at, fmt::format("{} has bits beyond {}", f.name, format_hex(bits)),
                      OfError::BmcBadValue);
@@ -158,9 +162,6 @@ Status check_bits(const FieldSpec& f, const ValueMask& v, bool masked, std::size
     return bad_match(at, fmt::format("{}: no such port: {}", f.name, format_hex(v.value)),
                      OfError::BmcBadValue);
   if (!masked) return {};
-  if ((v.value & ~v.mask) != 0)
-    return bad_match(at, fmt::format("{} has one bits that its mask leaves open", f.name),
-                     OfError::BmcBadWildcards);
   // A mask of all ones of the wire's width is exact, whatever the field's width.
   if ((v.mask & ~bits) != 0 && v.mask != ones(8u * f.wire_bytes))
     return bad_match(at, fmt::format("the mask of {} has bits beyond {}", f.name, format_hex(bits)),
@@ -267,7 +268,7 @@ Status parse_oxm_item(std::string_view name, std::string_view inside, ByteWriter
     masked = (header & 0x100) != 0;
     width = (header & 0xff) / (masked ? 2 : 1);
   } else {
-    return fail(fmt::format("{}({}): unknown field \"{}\"", name, inside, name));
+    return fail(fmt::format("{}({}): unknown field `{}'", name, inside, name));
   }
 
   const std::size_t slash = inside.find('/');
@@ -313,20 +314,47 @@ std::uint32_t oxm_header(const FieldSpec& spec, OfVersion version, bool masked) 
 
 namespace {
 
+/// Whether a match on the field lies in the key's bytes as it does on the wire, any value of it, and says
+/// nothing of other bytes: asked of set_match(), so that the two can't differ.
+bool is_plain(const FieldSpec& f) {
+  if (f.bits != 8u * f.wire_bytes || f.key_bytes != f.wire_bytes || wire_bits(f) != ones(f.bits) ||
+      f.format == Format::Port || f.id == FieldId::PacketType || f.id == FieldId::ArpOp)
+    return false;
+  const auto lies_there = [&](FieldValue value, FieldValue mask) {
+    Match expected, made;
+    set_match(made, f.id, value, mask);
+    for (unsigned i = 0; i < f.wire_bytes; ++i) {
+      const unsigned shift = 8 * (f.wire_bytes - 1 - i);
+      reinterpret_cast<std::uint8_t*>(&expected.value)[f.key_offset + i] =
+          static_cast<std::uint8_t>((value & mask) >> shift);
+      reinterpret_cast<std::uint8_t*>(&expected.mask.bits)[f.key_offset + i] =
+          static_cast<std::uint8_t>(mask >> shift);
+    }
+    return made == expected;
+  };
+  constexpr FieldValue kEachByteItsOwn = FieldValue{0x0123456789abcdef} << 64 | 0xfedcba9876543210;
+  const FieldValue all = ones(f.bits);
+  return lies_there(kEachByteItsOwn & all, all) && lies_there(all, all) &&
+         lies_there(all, kEachByteItsOwn & all);
+}
+
 /// The fields of the classes whose numbers stand for fields by themselves, by class and number.
 class FieldIndex {
  public:
+  struct Row {
+    const FieldSpec* field = nullptr;
+    bool plain = false;
+  };
   FieldIndex() {
     for (const FieldSpec& f : all_fields())
       for (const OxmId* id : {&f.nxm, &f.oxm, &f.onf})
         if (const auto row = row_of(id->oxm_class); id->exists() && id->experimenter == 0 && row)
-          if (const FieldSpec*& place = fields_[*row][id->oxm_field]; place == nullptr) place = &f;
+          if (Row& place = fields_[*row][id->oxm_field]; place.field == nullptr) place = {&f, is_plain(f)};
   }
-  /// Empty if the class is none of these.
-  std::optional<const FieldSpec*> find(const Header& header) const {
-    const auto row = row_of(static_cast<std::uint16_t>(header.bits >> 16));
-    if (!row) return std::nullopt;
-    return fields_[*row][(header.bits >> 9) & 0x7f];
+  /// Null if the class is none of these.
+  const Row* find(std::uint32_t header) const {
+    const auto row = row_of(static_cast<std::uint16_t>(header >> 16));
+    return row ? &fields_[*row][(header >> 9) & 0x7f] : nullptr;
   }
 
  private:
@@ -336,15 +364,55 @@ class FieldIndex {
     return std::nullopt;
   }
 
-  std::array<std::array<const FieldSpec*, 128>, 3> fields_{};
+  std::array<std::array<Row, 128>, 3> fields_{};
 };
+
+const FieldIndex& field_index() {
+  static const FieldIndex index;
+  return index;
+}
+
+/// Takes a plain field that is in order, which most are. Where it returns false it took nothing: what there
+/// is to be said of the field is said by those who look closely.
+bool take_plain(ByteReader& in, bool strict, Match& match) {
+  ByteReader ahead = in;
+  const std::uint32_t header = ahead.u32();
+  const FieldIndex::Row* row = field_index().find(header);
+  if (!row || !row->plain) return false;
+  const FieldSpec& f = *row->field;
+  const bool masked = (header & 0x100) != 0;
+  const std::size_t bytes = f.wire_bytes;
+  if ((header & 0xff) != bytes * (masked ? 2 : 1) || (masked && f.mask == MaskPolicy::None)) return false;
+  const Bytes value = ahead.take(bytes), mask = masked ? ahead.take(bytes) : Bytes();
+  if (!ahead.ok() || (strict && f.needs != Prereq::None && !prerequisites_met(f.needs, match))) return false;
+  auto* value_there = reinterpret_cast<std::uint8_t*>(&match.value) + f.key_offset;
+  auto* mask_there = reinterpret_cast<std::uint8_t*>(&match.mask.bits) + f.key_offset;
+  std::uint8_t wrong = 0;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    wrong = static_cast<std::uint8_t>(wrong | mask_there[i]);
+    if (masked) wrong = static_cast<std::uint8_t>(wrong | (value[i] & ~mask[i]));
+  }
+  if (wrong != 0) return false;
+  std::memcpy(value_there, value.data(), bytes);
+  if (masked)
+    std::memcpy(mask_there, mask.data(), bytes);
+  else
+    std::memset(mask_there, 0xff, bytes);
+  in = ahead;
+  return true;
+}
 
 }  // namespace
 
+bool is_unmapped_option(std::uint32_t header) {
+  constexpr unsigned kFirst = 40, kLast = 103;
+  const unsigned number = header >> 9 & 0x7f;
+  return header >> 16 == 1 && number >= kFirst && number <= kLast;
+}
+
 const FieldSpec* field_of_header(std::uint32_t header, std::uint32_t experimenter) {
-  static const FieldIndex index;
   const Header wanted{header, experimenter};
-  if (const auto known = index.find(wanted)) return *known;
+  if (const FieldIndex::Row* known = field_index().find(header)) return known->field;
   for (const FieldSpec& f : all_fields())
     for (const OxmId* id : {&f.nxm, &f.oxm, &f.onf})
       if (is_known_id(*id, wanted)) return &f;
@@ -358,12 +426,21 @@ void encode_field(const FieldSpec& spec, FieldValue value, FieldValue mask, OfVe
   if (id.exists()) put_tlv(spec, id, value & mask, mask, out);
 }
 
+namespace {
+
+tl::unexpected<Error> unknown_field(const Header& header, std::size_t at) {
+  if (is_unmapped_option(header.bits))
+    return bad_match(at, "no tunnel option is mapped to this field", OfError::FmfcInvalidTlvField);
+  return bad_match(at, fmt::format("unknown field {:08x}", header.bits), OfError::BmcBadField);
+}
+
+}  // namespace
+
 Result<DecodedField> decode_field(ByteReader& in) {
   const std::size_t at = in.offset();
   SLUICE_ASSIGN(const Header header, take_header(in));
   const FieldSpec* f = field_of_header(header.bits, header.experimenter);
-  if (f == nullptr)
-    return bad_match(at, fmt::format("unknown field {:08x}", header.bits), OfError::BmcBadField);
+  if (f == nullptr) return unknown_field(header, at);
   return take_payload(in, header, *f, at);
 }
 
@@ -394,12 +471,12 @@ Status decode_match(Bytes bytes, OfVersion version, bool strict, Match& match) {
   (void)version;  // Any identifier may come in any version, as NXM always could.
   ByteReader in(bytes);
   while (in.remaining() > 0) {
+    if (take_plain(in, strict, match)) continue;
     const std::size_t at = in.offset();
     SLUICE_ASSIGN(const Header header, take_header(in));
     const FieldSpec* f = field_of_header(header.bits, header.experimenter);
     if (f == nullptr) {
-      if (strict)
-        return bad_match(at, fmt::format("unknown field {:08x}", header.bits), OfError::BmcBadField);
+      if (strict) return unknown_field(header, at);
       in.skip(header.payload());
       continue;
     }
@@ -426,9 +503,10 @@ Result<std::vector<std::uint8_t>> parse_oxm_text(std::string_view text) {
     if (text.empty()) return out.take();
     const std::size_t open = text.find('(');
     if (open == std::string_view::npos)
-      return fail(fmt::format("{}: expected ( after the field's name", text));
+      return fail(fmt::format("{}: missing ( at end of nx_match: expected it after the field's name", text));
     const std::size_t close = text.find(')', open);
-    if (close == std::string_view::npos) return fail(fmt::format("{}: expected ) after the value", text));
+    if (close == std::string_view::npos)
+      return fail(fmt::format("{}: missing ) following field {}", text, text.substr(0, open)));
     SLUICE_TRY(parse_oxm_item(text.substr(0, open), text.substr(open + 1, close - open - 1), out));
     text.remove_prefix(close + 1);
   }

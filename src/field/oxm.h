@@ -24,6 +24,8 @@ const OxmId& oxm_id(const FieldSpec& spec, OfVersion version);
 /// One header: class, field, has-mask, length. The header that a field has in this version of OpenFlow; 0 if
 /// none that fits 32 bits exists. Of an experimenter's field the four bytes of the experimenter follow.
 std::uint32_t oxm_header(const FieldSpec& spec, OfVersion version, bool masked);
+/// Whether the header is that of a tunnel option (tun_metadata0 to 63): no option is mapped to a field.
+bool is_unmapped_option(std::uint32_t header);
 /// nullptr if the header names no field that we know (length is not checked). Experimenter fields need their
 /// number.
 const FieldSpec* field_of_header(std::uint32_t header, std::uint32_t experimenter = 0);

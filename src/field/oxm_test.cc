@@ -194,10 +194,10 @@ TEST(Oxm, ATagThatOxmCannotSayTravelsAsNxm) {
 
 TEST(OxmText, RefusesWithASentence) {
   const std::pair<std::string_view, std::string_view> cases[] = {
-      {"foo(1)", "foo(1): unknown field \"foo\""},
-      {"NXM_OF_IN_PORT_W(0001/ffff)", "NXM_OF_IN_PORT_W(0001/ffff): unknown field \"NXM_OF_IN_PORT_W\""},
-      {"NXM_NX_REG0", "NXM_NX_REG0: expected ( after the field's name"},
-      {"NXM_NX_REG0(00000001", "NXM_NX_REG0(00000001: expected ) after the value"},
+      {"foo(1)", "foo(1): unknown field `foo'"},
+      {"NXM_OF_IN_PORT_W(0001/ffff)", "NXM_OF_IN_PORT_W(0001/ffff): unknown field `NXM_OF_IN_PORT_W'"},
+      {"NXM_NX_REG0", "NXM_NX_REG0: missing ( at end of nx_match: expected it after the field's name"},
+      {"NXM_NX_REG0(00000001", "NXM_NX_REG0(00000001: missing ) following field NXM_NX_REG0"},
       {"NXM_NX_REG0(zz)", "NXM_NX_REG0(zz): \"z\" is no hexadecimal digit"},
       {"NXM_NX_REG0(1)", "NXM_NX_REG0(1): expected pairs of hexadecimal digits"},
       {"NXM_NX_REG0(0001)", "NXM_NX_REG0(0001): expected 4 bytes, got 2"},

@@ -11,6 +11,7 @@
 #include "wire/mpls.h"
 #include "wire/nd.h"
 #include "wire/tcp.h"
+#include "wire/walk.h"
 
 namespace sluice::flow {
 namespace {
@@ -146,6 +147,19 @@ void extract_nd(const std::uint8_t* at, std::size_t room, FlowKey& key) {
 }
 
 }  // namespace
+
+bool extract_frame(Bytes frame, packet::PacketPool& pool, FlowKey& key) {
+  key = {};
+  packet::Packet* const packet = pool.take(static_cast<std::uint32_t>(frame.size()));
+  if (packet == nullptr) return false;
+  const bool fits = packet->assign(frame);
+  if (fits) {
+    wire::walk(packet->bytes(), packet->layout);
+    if (packet->layout.fault != wire::ParseFault::EthernetTruncated) extract(*packet, key);
+  }
+  pool.give(packet);
+  return fits;
+}
 
 void patch_ct(FlowKey& key, const packet::CtMetadata& ct) {
   constexpr std::size_t kFrom = offsetof(FlowKey, ct_state), kTo = offsetof(FlowKey, eth_dst);

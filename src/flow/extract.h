@@ -14,12 +14,17 @@
 
 #include "flow/flow_key.h"
 #include "packet/packet.h"
+#include "packet/packet_pool.h"
 
 namespace sluice::flow {
 
 /// Fills all kDatapathBytes of the key; what is behind them is not touched. packet.layout must be that of its
 /// bytes.
 void extract(const packet::Packet& packet, FlowKey& key);
+
+/// The key of a frame that is no packet yet; all zero if it is too short for Ethernet. Its bytes go through a
+/// packet of the pool. False: a packet can't be so long, or the pool is empty.
+bool extract_frame(Bytes frame, packet::PacketPool& pool, FlowKey& key);
 
 /// Only the connection tracking part of the key, after ct() changed the packet's metadata and nothing else.
 void patch_ct(FlowKey& key, const packet::CtMetadata& ct);

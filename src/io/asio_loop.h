@@ -6,6 +6,7 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "io/clock.h"
@@ -13,9 +14,19 @@
 
 namespace sluice::io {
 
+/// What leaps with the loop.
+class Leaper {
+ public:
+  virtual void leap(Duration by) = 0;
+
+ protected:
+  ~Leaper() = default;
+};
+
 struct EventLoop::Impl {
   asio::io_context context{1};
-  MonotonicClock clock;
+  WarpClock clock;
+  std::set<Leaper*> leapers;
   std::vector<std::unique_ptr<asio::signal_set>> signals;  ///< destroyed before the context
 };
 

@@ -177,6 +177,31 @@ TEST_F(ConnectTest, TlsBothWays) {
   EXPECT_EQ(echo("ssl:127.0.0.1:" + port, client.get(), 5 << 20), "echoed");
 }
 
+// What waits is counted as it was given: who counts what he sent finds it there, not its frames.
+TEST_F(ConnectTest, TlsCountsWhatItWasGiven) {
+  make_certificates(folder_, "one");
+  const auto server = context("one", "a"), client = context("one", "b");
+  const auto port = listen("pssl:0:127.0.0.1", server.get());
+  std::size_t queued = 0;
+  std::unique_ptr<Stream> stream;
+  const Connector connector(loop_, *parse_remote("ssl:127.0.0.1:" + port), client.get(), [&](auto made) {
+    stream = std::move(*made);
+    stream->start([&](Bytes) { loop_.stop(); }, [](const Status&) {});
+    stream->send("hello");
+  });
+  loop_.run_for(kLong);
+  for (int i = 0; i < 100; ++i) stream->send("12345678");
+  queued = stream->queued();
+  EXPECT_EQ(queued, 800u);
+  std::size_t left = queued;
+  stream->set_on_sent([&] {
+    left = stream->queued();
+    if (left == 0) loop_.stop();
+  });
+  loop_.run_for(kLong);
+  EXPECT_EQ(left, 0u);
+}
+
 TEST_F(ConnectTest, TlsRefusesStrangers) {
   make_certificates(folder_, "one");
   make_certificates(folder_, "two");

@@ -1,5 +1,6 @@
 #include "io/connector.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -70,6 +71,7 @@ struct Connector::State : Holdable {
     socket.close(error);
     socket.open(to.protocol(), error);
     if (error) return failed(error.message());
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);  // no child keeps the connection open
     socket.async_connect(to, [held = Held<State>(this)](const asio::error_code& result) {
       if (!held->on_done) return;
       if (result)

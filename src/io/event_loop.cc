@@ -73,10 +73,18 @@ const Clock& EventLoop::clock() const {
   return impl_->clock;
 }
 
-/// Shared by the timer and the waits in flight; each wait knows by its number whether it is still wanted.
-struct Timer::State : Holdable {
-  explicit State(EventLoop& loop) : timer(loop.impl().context), self(this) {}
+void EventLoop::leap(Duration by) {
+  impl_->clock.warp(by);
+  for (Leaper* leaper : impl_->leapers) leaper->leap(by);
+}
 
+/// Shared by the timer and the waits in flight; each wait knows by its number whether it is still wanted.
+struct Timer::State final : Holdable, Leaper {
+  explicit State(EventLoop& l) : loop(l.impl()), timer(loop.context), self(this) {
+    loop.leapers.insert(this);
+  }
+
+  EventLoop::Impl& loop;
   asio::steady_timer timer;
   Held<State> self;  ///< the owner's hold
   EventLoop::Callback callback;
@@ -109,16 +117,26 @@ struct Timer::State : Holdable {
     timer.expires_after(chrono(delay));
     wait();
   }
+  void leap(Duration by) override {
+    if (!callback) return;
+    ++serial;
+    timer.expires_at(timer.expiry() - chrono(by));
+    wait();
+  }
   void cancel() {
     ++serial;
     callback = nullptr;
     timer.cancel();
   }
+  void end() {
+    cancel();
+    loop.leapers.erase(this);
+  }
 };
 
 Timer::Timer(EventLoop& loop) : state_(new State(loop)) {}
 Timer::~Timer() {
-  state_->cancel();
+  state_->end();
   const Held<State> last = std::move(state_->self);
 }
 void Timer::start(Duration delay, EventLoop::Callback callback) {

@@ -39,7 +39,11 @@ class EventLoop {
   /// Calls back for each arrival of one of the signals, for the rest of the loop's life.
   Status on_signal(std::initializer_list<int> signals, const std::function<void(int)>& callback);
 
+  /// The time that timers go by.
   const Clock& clock() const;
+  /// Time leaps: the clock is on by so much, and pending timers are due so much earlier. For tests of
+  /// timeouts.
+  void leap(Duration by);
 
   struct Impl;
   Impl& impl() { return *impl_; }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -84,6 +85,30 @@ TEST(Timer, PeriodicOneRepeatsUntilItDestroysItself) {
   loop.run_for(kLong);
   loop.run_for(Duration::milliseconds(5));
   EXPECT_EQ(count, 5);
+}
+
+TEST(EventLoop, LeapsAndTimersAreDueSoMuchEarlier) {
+  EventLoop loop;
+  std::vector<int> seen;
+  Timer once(loop), later(loop), often(loop), cancelled(loop);
+  once.start(Duration::seconds(100), [&] { seen.push_back(1); });
+  later.start(Duration::seconds(200), [&] { seen.push_back(2); });
+  often.start_periodic(Duration::seconds(60), [&] { seen.push_back(3); });
+  cancelled.start(Duration::seconds(50), [&] { seen.push_back(4); });
+  cancelled.cancel();
+  const Instant before = loop.clock().now();
+  loop.leap(Duration::seconds(99));
+  EXPECT_GE(loop.clock().now() - before, Duration::seconds(99));
+  loop.poll();
+  EXPECT_EQ(seen, (std::vector{3}));
+  loop.leap(Duration::seconds(20));
+  loop.poll();
+  EXPECT_EQ(seen, (std::vector{3, 1}));
+  loop.leap(Duration::seconds(100));
+  loop.poll();
+  ASSERT_EQ(seen.size(), 4u) << "a period that was missed is skipped";
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), 2), 1);
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), 3), 2);
 }
 
 TEST(Timer, MayOutliveItsLastWaitWhenTheLoopGoes) {

@@ -57,7 +57,8 @@ struct Stream::State : Holdable {
   OnClose on_close;
   EventLoop::Callback on_sent;
   std::array<std::uint8_t, 65536> input;
-  std::string writing, waiting;  ///< in the kernel's hands, and behind it
+  std::string writing, waiting;                      ///< in the kernel's hands, and behind it
+  std::size_t writing_plain = 0, waiting_plain = 0;  ///< bytes of send() in them
   std::size_t max_queued = kDefaultMaxQueued;
   bool reading = false, paused = false;
   bool write_pending = false, finishing = false, overflown = false, closed = false;
@@ -91,12 +92,14 @@ struct Stream::State : Holdable {
     if (status && tls->finished_by_peer()) close_soon({});
   }
   /// Sends what TLS has to say; after an error that is the last.
-  void encrypted(const Status& status) {
-    queue(tls->take_network());
+  void encrypted(const Status& status, std::size_t plain = 0) {
+    queue(tls->take_network(), plain);
     if (!status) finish(fail(fmt::format("{}: {}", name, status.error().message)));
   }
 
-  void queue(std::string bytes) {
+  /// `plain`: what the bytes were before TLS
+  void queue(std::string bytes, std::size_t plain = 0) {
+    waiting_plain += plain;
     if (bytes.empty()) return;
     if (waiting.empty())
       waiting = std::move(bytes);
@@ -104,6 +107,7 @@ struct Stream::State : Holdable {
       waiting += bytes;
     if (writing.size() + waiting.size() > max_queued) {
       waiting.clear();
+      waiting_plain = 0;
       finishing = overflown = true;
       close_soon(fail(fmt::format("{}: the peer does not read what it is sent", name)));
     } else if (!write_pending) {
@@ -112,6 +116,7 @@ struct Stream::State : Holdable {
   }
   void write() {
     writing = std::exchange(waiting, {});
+    writing_plain = std::exchange(waiting_plain, 0);
     write_pending = true;
     asio::async_write(
         socket, asio::buffer(writing),
@@ -120,6 +125,7 @@ struct Stream::State : Holdable {
   void written(const asio::error_code& error) {
     write_pending = false;
     writing.clear();
+    writing_plain = 0;
     if (closed || overflown) return;
     if (error == asio::error::broken_pipe || error == asio::error::connection_reset) return close({});
     if (error) return close(fail(fmt::format("{}: send error: {}", name, error.message())));
@@ -183,8 +189,9 @@ void Stream::start(OnData on_data, OnClose on_close) {
 
 void Stream::send(std::string bytes) {
   if (state_->closed || state_->finishing || bytes.empty()) return;
-  if (!state_->tls) return state_->queue(std::move(bytes));
-  state_->encrypted(state_->tls->send(bytes));
+  const std::size_t plain = bytes.size();
+  if (!state_->tls) return state_->queue(std::move(bytes), plain);
+  state_->encrypted(state_->tls->send(bytes), plain);
 }
 
 void Stream::finish() {
@@ -208,7 +215,7 @@ void Stream::set_on_sent(EventLoop::Callback on_sent) {
 }
 
 std::size_t Stream::queued() const {
-  return state_->writing.size() + state_->waiting.size();
+  return state_->writing_plain + state_->waiting_plain;
 }
 const std::string& Stream::name() const {
   return state_->name;

@@ -47,6 +47,7 @@ class Stream {
   void resume();
   /// Called whenever the peer has taken something of what is queued.
   void set_on_sent(EventLoop::Callback on_sent);
+  /// Bytes of send() that have not been written yet, as they were before TLS.
   std::size_t queued() const;
   const std::string& name() const;
 

@@ -42,7 +42,10 @@ void Connection::received(Bytes bytes) {
 }
 
 void Connection::send(const Message& message) {
-  if (stream_) stream_->send(format_message(message));
+  send_part(format_message(message));
+}
+void Connection::send_part(std::string text) {
+  if (stream_) stream_->send(std::move(text));
 }
 void Connection::finish() {
   if (stream_) stream_->finish();

@@ -26,6 +26,8 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   void send(const Message& message);
+  /// A part of a message; the rest is to follow before anything else.
+  void send_part(std::string text);
   /// Writes what is queued, then closes.
   void finish();
   std::size_t queued() const;

@@ -51,10 +51,12 @@ Result<Message> parse_message(std::string_view text) {
   return Message::reply(std::move(id), std::move(result));
 }
 
+std::string format_json(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string format_message(const Message& message) {
-  const auto text = [](const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  };
+  constexpr auto text = format_json;
   switch (message.kind) {
     case Message::Kind::Request:
     case Message::Kind::Notification:

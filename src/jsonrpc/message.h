@@ -34,5 +34,7 @@ struct Message {
 Result<Message> parse_message(std::string_view text);
 /// On one line, without spaces; bytes that are not UTF-8 become U+FFFD.
 std::string format_message(const Message& message);
+/// The same for a value alone.
+std::string format_json(const Json& json);
 
 }  // namespace sluice::jsonrpc

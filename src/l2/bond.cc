@@ -163,14 +163,12 @@ Result<std::string> Bond::migrate(unsigned share, std::string_view name) {
   return "migrated";
 }
 
-Result<std::string> Bond::enable(std::string_view name, bool enabled, Instant now) {
+Result<std::string> Bond::enable(std::string_view name, bool enabled) {
   const auto port = find(name);
   if (!port) return fail("no such member");
-  // Until the next look at the link, as in ovs-vswitchd.
+  // Until the next look at the link, which starts the delay if the link says otherwise, as in ovs-vswitchd.
   members_.at(*port).enabled = enabled;
-  members_.at(*port).changes_at = now;
-  choose_active();
-  share_out();
+  members_.at(*port).changes_at.reset();
   return enabled ? "enabled" : "disabled";
 }
 

@@ -69,7 +69,7 @@ class Bond {
   // bond/…: errors are those of ovs-vswitchd.
   Result<std::string> set_active(std::string_view name);
   Result<std::string> migrate(unsigned share, std::string_view name);
-  Result<std::string> enable(std::string_view name, bool enabled, Instant now);
+  Result<std::string> enable(std::string_view name, bool enabled);
   std::string list_members() const;
   /// As bond/show, without the heading. @param recirculation  the id of the state for balance-tcp
   std::string show(Instant now, std::uint32_t recirculation) const;

@@ -291,7 +291,7 @@ std::string Lacp::show_statistics() const {
   for (const auto& [port, member] : members_) {
     const Statistics& s = member.statistics;
     text += fmt::format(
-        "member: {}:\n  TX PDUs: {}\n  RX PDUs: {}\n  RX Bad PDUs: {}\n  RX Marker Request PDUs: {}\n"
+        "\nmember: {}:\n  TX PDUs: {}\n  RX PDUs: {}\n  RX Bad PDUs: {}\n  RX Marker Request PDUs: {}\n"
         "  Link Expired: {}\n  Link Defaulted: {}\n  Carrier Status Changed: {}\n",
         member.settings.name, s.sent, s.received, s.bad, s.markers, s.expired, s.defaulted, s.carrier);
   }

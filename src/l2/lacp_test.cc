@@ -164,7 +164,7 @@ TEST_F(LacpPair, WhatIsNoLacpduIsCounted) {
   a.receive(1, marker, now);
   a.receive(1, wrong, now);
   EXPECT_EQ(a.show_statistics().substr(0, a.show_statistics().find("ink Exp")),
-            "member: m1:\n  TX PDUs: 0\n  RX PDUs: 3\n  RX Bad PDUs: 2\n  RX Marker Request PDUs: 1\n  L");
+            "\nmember: m1:\n  TX PDUs: 0\n  RX PDUs: 3\n  RX Bad PDUs: 2\n  RX Marker Request PDUs: 1\n  L");
   EXPECT_FALSE(a.is_current(1));
 }
 

@@ -233,12 +233,21 @@ std::uint64_t MacTable::changes() const {
   return impl_->changes.load(std::memory_order_acquire);
 }
 
-bool MacTable::add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port) {
+std::optional<MacEntry> MacTable::add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port) {
   const std::lock_guard lock(impl_->mutex);
   const std::uint64_t key = key_of(mac, vlan);
-  if (Cell* cell = impl_->find(key)) impl_->erase(*cell);
+  std::optional<MacEntry> replaced;
+  if (Cell* cell = impl_->find(key)) {
+    replaced = MacEntry{.mac = mac,
+                        .vlan = vlan,
+                        .port = cell->port.load(std::memory_order_relaxed),
+                        .is_static = (cell->key.load(std::memory_order_relaxed) & kStatic) != 0,
+                        .last_seen = Instant{cell->last_seen.load(std::memory_order_relaxed)}};
+    if (replaced->is_static && replaced->port == port) return replaced;
+    impl_->erase(*cell);
+  }
   impl_->insert(key | kStatic, port, 0);
-  return true;
+  return replaced;
 }
 
 bool MacTable::remove(const net::Mac& mac, std::uint16_t vlan) {

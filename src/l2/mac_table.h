@@ -59,7 +59,8 @@ class MacTable {
   /// Changes with every version.
   std::uint64_t changes() const;
 
-  bool add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port);
+  /// @return what it replaces
+  std::optional<MacEntry> add_static(const net::Mac& mac, std::uint16_t vlan, std::uint32_t port);
   bool remove(const net::Mac& mac, std::uint16_t vlan);
   /// Removes what is older than the ageing time; the number of entries removed.
   unsigned expire(Instant now);

@@ -1,6 +1,7 @@
 #include "l2/multicast_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 
 #include "base/hash.h"
@@ -12,7 +13,36 @@ namespace {
 /// Listeners that one expire() removes at most: each has its bucket copied.
 constexpr unsigned kForgottenAtOnce = 4096;
 
+/// Two groups share a bucket when the table is full.
+std::size_t buckets_for(std::uint32_t groups) {
+  constexpr std::size_t kLeast = 1024;
+  return std::max(kLeast, std::bit_ceil(std::size_t{groups}) / 2);
+}
+
 }  // namespace
+
+MulticastTable::Buckets::Buckets(std::size_t count)
+    : mask(count - 1),
+      buckets(std::make_unique<rcu::Published<Bucket>[]>(count)),
+      versions(std::make_unique<std::atomic<std::uint32_t>[]>(count)) {}
+
+MulticastTable::MulticastTable(std::uint64_t hash_secret) : secret_(hash_secret) {
+  resize(buckets_for(config_.max_groups));
+}
+
+/// Of a table without groups.
+void MulticastTable::resize(std::size_t count) {
+  Buckets* const before = buckets_.load(std::memory_order_relaxed);
+  if (before && before->mask == count - 1) return;
+  auto size = std::find_if(sizes_.begin(), sizes_.end(), [&](const auto& s) { return s->mask == count - 1; });
+  if (size == sizes_.end()) size = sizes_.insert(size, std::make_unique<Buckets>(count));
+  buckets_.store(size->get(), std::memory_order_release);
+  if (!before) return;
+  // Whoever still looked at the old ones is done when these versions change, so that he sees it.
+  rcu::synchronize();
+  for (std::size_t i = 0; i <= before->mask; ++i) before->versions[i].fetch_add(1, std::memory_order_release);
+  changes_.fetch_add(1, std::memory_order_release);
+}
 
 std::size_t MulticastTable::KeyHash::operator()(const Key& key) const {
   return hash_mix(hash_mix(hash_mix(secret, key.group.hi.raw()), key.group.lo.raw()), key.vlan);
@@ -20,7 +50,8 @@ std::size_t MulticastTable::KeyHash::operator()(const Key& key) const {
 
 std::span<const std::uint32_t> MulticastTable::find(const be128& group, std::uint16_t vlan) const {
   const Key key{group, vlan};
-  if (const Bucket* bucket = buckets_[bucket_of(key)].get())
+  const Buckets& in = buckets();
+  if (const Bucket* bucket = in.buckets[bucket_of(in, key)].get())
     for (const PublishedGroup& entry : *bucket)
       if (entry.key == key) return entry.ports;
   return {};
@@ -33,7 +64,8 @@ void MulticastTable::routers(std::uint16_t vlan, std::vector<std::uint32_t>& por
 }
 
 Watch MulticastTable::watch(const be128& group, std::uint16_t vlan) const {
-  return Watch::of(versions_[bucket_of({group, vlan})]);
+  const Buckets& in = buckets();
+  return Watch::of(in.versions[bucket_of(in, {group, vlan})]);
 }
 
 /// After the change is visible.
@@ -43,8 +75,9 @@ void MulticastTable::bump(std::atomic<std::uint32_t>& version) {
 }
 
 void MulticastTable::publish_port(const Key& key, std::uint32_t port, bool joins) {
-  const std::size_t number = bucket_of(key);
-  const Bucket* before = buckets_[number].get();
+  Buckets& in = buckets();
+  const std::size_t number = bucket_of(in, key);
+  const Bucket* before = in.buckets[number].get();
   auto next = std::make_unique<Bucket>(before ? *before : Bucket{});
   auto entry =
       std::find_if(next->begin(), next->end(), [&](const PublishedGroup& g) { return g.key == key; });
@@ -55,8 +88,8 @@ void MulticastTable::publish_port(const Key& key, std::uint32_t port, bool joins
     std::erase(entry->ports, port);
     if (entry->ports.empty()) next->erase(entry);
   }
-  buckets_[number].publish(std::move(next));
-  bump(versions_[number]);
+  in.buckets[number].publish(std::move(next));
+  bump(in.versions[number]);
 }
 
 void MulticastTable::publish_routers() {
@@ -147,11 +180,12 @@ void MulticastTable::flush_groups() {
   groups_.clear();
   index_.clear();
   listeners_.clear();
-  for (std::size_t i = 0; i < kBuckets; ++i) {
-    const Bucket* before = buckets_[i].get();
+  Buckets& in = buckets();
+  for (std::size_t i = 0; i <= in.mask; ++i) {
+    const Bucket* before = in.buckets[i].get();
     if (!before || before->empty()) continue;
-    buckets_[i].publish(nullptr);
-    bump(versions_[i]);
+    in.buckets[i].publish(nullptr);
+    bump(in.versions[i]);
   }
 }
 
@@ -164,6 +198,10 @@ void MulticastTable::flush() {
 
 void MulticastTable::configure(const Config& config) {
   config_ = config;
+  if (const std::size_t count = buckets_for(config.max_groups); count != buckets().mask + 1) {
+    flush_groups();
+    resize(count);
+  }
   while (groups_.size() > config_.max_groups) drop_oldest_group();
 }
 

@@ -3,19 +3,19 @@
 // age.
 //
 // Main keeps the truth, ordered by when it was last heard, and publishes what forwarding needs: groups are
-// spread over a fixed number of buckets, each an immutable list under RCU with a version of its own, and the
-// routers are one more. A bucket is published anew only when a port comes or goes, not when it is heard
-// again, so that who remembers a version (Watch) is disturbed by nothing but changes of the groups that share
-// the bucket.
+// spread over buckets, as many as the configured number of groups asks for, each an immutable list under RCU
+// with a version of its own, and the routers are one more. A bucket is published anew only when a port comes
+// or goes, not when it is heard again, so that who remembers a version (Watch) is disturbed by nothing but
+// changes of the groups that share the bucket.
 //
 // Threads: find(), routers(), watches and changes() by any worker inside an RCU read section; everything else
 // by main.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -38,7 +38,7 @@ class MulticastTable {
   /// How long a router that is silent is remembered.
   static constexpr Duration kRouterAgeing = Duration::seconds(180);
 
-  explicit MulticastTable(std::uint64_t hash_secret) : secret_(hash_secret) {}
+  explicit MulticastTable(std::uint64_t hash_secret);
   MulticastTable(const MulticastTable&) = delete;
   MulticastTable& operator=(const MulticastTable&) = delete;
 
@@ -62,6 +62,7 @@ class MulticastTable {
   /// Who wants which group; routers stay.
   void flush_groups();
   void flush();
+  /// Forgets all groups if it takes another number of buckets.
   void configure(const Config& config);
   const Config& config() const { return config_; }
 
@@ -113,9 +114,16 @@ class MulticastTable {
   using Bucket = std::vector<PublishedGroup>;
   using Routers = std::vector<PublishedRouter>;
 
-  /// Groups in use rarely share one.
-  static constexpr std::size_t kBuckets = 1024;
-  std::size_t bucket_of(const Key& key) const { return KeyHash{secret_}(key) % kBuckets; }
+  /// Never freed before the table: watches point at versions. There are few sizes.
+  struct Buckets {
+    explicit Buckets(std::size_t count);
+    const std::size_t mask;
+    std::unique_ptr<rcu::Published<Bucket>[]> buckets;
+    std::unique_ptr<std::atomic<std::uint32_t>[]> versions;
+  };
+  std::size_t bucket_of(const Buckets& in, const Key& key) const { return KeyHash{secret_}(key)&in.mask; }
+  Buckets& buckets() const { return *buckets_.load(std::memory_order_acquire); }
+  void resize(std::size_t count);
   /// Publishes a changed copy of the group's bucket.
   void publish_port(const Key& key, std::uint32_t port, bool joins);
   void publish_routers();
@@ -130,8 +138,8 @@ class MulticastTable {
   std::unordered_map<Key, Groups::iterator, KeyHash> index_{0, KeyHash{secret_}};
   std::vector<Router> routers_;  ///< as above
 
-  std::array<rcu::Published<Bucket>, kBuckets> buckets_;
-  std::array<std::atomic<std::uint32_t>, kBuckets> versions_{};
+  std::vector<std::unique_ptr<Buckets>> sizes_;  ///< that were in use so far
+  std::atomic<Buckets*> buckets_{nullptr};
   rcu::Published<Routers> published_routers_;
   std::atomic<std::uint32_t> router_version_{0};
   std::atomic<std::uint64_t> changes_{0};

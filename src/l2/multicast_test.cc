@@ -42,6 +42,27 @@ class MulticastTest : public ::testing::Test {
   MulticastTable table_{7};
 };
 
+TEST_F(MulticastTest, TheTableGrowsWithItsLimit) {
+  table_.join(group("225.0.0.1"), 0, 1, at(0));
+  const Watch known = table_.watch(group("225.0.0.1"), 0), unknown = table_.watch(group("225.0.0.9"), 0);
+  const std::uint64_t changes = table_.changes();
+  table_.configure({.max_groups = 2047});
+  EXPECT_TRUE(known.unchanged() && unknown.unchanged()) << "as many buckets as before";
+  for (const std::uint32_t most : {1'000'000u, 10u, 1'000'000u}) {
+    table_.configure({.max_groups = most});
+    EXPECT_FALSE(known.unchanged() || unknown.unchanged());
+    EXPECT_GT(table_.changes(), changes);
+    EXPECT_THAT(find("225.0.0.1"), IsEmpty());
+    for (std::uint32_t i = 0; i < 50'000; ++i) table_.join({.hi = {}, .lo = be64{i}}, 0, 1, at(0));
+    EXPECT_EQ(table_.entries().size(), std::min(most, 50'000u));
+    EXPECT_EQ(table_.find({.hi = {}, .lo = be64{49'999}}, 0).size(), 1u);
+    EXPECT_EQ(table_.find({.hi = {}, .lo = be64{7}}, 0).size(), most > 10 ? 1u : 0u);
+    const Watch watch = table_.watch({.hi = {}, .lo = be64{49'999}}, 0);
+    table_.leave({.hi = {}, .lo = be64{49'999}}, 0, 1);
+    EXPECT_FALSE(watch.unchanged());
+  }
+}
+
 TEST_F(MulticastTest, PortsJoinLeaveAndAge) {
   table_.join(group("225.0.0.1"), 0, 1, at(0));
   table_.join(group("225.0.0.1"), 0, 2, at(10));

@@ -134,7 +134,7 @@ void Rstp::set_link(std::uint32_t number, bool up, Instant now) {
   run_machines();
 }
 
-void Rstp::receive(std::uint32_t number, Bytes frame, Instant) {
+void Rstp::receive(std::uint32_t number, Bytes frame) {
   const auto it = ports_.find(number);
   if (it == ports_.end() || !it->second.enabled) return;
   Port& port = it->second;
@@ -147,6 +147,7 @@ void Rstp::receive(std::uint32_t number, Bytes frame, Instant) {
     ++port.errors;
     return;
   }
+  if (port.received) run_machines();  // one at a time
   Message message{.type = type};
   if (type != kNotification) {
     const auto read_id = [&](std::size_t at) { return be64::load(frame.data() + at).host(); };
@@ -168,7 +169,7 @@ void Rstp::receive(std::uint32_t number, Bytes frame, Instant) {
   port.oper_edge = false;
   port.edge_delay_while = kMigrateTime;
   port.received = message;
-  run_machines();
+  heard_ = true;
 }
 
 std::vector<Rstp::Outgoing> Rstp::run(Instant now) {
@@ -178,6 +179,7 @@ std::vector<Rstp::Outgoing> Rstp::run(Instant now) {
     *ticked_at_ = *ticked_at_ + Duration::seconds(due);
     tick();  // once: who slept through the frames of neighbours does not hold their silence against them
   }
+  if (heard_) run_machines();
   return std::exchange(outgoing_, {});
 }
 
@@ -209,6 +211,7 @@ void Rstp::notice_topology_change() {
 // --- The machines
 
 void Rstp::run_machines() {
+  heard_ = false;
   bool moved = true;
   for (unsigned rounds = 0; moved && rounds < kMostRounds; ++rounds) {
     moved = role_selection();
@@ -702,8 +705,7 @@ bool Rstp::protocol_migration(Port& port) {
         port.mdelay_while = kMigrateTime;
         return true;
       }
-      if ((!port.enabled && !port.send_rstp) || port.mcheck ||
-          (rstp_version() && !port.send_rstp && port.rcvd_rstp))
+      if (!port.enabled || port.mcheck || (rstp_version() && !port.send_rstp && port.rcvd_rstp))
         return check();
       return false;
   }
@@ -712,10 +714,11 @@ bool Rstp::protocol_migration(Port& port) {
 
 /// 17.25
 bool Rstp::bridge_detection(Port& port) {
-  const bool admin = port.settings.admin_edge;
-  const bool edge = port.enabled ? port.oper_edge || (port.edge_delay_while == 0 && port.settings.auto_edge &&
-                                                      port.send_rstp && port.proposing)
-                                 : admin;
+  const bool admin = port.settings.admin_edge, automatic = port.settings.auto_edge;
+  const bool edge = !port.enabled ? admin
+                    : port.oper_edge
+                        ? admin || automatic
+                        : port.edge_delay_while == 0 && automatic && port.send_rstp && port.proposing;
   return std::exchange(port.oper_edge, edge) != edge;
 }
 
@@ -730,6 +733,7 @@ bool Rstp::transmit(std::uint32_t number, Port& port) {
   }
   if (!port.new_info || port.tx_count >= settings_.transmit_hold_count) return false;
   port.new_info = false;
+  port.hello_when = kHelloTime;
   // In STP only designated ports tell of the tree, and root ports of changes.
   const bool speaks = port.send_rstp || port.role == RstpRole::Designated || port.role == RstpRole::Root;
   if (!speaks) return true;
@@ -778,23 +782,38 @@ BpduFrame Rstp::compose(const Port& port) const {
 
 // --- What it tells
 
+RstpState Rstp::state(const Port& port) {
+  if (port.role == RstpRole::Disabled) return RstpState::Disabled;
+  if (port.forwarding) return RstpState::Forwarding;
+  return port.learning ? RstpState::Learning : RstpState::Discarding;
+}
+
+RstpState Rstp::state(std::uint32_t port) const {
+  return state(ports_.at(port));
+}
+
+Rstp::Status Rstp::status(const Port& port, Instant now) const {
+  return {.name = port.settings.name,
+          .state = state(port),
+          .role = port.role,
+          .id = id_of(port),
+          .designated_port = port.port_priority.port,
+          .designated_bridge = port.port_priority.bridge,
+          .designated_cost = port.port_priority.cost,
+          .sent = port.sent,
+          .received = port.received_frames,
+          .errors = port.errors,
+          .seconds_up = (now - port.counted_since).whole_seconds()};
+}
+
+std::optional<Rstp::Status> Rstp::status(std::uint32_t number, Instant now) const {
+  const auto it = ports_.find(number);
+  return it == ports_.end() ? std::nullopt : std::optional(status(it->second, now));
+}
+
 std::map<std::uint32_t, Rstp::Status> Rstp::status(Instant now) const {
   std::map<std::uint32_t, Status> all;
-  for (const auto& [number, port] : ports_)
-    all[number] = {.name = port.settings.name,
-                   .state = port.role == RstpRole::Disabled ? RstpState::Disabled
-                            : port.forwarding               ? RstpState::Forwarding
-                            : port.learning                 ? RstpState::Learning
-                                                            : RstpState::Discarding,
-                   .role = port.role,
-                   .id = id_of(port),
-                   .designated_port = port.port_priority.port,
-                   .designated_bridge = port.port_priority.bridge,
-                   .designated_cost = port.port_priority.cost,
-                   .sent = port.sent,
-                   .received = port.received_frames,
-                   .errors = port.errors,
-                   .seconds_up = (now - port.counted_since).whole_seconds()};
+  for (const auto& [number, port] : ports_) all[number] = status(port, now);
   return all;
 }
 

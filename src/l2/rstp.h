@@ -72,8 +72,9 @@ class Rstp {
   void configure(const RstpSettings& settings, const std::map<std::uint32_t, RstpPortSettings>& ports,
                  Instant now);
   void set_link(std::uint32_t port, bool up, Instant now);
-  /// A frame from its Ethernet header on. What is no BPDU is counted and forgotten.
-  void receive(std::uint32_t port, Bytes frame, Instant now);
+  /// A frame from its Ethernet header on. What is no BPDU is counted and forgotten. What follows from it
+  /// follows with run(), once for all ports that heard something.
+  void receive(std::uint32_t port, Bytes frame);
   /// Lets time pass. @return what is to be sent
   std::vector<Outgoing> run(Instant now);
   /// Ports behind which addresses may not be any more what was learned; once each time.
@@ -82,6 +83,9 @@ class Rstp {
   void notice_topology_change();
 
   std::map<std::uint32_t, Status> status(Instant now) const;
+  /// Nothing if the port takes no part.
+  std::optional<Status> status(std::uint32_t port, Instant now) const;
+  RstpState state(std::uint32_t port) const;  ///< of one that takes part
   std::uint64_t bridge_id() const;
   std::uint64_t root_id() const { return root_.root; }
   std::uint32_t root_cost() const { return root_.cost; }
@@ -149,6 +153,8 @@ class Rstp {
     std::uint64_t sent = 0, received_frames = 0, errors = 0;
   };
 
+  static RstpState state(const Port& port);
+  Status status(const Port& port, Instant now) const;
   void begin(Port& port);
   void tick();
   void run_machines();
@@ -187,6 +193,7 @@ class Rstp {
   std::uint32_t root_port_ = 0;  ///< OpenFlow; 0: this bridge is the root
   std::uint16_t root_port_id_ = 0;
   std::optional<Instant> ticked_at_;
+  bool heard_ = false;  ///< since the machines last ran
   std::vector<Outgoing> outgoing_;
   std::vector<std::uint32_t> flushes_;
 };

@@ -250,12 +250,19 @@ bool Stp::take_topology_change() {
   return std::exchange(flush_, false);
 }
 
+Stp::Status Stp::status(const Port& port, Instant now) {
+  return {port.settings.name, port.state,    port.role,  id_of(port), (now - port.since).whole_seconds(),
+          port.sent,          port.received, port.errors};
+}
+
+std::optional<Stp::Status> Stp::status(std::uint32_t number, Instant now) const {
+  const auto it = ports_.find(number);
+  return it == ports_.end() ? std::nullopt : std::optional(status(it->second, now));
+}
+
 std::map<std::uint32_t, Stp::Status> Stp::status(Instant now) const {
   std::map<std::uint32_t, Status> all;
-  for (const auto& [number, port] : ports_)
-    all[number] = {
-        port.settings.name, port.state,    port.role,  id_of(port), (now - port.since).whole_seconds(),
-        port.sent,          port.received, port.errors};
+  for (const auto& [number, port] : ports_) all[number] = status(port, now);
   return all;
 }
 

@@ -76,6 +76,9 @@ class Stp {
   void notice_topology_change(Instant now);
 
   std::map<std::uint32_t, Status> status(Instant now) const;
+  /// Nothing if the port takes no part.
+  std::optional<Status> status(std::uint32_t port, Instant now) const;
+  StpState state(std::uint32_t port) const { return ports_.at(port).state; }  ///< of one that takes part
   std::uint64_t bridge_id() const;
   std::uint64_t root_id() const { return root_.root; }
   std::uint32_t root_cost() const { return root_.cost; }
@@ -112,6 +115,7 @@ class Stp {
     std::uint64_t sent = 0, received = 0, errors = 0;
   };
 
+  static Status status(const Port& port, Instant now);
   void update(Instant now);
   void enter(Port& port, StpState state, Instant now);
   Vector own_vector(const Port& port) const;

@@ -53,8 +53,7 @@ std::optional<std::uint16_t> input_vlan(const VlanConfig& port, be16 tci) {
 }
 
 be16 output_tci(const VlanConfig& port, std::uint16_t vlan, unsigned pcp) {
-  if (port.mode == VlanMode::Tunnel) return be16{};
-  const bool untagged = port.mode == VlanMode::Access || vlan == 0 ||
+  const bool untagged = port.mode == VlanMode::Access || port.mode == VlanMode::Tunnel || vlan == 0 ||
                         (port.mode == VlanMode::NativeUntagged && vlan == port.tag);
   const auto priority = static_cast<std::uint16_t>((pcp & 7) << 13);
   if (!untagged) return be16{static_cast<std::uint16_t>(vlan | priority | kPresent)};

@@ -47,8 +47,8 @@ struct VlanConfig {
 /// does not accept it.
 std::optional<std::uint16_t> input_vlan(const VlanConfig& port, be16 tci);
 
-/// The TCI that a packet of `vlan` leaves with; 0 = untagged. `pcp` is the priority of the tag that it came
-/// with.
+/// The TCI that a packet of `vlan` leaves with, before what is behind it; 0 = untagged. `pcp` is the priority
+/// of the tag that it came with.
 be16 output_tci(const VlanConfig& port, std::uint16_t vlan, unsigned pcp);
 
 /// Why input_vlan() refused, as a sentence of ofproto/trace.

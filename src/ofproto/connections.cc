@@ -32,9 +32,13 @@ Connections::Connections(const ConnectionsEnvironment& environment)
                .logger = env_.logger,
                .on_change = [this] { look(); },
                .snooper = [this](Bytes messages) { snoop(messages); }},
-      timer_(env_.loop) {}
+      timer_(env_.loop) {
+  env_.sessions.set_on_wants([this] { tell_wants(); });
+}
 
-Connections::~Connections() = default;
+Connections::~Connections() {
+  env_.sessions.set_on_wants({});
+}
 
 std::vector<std::string> Connections::configure(const ConnectionsConfig& config, io::TlsContext* tls) {
   std::vector<std::string> errors;
@@ -121,8 +125,10 @@ void Connections::accept(Service& service, std::unique_ptr<io::Stream> stream) {
   }
   const std::string name = stream->name();
   service.clients.emplace_back(env_.loop, std::move(stream),
-                               peer_options(name, service.config, config_.versions, true), env_.handler,
+                               peer_options(name, service.config, config_.versions), env_.handler,
                                env_.sessions, static_cast<LinkOwner&>(*this));
+  if (is_primary(service.config))
+    service.clients.back().peer().set_snooper([this](Bytes messages) { snoop(messages); });
 }
 
 void Connections::opened(Link&) {}
@@ -162,26 +168,43 @@ void Connections::snoop(Bytes messages) {
   for (auto& snooper : snoopers_) snooper->send(std::string(messages.begin(), messages.end()));
 }
 
-void Connections::look() {
+void Connections::tell_wants() {
   auto& pipeline = env_.bridge.pipeline();
-  pipeline::BridgeConfig settings = pipeline.config();
-  settings.default_miss =
+  const auto miss =
       env_.sessions.wants_implicit_misses() ? pipeline::TableMiss::Controller : pipeline::TableMiss::Drop;
-  settings.invalid_ttl_to_controller = env_.sessions.wanted(
-      openflow::AsyncKind::PacketIn, static_cast<unsigned>(openflow::PacketInReason::InvalidTtl));
+  const bool invalid_ttl = env_.sessions.wanted(openflow::AsyncKind::PacketIn,
+                                                static_cast<unsigned>(openflow::PacketInReason::InvalidTtl));
   env_.bridge.want_packet_ins(env_.sessions.wanted_packet_ins());
+  const pipeline::BridgeConfig& now = pipeline.config();
+  if (now.default_miss == miss && now.invalid_ttl_to_controller == invalid_ttl) return;
+  pipeline::BridgeConfig settings = now;
+  settings.default_miss = miss;
+  settings.invalid_ttl_to_controller = invalid_ttl;
+  pipeline.configure(std::move(settings));
+}
 
-  bool connected = false;
+void Connections::look() {
+  tell_wants();
+  bool wanted = false, connected = false;
   Duration probe{};
-  for (const auto& controller : controllers_) {
-    connected |= controller->connected();
-    probe = std::max(probe, Duration::milliseconds(controller->config().inactivity_probe_ms));
-  }
+  const auto look_at = [&](const ControllerConfig& config, bool is_connected) {
+    if (!is_primary(config)) return;
+    wanted = true;
+    connected |= is_connected;
+    probe = std::max(probe, Duration::milliseconds(config.inactivity_probe_ms));
+  };
+  for (const auto& controller : controllers_) look_at(controller->config(), controller->connected());
+  for (const auto& service : services_)
+    look_at(service->config, std::any_of(service->clients.begin(), service->clients.end(),
+                                         [](const Link& client) { return client.open(); }));
   const Instant now = env_.loop.clock().now();
-  settings.stands_alone =
-      fail_open_.update(config_.standalone && !controllers_.empty(), connected, probe, now);
-  tell_standing_alone(settings.stands_alone);
-  if (!(settings == pipeline.config())) pipeline.configure(std::move(settings));
+  const bool alone = fail_open_.update(config_.standalone && wanted, connected, probe, now);
+  if (alone != standing_alone()) {
+    tell_standing_alone(alone);
+    pipeline::BridgeConfig settings = env_.bridge.pipeline().config();
+    settings.stands_alone = alone;
+    env_.bridge.pipeline().configure(std::move(settings));
+  }
   if (const auto due = fail_open_.deadline(); due && *due > now)
     timer_.start(*due - now, [this] { look(); });
   else
@@ -189,7 +212,6 @@ void Connections::look() {
 }
 
 void Connections::tell_standing_alone(bool alone) {
-  if (alone == standing_alone()) return;
   if (alone)
     env_.logger.warn("{}: no controller answers: failing open", env_.bridge.name());
   else

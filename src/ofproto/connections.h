@@ -3,7 +3,8 @@
 //
 //   controllers (tcp:, ssl:, unix:)   primary: fail_mode is about them, they get asynchronous messages
 //   listeners (ptcp:, pssl:, punix:)  service: as BRIDGE.mgmt, any number of clients, asynchronous messages
-//                                     only once they ask for packets
+//                                     only once they ask for packets; unless the configuration has it
+//                                     otherwise (ControllerConfig::service)
 //   BRIDGE.snoop                      whoever connects gets a copy of every message that a primary
 //                                     controller exchanges
 //
@@ -69,7 +70,9 @@ class Connections final : LinkOwner {
   void accept(Service& service, std::unique_ptr<io::Stream> stream);
   void accept_snooper(std::unique_ptr<io::Stream> stream);
   void snoop(Bytes messages);
-  /// What sessions want, the pipeline has to know; and whether the bridge stands alone.
+  /// What sessions want, packets that come now have to know.
+  void tell_wants();
+  /// The same, and whether the bridge stands alone.
   void look();
   void tell_standing_alone(bool alone);
 

@@ -23,6 +23,11 @@ Result<std::uint32_t> parse_protocols(const std::vector<std::string>& words) {
   return versions;
 }
 
+bool is_primary(const ControllerConfig& controller) {
+  const auto remote = io::parse_remote(controller.target);
+  return remote && !controller.service.value_or(remote->passive);
+}
+
 Status check_controller(const ControllerConfig& controller) {
   constexpr std::uint32_t kLeastBackoffMs = 1000, kLeastRate = 100, kLeastBurst = 25, kMostQueued = 512;
   SLUICE_TRY(io::parse_remote(controller.target));

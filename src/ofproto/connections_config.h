@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,10 @@
 namespace sluice::ofproto {
 
 struct ControllerConfig {
-  std::string target;  ///< "tcp:127.0.0.1:6653"; a passive one listens for service controllers
+  std::string target;  ///< "tcp:127.0.0.1:6653"; a passive one listens
+  /// Whether it only looks after the switch now and then, or sets up its flows; absent: who connects to us is
+  /// the former, whom we connect to the latter.
+  std::optional<bool> service;
   std::uint32_t max_backoff_ms = 8000;
   std::uint32_t inactivity_probe_ms = 5000;  ///< 0: never probed
   std::uint32_t rate_limit = 0;              ///< packet-ins a second, of each kind; 0: unlimited
@@ -34,6 +38,8 @@ struct ConnectionsConfig {
 
 /// "OpenFlow10" … "OpenFlow15" to bits of ConnectionsConfig::versions; all of them if there is no word.
 Result<std::uint32_t> parse_protocols(const std::vector<std::string>& words);
+/// Whether it sets up the flows of the switch: fail_mode is about these.
+bool is_primary(const ControllerConfig& controller);
 /// What is wrong with a controller, nothing else: it is not looked up.
 Status check_controller(const ControllerConfig& controller);
 

@@ -150,6 +150,30 @@ TEST_F(ConnectionsTest, VersionsAreRestricted) {
   EXPECT_TRUE(wait([&] { return client->closed; }));
 }
 
+// A packet that comes between two messages of one controller finds what the first of them asked for.
+TEST_F(ConnectionsTest, WhatIsWantedHoldsFromTheNextMessageOn) {
+  configure();
+  std::vector<std::pair<std::uint32_t, pipeline::TableMiss>> seen;
+  handler_.on_request = [&] {
+    seen.emplace_back(bridge_.wanted_packet_ins(), bridge_.pipeline().config().default_miss);
+  };
+  auto client = connect("br0.mgmt", openflow::k10);
+  std::vector<std::uint8_t> burst;
+  const auto append = [&](Body body) {
+    const auto bytes =
+        openflow::encode(openflow::make_message(std::move(body), {.version = openflow::k10}, 7));
+    burst.insert(burst.end(), bytes.begin(), bytes.end());
+  };
+  append(openflow::DescRequest{});
+  append(openflow::SetConfig{{.miss_send_len = 128}});
+  append(openflow::SetAsync{{.primary = {1}}});
+  append(openflow::DescRequest{});
+  client->send(burst);
+  EXPECT_TRUE(wait([&] { return seen.size() == 3; }));
+  EXPECT_EQ(seen.front(), std::pair(0u, pipeline::TableMiss::Drop));
+  EXPECT_EQ(seen.back(), std::pair(1u, pipeline::TableMiss::Controller));
+}
+
 TEST_F(ConnectionsTest, SocketsGoWithTheBridge) {
   configure();
   auto client = connect("br0.mgmt");

@@ -23,12 +23,11 @@ std::string version_word(openflow::OfVersion version) {
   return fmt::format("OpenFlow1{}", static_cast<unsigned>(version) - 1);
 }
 
-Peer::Options peer_options(std::string name, const ControllerConfig& config, std::uint32_t versions,
-                           bool service) {
+Peer::Options peer_options(std::string name, const ControllerConfig& config, std::uint32_t versions) {
   Peer::Options options;
   options.name = std::move(name);
   options.session.versions = versions;
-  options.session.service = service;
+  options.session.service = !is_primary(config);
   options.session.async = config.async;
   options.session.probe_after = Duration::milliseconds(config.inactivity_probe_ms);
   options.pacing = {.rate = config.rate_limit, .burst = config.burst_limit};
@@ -98,9 +97,9 @@ void Controller::connected_to(Result<std::unique_ptr<io::Stream>> stream) {
   connector_.reset();
   if (!stream) return lost(stream.error().message);
   link_ = std::make_unique<Link>(context_.loop, std::move(*stream),
-                                 peer_options(config_.target, config_, versions_, false), context_.handler,
+                                 peer_options(config_.target, config_, versions_), context_.handler,
                                  context_.sessions, static_cast<LinkOwner&>(*this));
-  link_->peer().set_snooper(context_.snooper);
+  if (is_primary(config_)) link_->peer().set_snooper(context_.snooper);
 }
 
 void Controller::opened(Link&) {

@@ -89,7 +89,6 @@ class Controller final : LinkOwner {
 std::string role_word(openflow::Role role);
 /// "OpenFlow13"
 std::string version_word(openflow::OfVersion version);
-Peer::Options peer_options(std::string name, const ControllerConfig& config, std::uint32_t versions,
-                           bool service);
+Peer::Options peer_options(std::string name, const ControllerConfig& config, std::uint32_t versions);
 
 }  // namespace sluice::ofproto

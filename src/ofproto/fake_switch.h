@@ -1,6 +1,7 @@
 // For tests: a switch that answers what a test wants to ask, and remembers who asked.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct FakeSwitch final : openflow::SessionHandler {
 
   Status handle(openflow::Session& session, const openflow::Message& request) override {
     requests.emplace_back(request.form->name);
+    if (on_request) on_request();
     if (openflow::as<openflow::DescRequest>(request))
       session.reply(request, openflow::DescReply{.manufacturer = std::string(description_bytes, 'm')});
     return {};
@@ -29,6 +31,7 @@ struct FakeSwitch final : openflow::SessionHandler {
 
   Sessions& sessions;
   std::vector<std::string> requests;
+  std::function<void()> on_request;
   std::size_t description_bytes = 10;  ///< of 255
   unsigned forgotten = 0;
 };

@@ -48,8 +48,8 @@ FlowUpdate update_of(UpdateEvent event, const pipeline::Rule& rule, bool with_ac
 
 }  // namespace
 
-/// The flows that are there when monitors begin, each once however many of them are about it. A flow that
-/// goes meanwhile is left out: its deletion is told, of what changes the end of this pause tells.
+/// The flows that are there when monitors begin and when they are told, each once however many of them are
+/// about it, as it is then. A flow that goes before is left out: its deletion is told.
 class FlowMonitors::Initial final : public openflow::SlicedRequest {
  public:
   Initial(FlowMonitors& monitors, const openflow::Message& request)
@@ -57,9 +57,10 @@ class FlowMonitors::Initial final : public openflow::SlicedRequest {
 
   void add(const Monitor& monitor) { wanted_.push_back(monitor); }
   /// When all were added.
-  void begin(const pipeline::Pipeline& pipeline) {
+  void begin(const pipeline::Pipeline& pipeline, const pipeline::Moment& moment) {
     if (!wanted_.empty())
-      flows_ = pipeline.dump(wanted_.size() == 1 ? wanted_[0].filter : pipeline::FlowFilter{});
+      flows_ =
+          pipeline.walk(wanted_.size() == 1 ? wanted_[0].filter : pipeline::FlowFilter{}, moment.sequence);
   }
 
   Result<bool> step(openflow::Session& session) override {
@@ -67,7 +68,6 @@ class FlowMonitors::Initial final : public openflow::SlicedRequest {
     std::size_t budget = monitor_limits::kSlice;
     while (const pipeline::RuleRef rule = flows_.next(budget)) {
       budget -= std::min(budget, wanted_.size());
-      if (rule->is_removed()) continue;
       bool about = false, with_actions = false;
       for (const Monitor& monitor : wanted_) {
         if (!pipeline::is_about(monitor.filter, *rule)) continue;
@@ -135,10 +135,12 @@ Status FlowMonitors::change(openflow::Session& session, const openflow::Message&
   }
   Watcher& watcher = watchers_[&session];
   keep_events();
+  const pipeline::Moment now = catch_up();
   watcher.monitors = std::move(next);
-  if (!watcher.paused) watcher.paused = pipeline_.moment();
+  if (!watcher.paused) watcher.paused = now;
+  watcher.known_sequence = now.sequence;
   watcher.answering = true;
-  initial->begin(pipeline_);
+  initial->begin(pipeline_, now);
   session.proceed(request, std::move(initial));
   return {};
 }
@@ -218,12 +220,12 @@ std::optional<MonitorFlags> FlowMonitors::flags_for(const Monitors& monitors, Fl
   return flags;
 }
 
-/// In a pause only that flows go which the controller knows of.
+/// In a pause only that flows go which the controller may know of: one too many does no harm.
 bool FlowMonitors::Watcher::hears(const FlowEvent& event) const {
   if (!paused) return true;
   const bool passed = resuming && resuming->flows.has_passed(*event.rule);
   if (passed && !resuming->again) return true;
-  return event.kind == FlowEvent::Kind::Removed && (passed || event.rule->sequence() < paused->sequence);
+  return event.kind == FlowEvent::Kind::Removed && (passed || event.rule->sequence() < known_sequence);
 }
 
 void FlowMonitors::tell(std::span<const FlowEvent> events, openflow::Session* source, std::uint32_t xid) {
@@ -231,7 +233,18 @@ void FlowMonitors::tell(std::span<const FlowEvent> events, openflow::Session* so
 }
 
 void FlowMonitors::pause_slow() {
-  for (auto& [session, watcher] : watchers_) pause_if_slow(*session, watcher);
+  std::vector<std::pair<openflow::Session*, Watcher*>> slow;
+  for (auto& [session, watcher] : watchers_)
+    if (is_slow(*session, watcher)) slow.emplace_back(session, &watcher);
+  if (slow.empty()) return;
+  const pipeline::Moment now = catch_up();
+  for (const auto& [session, watcher] : slow) pause(*session, *watcher, now);
+}
+
+pipeline::Moment FlowMonitors::catch_up() {
+  const pipeline::TakenEvents taken = pipeline_.take_events();
+  if (!taken.events.empty()) tell_events_(taken.events);
+  return taken.until;
 }
 
 void FlowMonitors::tell_one(openflow::Session& session, Watcher& watcher, std::span<const FlowEvent> events,
@@ -279,11 +292,19 @@ std::size_t FlowMonitors::waiting(const openflow::Session& session) const {
   return session.output_bytes();
 }
 
-void FlowMonitors::pause_if_slow(openflow::Session& session, Watcher& watcher) {
-  if (watcher.resuming && !watcher.resuming->again && waiting(session) > kTooMuchWhileResuming)
-    watcher.resuming->again = pipeline_.moment();
-  if (watcher.paused || waiting(session) <= monitor_limits::kPauseBytes) return;
-  watcher.paused = pipeline_.moment();
+bool FlowMonitors::is_slow(const openflow::Session& session, const Watcher& watcher) const {
+  if (watcher.paused)
+    return watcher.resuming && !watcher.resuming->again && waiting(session) > kTooMuchWhileResuming;
+  return waiting(session) > monitor_limits::kPauseBytes;
+}
+
+void FlowMonitors::pause(openflow::Session& session, Watcher& watcher, const pipeline::Moment& since) {
+  watcher.known_sequence = since.sequence;
+  if (watcher.resuming) {
+    watcher.resuming->again = since;
+    return;
+  }
+  watcher.paused = since;
   watcher.told_paused = true;
   if (session.version() >= openflow::k14) {
     FlowUpdates updates;
@@ -318,11 +339,16 @@ bool FlowMonitors::resume_step(openflow::Session& session) {
     end_pause(session, watcher);
     return false;
   }
+  // What packets did before the slice is told first, while its flows do not count as passed: what they did to
+  // them the slice tells.
+  pipeline::FlowCursor flows = watcher.resuming->flows;
+  const pipeline::WalkSlice slice =
+      pipeline_.walk_on(flows, monitor_limits::kSlice / (watcher.monitors.size() + 1) + 1);
+  if (!slice.taken.events.empty()) tell_events_(slice.taken.events);
+  watcher.resuming->flows = std::move(flows);
   FlowUpdates updates;
-  std::size_t budget = monitor_limits::kSlice;
-  while (const pipeline::RuleRef rule = watcher.resuming->flows.next(budget)) {
+  for (const pipeline::RuleRef& rule : slice.rules) {
     if (rule->added_in() <= since.version) continue;
-    budget -= std::min(budget, watcher.monitors.size());
     const auto kind = rule->sequence() >= since.sequence ? FlowEvent::Kind::Added : FlowEvent::Kind::Modified;
     const auto flags = flags_for(watcher.monitors, kind, *rule, nullptr, false);
     if (!flags) continue;
@@ -333,6 +359,8 @@ bool FlowMonitors::resume_step(openflow::Session& session) {
   if (!watcher.resuming->flows.at_end()) return true;
   if (watcher.resuming->again) {
     watcher.paused = watcher.resuming->again;
+    // The walk that ends here told of flows that came after the moment from which the next begins.
+    watcher.known_sequence = pipeline_.moment().sequence;
     begin_resuming(watcher);
     return true;
   }

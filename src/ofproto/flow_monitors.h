@@ -11,9 +11,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "openflow/session.h"
@@ -34,7 +36,11 @@ inline constexpr std::size_t kSlice = 4096;
 
 class FlowMonitors {
  public:
-  FlowMonitors(pipeline::Pipeline& pipeline, Sessions& sessions) : pipeline_(pipeline), sessions_(sessions) {}
+  /// What packets did has to be told to all who want to hear it; it calls tell().
+  using TellEvents = std::function<void(std::span<const pipeline::FlowEvent>)>;
+
+  FlowMonitors(pipeline::Pipeline& pipeline, Sessions& sessions, TellEvents tell_events)
+      : pipeline_(pipeline), sessions_(sessions), tell_events_(std::move(tell_events)) {}
 
   /// Adds, modifies or deletes monitors, and begins the answer: flows that are there already.
   Status change(openflow::Session& session, const openflow::Message& request,
@@ -45,8 +51,7 @@ class FlowMonitors {
 
   /// Something happened. @param source  whose change it was, null: nobody's; `xid` is that of its request.
   void tell(std::span<const pipeline::FlowEvent> events, openflow::Session* source, std::uint32_t xid);
-  /// Whose controller does not read what it is told pauses: once everything that has happened is told, since
-  /// what is told after the pause is what happened after the moment it began.
+  /// Whose controller does not read what it is told pauses. What others than packets did must have been told.
   void pause_slow();
   /// Goes on with those that paused and have read all.
   void resume_paused();
@@ -70,9 +75,12 @@ class FlowMonitors {
   struct Watcher {
     Monitors monitors;
     std::optional<pipeline::Moment> paused;  ///< since when; nothing: they run
-    std::optional<Resuming> resuming;        ///< the pause is about to end
-    bool told_paused = false;                ///< the controller knows: it reads too slowly
-    bool answering = false;                  ///< flows that were there at first are being told
+    /// Flows that are younger (Rule::sequence()) are told of by the walk at the end of the pause alone.
+    /// Younger than the pause where an answer or a walk since may have told of what came in it.
+    std::uint64_t known_sequence = 0;
+    std::optional<Resuming> resuming;  ///< the pause is about to end
+    bool told_paused = false;          ///< the controller knows: it reads too slowly
+    bool answering = false;            ///< flows that were there at first are being told
 
     bool hears(const pipeline::FlowEvent& event) const;
   };
@@ -89,11 +97,16 @@ class FlowMonitors {
   void begin_resuming(Watcher& watcher);
   void end_pause(openflow::Session& session, Watcher& watcher);
   void keep_events();
-  void pause_if_slow(openflow::Session& session, Watcher& watcher);
+  /// Tells what packets did, all of it until the moment that is returned: what is told after a pause is what
+  /// happened after the moment it began.
+  pipeline::Moment catch_up();
+  bool is_slow(const openflow::Session& session, const Watcher& watcher) const;
+  void pause(openflow::Session& session, Watcher& watcher, const pipeline::Moment& since);
   std::size_t waiting(const openflow::Session& session) const;
 
   pipeline::Pipeline& pipeline_;
   Sessions& sessions_;
+  TellEvents tell_events_;
   std::map<openflow::Session*, Watcher> watchers_;
 };
 

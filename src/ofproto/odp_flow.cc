@@ -319,4 +319,10 @@ Result<FlowKey> parse_odp_flow(std::string_view text, const field::NameResolver*
   return key;
 }
 
+bool names_ethernet(std::string_view text) {
+  while (!text.empty())
+    if (next_item(text).starts_with("eth(")) return true;
+  return false;
+}
+
 }  // namespace sluice::ofproto

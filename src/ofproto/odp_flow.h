@@ -15,4 +15,7 @@ namespace sluice::ofproto {
 /// zero. The error names the key that could not be read. `ports` resolves names in in_port().
 Result<flow::FlowKey> parse_odp_flow(std::string_view text, const field::NameResolver* ports = nullptr);
 
+/// Whether the text has an eth(): without one an eth_type() tells the type of a packet that begins there.
+bool names_ethernet(std::string_view text);
+
 }  // namespace sluice::ofproto

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "action/all_actions.h"
 #include "datapath/datapath.h"
 #include "field/of_error.h"
 #include "ofproto/of_actions.h"
@@ -78,7 +79,26 @@ Status OpenFlowAgent::change_flow(Session& session, const Message& request, cons
 
 Status OpenFlowAgent::check(const Message& message) {
   if (const auto* mod = as<openflow::FlowMod>(message)) return admit(mod->flow);
+  if (const auto* out = as<openflow::PacketOut>(message); out != nullptr && out->buffer)
+    return unknown_buffer(*out->buffer);
   return {};
+}
+
+/// Flows to be added, the most of what is in bundles, as rules.
+openflow::Prepared OpenFlowAgent::prepare(const Message& message) {
+  const auto* mod = as<openflow::FlowMod>(message);
+  if (!mod || mod->flow.command != action::FlowCommand::Add) return {};
+  // What is wrong with its actions is said when it is its turn.
+  auto prepared = pipeline().prepare(mod->flow);
+  if (!prepared) return {};
+  const auto& [mask, actions] = prepared->shared;
+  return {.what = prepared->rule.release(),
+          .bytes = prepared->bytes,
+          .shared = {{{mask.what, mask.bytes}, {actions.what, actions.bytes}}}};
+}
+
+void OpenFlowAgent::drop(void* prepared) {
+  const auto rule = pipeline::RuleRef::adopt(static_cast<pipeline::Rule*>(prepared));
 }
 
 Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& messages,
@@ -92,7 +112,12 @@ Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& message
   pipeline::Observation look;
   const auto next_step = [&]() -> Result<std::optional<pipeline::Step>> {
     for (;;) {
-      SLUICE_ASSIGN(const Message* message, messages.next());
+      SLUICE_ASSIGN(const auto next, messages.next());
+      if (next.prepared) {
+        xid = openflow::decode_header(messages.current_add())->xid;
+        return pipeline::RuleRef::adopt(static_cast<pipeline::Rule*>(next.prepared));
+      }
+      const Message* message = next.message;
       if (!message) return std::nullopt;
       xid = message->xid;
       if (const auto* flow = as<openflow::FlowMod>(*message)) return &flow->flow;
@@ -109,7 +134,7 @@ Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& message
       if (!out)
         return field::fail(fmt::format("{} in a bundle (OFPBFC_MSG_UNSUP)", message->form->name),
                            OfError::BfcMsgUnsup);
-      SLUICE_ASSIGN(Outgoing packet, prepare(*out));
+      SLUICE_ASSIGN(Outgoing packet, prepare(*out, session.version()));
       // It meets the tables as the messages before it leave them, and goes when all have taken effect.
       look = [this, &kept_actions,
               &packet = packets.emplace_back(std::move(packet))](std::uint64_t version) -> Status {
@@ -129,14 +154,13 @@ Status OpenFlowAgent::commit(Session& session, openflow::BundleMessages& message
   for (const openflow::PortMod& port : port_mods) change_port(port);
   for (Outgoing& packet : packets) emit(packet);
   conclude(result, &session, xid);
-  for (auto next = group_mods.next(); next && *next; next = group_mods.next())
-    forward(session, **next, kForwardGroup);
+  for (auto next = group_mods.next(); next && next->message; next = group_mods.next())
+    forward(session, *next->message, kForwardGroup);
   return {};
 }
 
 void OpenFlowAgent::conclude(const pipeline::FlowModResult& result, Session* source, std::uint32_t xid) {
-  // What packets did before comes first.
-  tell_what_packets_did();
+  if (!result.before.empty()) tell(result.before, nullptr, 0);
   if (!result.events.empty()) tell(result.events, source, xid);
   monitors_.pause_slow();
   if (watches_vacancy_) watch_vacancy();
@@ -148,7 +172,7 @@ void OpenFlowAgent::tell(std::span<const FlowEvent> events, Session* source, std
 }
 
 void OpenFlowAgent::tell_what_packets_did() {
-  if (pipeline().has_events()) tell(pipeline().take_events(), nullptr, 0);
+  if (pipeline().has_events()) tell(pipeline().take_events().events, nullptr, 0);
 }
 
 void OpenFlowAgent::tell_removed(std::span<const FlowEvent> events) {

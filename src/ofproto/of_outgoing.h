@@ -22,6 +22,9 @@ struct OpenFlowAgent::Outgoing {
   }
 };
 
+/// No buffer is known: packets are not kept.
+tl::unexpected<Error> unknown_buffer(std::uint32_t buffer);
+
 /// Reasons of request-forwards (OpenFlow 1.4.0 section 7.4.6).
 inline constexpr unsigned kForwardGroup = 0, kForwardMeter = 1;
 

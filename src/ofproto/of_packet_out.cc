@@ -17,7 +17,6 @@
 #include "ofproto/sessions.h"
 #include "ofproto/upcalls.h"
 #include "packet/packet_pool.h"
-#include "wire/walk.h"
 
 namespace sluice::ofproto {
 
@@ -62,28 +61,34 @@ std::vector<std::uint8_t> with_ethernet_room(Bytes packet, be32 packet_type) {
 
 }  // namespace
 
-Result<OpenFlowAgent::Outgoing> OpenFlowAgent::prepare(const openflow::PacketOut& request) const {
-  if (request.buffer)
-    return field::fail(fmt::format("buffer {:#x} is unknown (OFPBRC_BUFFER_UNKNOWN)", *request.buffer),
-                       OfError::BrcBufferUnknown);
+tl::unexpected<Error> unknown_buffer(std::uint32_t buffer) {
+  return field::fail(fmt::format("buffer {:#x} is unknown (OFPBRC_BUFFER_UNKNOWN)", buffer),
+                     OfError::BrcBufferUnknown);
+}
+
+Result<OpenFlowAgent::Outgoing> OpenFlowAgent::prepare(const openflow::PacketOut& request,
+                                                       openflow::OfVersion version) const {
+  if (request.buffer) return unknown_buffer(*request.buffer);
   const flow::Match& given = request.metadata;
   for (std::size_t word = kFirstHeaderWord; word < kFirstPipelineWord; ++word)
     if (flow::word_at(given.mask.bits, word) != 0)
       return field::fail("packet-out with a header field beside the packet (OFPBRC_PIPELINE_FIELDS_ONLY)",
                          OfError::BrcPipelineFieldsOnly);
 
+  // Of 1.5 on: what a tracker has found is nothing that a controller could know better.
+  using enum field::FieldId;
+  for (const field::FieldId id : {CtState, CtZone, CtMark, CtLabel})
+    if (field::is_matched(given, id))
+      return field::fail("packet-out with a field of connection tracking (OFPBRC_PIPELINE_FIELDS_ONLY)",
+                         OfError::BrcPipelineFieldsOnly);
+
   Outgoing out;
   out.bytes = request.packet;
   out.actions = &request.actions;
   packet::PacketPool pool(1);
-  packet::Packet* const packet = pool.take(static_cast<std::uint32_t>(out.bytes.size()));
-  if (packet == nullptr || !packet->assign(out.bytes))
+  if (!flow::extract_frame(out.bytes, pool, out.key))
     return field::fail(fmt::format("packet-out of {} bytes (OFPBRC_BAD_LEN)", out.bytes.size()),
                        OfError::BrcBadLen);
-  wire::walk(packet->bytes(), packet->layout);
-  out.key = {};
-  if (packet->layout.fault != wire::ParseFault::EthernetTruncated) flow::extract(*packet, out.key);
-  pool.give(packet);
   for (std::size_t word = 0; word < flow::kKeyWords; ++word)
     if (!is_header_word(word))
       flow::set_word(out.key, word,
@@ -91,7 +96,7 @@ Result<OpenFlowAgent::Outgoing> OpenFlowAgent::prepare(const openflow::PacketOut
                          flow::word_at(given.value, word));
   out.meta = metadata_of(out.key);
   out.meta.in_port = pipeline().dp_port_of(request.in_port()).value_or(env_.upcalls.nowhere(env_.bridge));
-  SLUICE_TRY(action::check(request.actions, exact_match(out.key)));
+  SLUICE_TRY(action::check(request.actions, exact_match(out.key), {.version = version}));
   SLUICE_TRY(action::check_executable(request.actions));
   return out;
 }
@@ -101,8 +106,6 @@ void OpenFlowAgent::translate(Outgoing& packet, std::optional<std::uint64_t> ver
 }
 
 void OpenFlowAgent::emit(Outgoing& packet) {
-  // Whoever sends the packet may just have asked to be told of such.
-  env_.bridge.want_packet_ins(env_.bridge.wanted_packet_ins() | env_.sessions.wanted_packet_ins());
   // What is too short to be a packet goes nowhere, and nobody is told, as Open vSwitch has it.
   if (!env_.datapath.inject({.bytes = packet.bytes, .meta = packet.meta, .program = &packet.result.program}))
     return;

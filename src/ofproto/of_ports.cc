@@ -39,7 +39,9 @@ std::optional<openflow::PortDescription> OpenFlowAgent::describe_port(std::uint3
   if (device) port.address = device->mac;
   if (info->patch) port.address = info->patch->mac;
   if (info->down || (device && device->admin_up == false)) port.config |= port_config::kDown;
+  if (!info->stp) port.config |= port_config::kNoStp;
   if (!info->receive) port.config |= port_config::kNoRecv;
+  if (!info->receive_stp) port.config |= port_config::kNoRecvStp;
   if (!info->flood) port.config |= port_config::kNoFlood;
   if (!info->forward) port.config |= port_config::kNoForward;
   if (!info->packet_in) port.config |= port_config::kNoPacketIn;
@@ -117,7 +119,9 @@ void OpenFlowAgent::change_port(const openflow::PortMod& mod) {
     (void)env_.datapath.set_admin_up(info->dp_port, !down);
     info->live = env_.datapath.find_port(info->dp_port)->link_up;
   }
+  info->stp = (config & port_config::kNoStp) == 0;
   info->receive = (config & port_config::kNoRecv) == 0;
+  info->receive_stp = (config & port_config::kNoRecvStp) == 0;
   info->forward = (config & port_config::kNoForward) == 0;
   info->flood = (config & port_config::kNoFlood) == 0;
   info->packet_in = (config & port_config::kNoPacketIn) == 0;

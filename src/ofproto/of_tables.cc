@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <bitset>
 
 #include "datapath/datapath.h"
 #include "field/of_error.h"
@@ -79,10 +80,10 @@ Status OpenFlowAgent::change_table(openflow::OfVersion version, const openflow::
   for (unsigned i = all ? 0 : mod.table; i < (all ? kVisibleTables : mod.table + 1u); ++i) {
     const auto table = static_cast<std::uint8_t>(i);
     pipeline::TableConfig config = pipeline().table_config(table);
-    const bool evicts = mod.eviction.value_or(config.evict);
+    const bool evicts = mod.eviction.value_or(config.evict_asked);
     const auto miss = version < openflow::k13 ? miss_of(mod.miss) : config.miss;
-    if (evicts != config.evict || miss != config.miss) {
-      config.evict = evicts;
+    if (evicts != config.evict_asked || miss != config.miss) {
+      config.evict_asked = evicts;
       config.miss = miss;
       SLUICE_TRY(pipeline().configure_table(table, std::move(config)));
     }
@@ -126,7 +127,7 @@ void OpenFlowAgent::watch_vacancy() {
 openflow::TableDescription OpenFlowAgent::describe_table(std::uint8_t table) const {
   openflow::TableDescription description;
   description.table = table;
-  description.eviction = pipeline().table_config(table).evict;
+  description.eviction = pipeline().table_config(table).evict_asked;
   description.eviction_flags = kEvictionFlags;
   if (const VacancyEvents& events = vacancy_[table]; events.on)
     description.vacancy =
@@ -165,6 +166,17 @@ openflow::TableFeatures OpenFlowAgent::table_features(std::uint8_t table, openfl
   return features;
 }
 
+namespace {
+
+/// What a version of the protocol can say of it.
+openflow::TableFeatures as_told(const openflow::TableFeatures& features, openflow::OfVersion version) {
+  const auto bytes = openflow::encode(
+      openflow::make_message(openflow::TableFeaturesReply{{features}}, {.version = version}, 0));
+  return openflow::as<openflow::TableFeaturesReply>(*openflow::decode(bytes))->entries.front();
+}
+
+}  // namespace
+
 openflow::TableFeaturesReply OpenFlowAgent::all_table_features(openflow::OfVersion version) const {
   openflow::TableFeaturesReply reply;
   for (unsigned table = 0; table < kVisibleTables; ++table)
@@ -176,11 +188,33 @@ openflow::TableFeaturesReply OpenFlowAgent::all_table_features(openflow::OfVersi
 /// fixed, and all of it is always there.
 Status OpenFlowAgent::rename_tables(openflow::OfVersion version,
                                     const openflow::TableFeaturesRequest& request) {
+  using openflow::TableCommand;
   SLUICE_ASSIGN(const auto wanted, request.parsed(version));
-  for (const openflow::TableFeatures& table : wanted.entries)
+  const auto refuse = [](std::string_view what) {
+    return field::fail(fmt::format("{} cannot change (OFPTFFC_EPERM)", what), OfError::TffcEperm);
+  };
+  std::size_t replaced = 0;
+  for (const openflow::TableFeatures& table : wanted.entries) {
     if (table.table >= kVisibleTables)
       return field::fail(fmt::format("table {} has no features (OFPTFFC_BAD_TABLE)", table.table),
                          OfError::TffcBadTable);
+    if (table.command == TableCommand::Enable || table.command == TableCommand::Disable)
+      return refuse(fmt::format("whether there is table {}", table.table));
+    replaced += table.command == TableCommand::Replace ? 1 : 0;
+    openflow::TableFeatures told = as_told(table_features(table.table, version), version);
+    told.name = table.name;
+    told.command = table.command;
+    if (table.properties == 0) {  // then also what it is able to is not said
+      told.eviction = table.eviction;
+      told.vacancy_events = table.vacancy_events;
+      told.properties = 0;
+      told.hit = told.miss = {};
+      told.match = told.mask = told.wildcard = {};
+    }
+    if (told != table) return refuse(fmt::format("what table {} can do", table.table));
+  }
+  // Tables that are not among those that replace all would be gone.
+  if (replaced != 0 && replaced != kVisibleTables) return refuse("how many tables there are");
   for (const openflow::TableFeatures& table : wanted.entries) {
     pipeline::TableConfig config = pipeline().table_config(table.table);
     if (config.name == table.name) continue;

@@ -127,6 +127,7 @@ void Ofproto::apply_settings(const Port& port, pipeline::PortInfo& info) {
   info.speaks_lacp = port.speaks_lacp;
   info.wants_multicast = port.wants_multicast;
   info.wants_reports = port.wants_reports;
+  info.queue_dscp = port.queue_dscp;
 }
 
 void Ofproto::set_port(const Port& port) {
@@ -278,16 +279,23 @@ Result<pipeline::FlowFilter> Ofproto::parse_filter(std::string_view text) const 
   return filter;
 }
 
+void append_flow(std::string& text, const pipeline::FlowInfo& flow, Instant now, bool offloads) {
+  if (flow.table != 0) text += fmt::format("table_id={}, ", flow.table);
+  text += fmt::format("duration={}s, n_packets={}, n_bytes={}, ", (now - flow.created).whole_seconds(),
+                      flow.packets, flow.bytes);
+  if (offloads) text += "n_offload_packets=0, n_offload_bytes=0, ";
+  const bool has_priority = flow.priority != action::kDefaultPriority;
+  if (has_priority) text += fmt::format("priority={}", flow.priority);
+  const std::string match = field::format_match(flow.match);
+  if (has_priority && !match.empty()) text += ',';
+  text += match;
+  text += ",actions=" + action::format_actions(flow.actions) + '\n';
+}
+
 std::string Ofproto::dump_flows(Instant now) const {
   std::string text;
   pipeline::FlowInfo flow;
-  for (auto cursor = pipeline_.dump(); cursor.next(flow);) {
-    if (flow.table != 0) text += fmt::format("table_id={}, ", flow.table);
-    text += fmt::format("duration={}s, n_packets={}, n_bytes={}, priority={}",
-                        (now - flow.created).whole_seconds(), flow.packets, flow.bytes, flow.priority);
-    if (const auto match = field::format_match(flow.match); !match.empty()) text += "," + match;
-    text += ",actions=" + action::format_actions(flow.actions) + "\n";
-  }
+  for (auto cursor = pipeline_.dump(); cursor.next(flow);) append_flow(text, flow, now);
   return text;
 }
 

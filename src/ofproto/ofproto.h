@@ -43,6 +43,9 @@ struct FileFlow {
   std::string place;  ///< "FILE:LINE"
 };
 
+/// A flow's line as ovs-appctl bridge/dump-flows prints it, with --offload-stats or without.
+void append_flow(std::string& text, const pipeline::FlowInfo& flow, Instant now, bool offloads = false);
+
 class Ofproto final : public field::NameResolver {
  public:
   struct Port {
@@ -54,6 +57,7 @@ class Ofproto final : public field::NameResolver {
     bool is_protected = false;  ///< from other protected ports
     bool speaks_lacp = false;
     bool wants_multicast = false, wants_reports = false;  ///< with multicast snooping: all of them
+    std::map<std::uint32_t, std::uint8_t> queue_dscp{};   ///< what IP packets get that leave by a queue
     net::Mac patch_mac{};                                 ///< of a patch port
   };
 
@@ -134,7 +138,7 @@ class Ofproto final : public field::NameResolver {
   std::vector<action::MeterSpec> meters() const;
   std::vector<action::MeterCounters> meter_counters(Instant now) const;
 
-  /// As ovs-appctl bridge/dump-flows prints them: a line a flow.
+  /// All of them, a line each (append_flow).
   std::string dump_flows(Instant now) const;
   /// As ovs-appctl fdb/show.
   std::string dump_macs(Instant now);

@@ -16,12 +16,19 @@ OpenFlowAgent::OpenFlowAgent(const AgentEnvironment& environment)
       description_{.manufacturer = "Nicira, Inc.",
                    .hardware = "Open vSwitch",
                    .software = "Sluice",
-                   .serial = "None",
-                   .datapath = "None"},
-      monitors_(environment.bridge.pipeline(), environment.sessions) {
+                   .serial = {},
+                   .datapath = {}},
+      monitors_(environment.bridge.pipeline(), environment.sessions,
+                [this](std::span<const pipeline::FlowEvent> events) { tell(events, nullptr, 0); }) {
   pipeline().keep_events(pipeline::KeepEvents::FlowRemoved);
   env_.bridge.set_listener([this](const pipeline::FlowModResult& result) { conclude(result, nullptr, 0); });
+  set_description({}, {});
   notice_ports();
+}
+
+void OpenFlowAgent::set_description(const std::string& datapath, const std::string& serial) {
+  description_.datapath = datapath.empty() ? "None" : datapath;
+  description_.serial = serial.empty() ? "None" : serial;
 }
 
 OpenFlowAgent::~OpenFlowAgent() {
@@ -31,6 +38,10 @@ OpenFlowAgent::~OpenFlowAgent() {
 Result<std::optional<std::uint64_t>> OpenFlowAgent::claim_role(Session& session, openflow::Role role,
                                                                std::optional<std::uint64_t> generation) {
   return env_.sessions.claim_role(session, role, generation);
+}
+
+std::size_t OpenFlowAgent::take_effort() {
+  return pipeline().take_effort();
 }
 
 void OpenFlowAgent::forget(Session& session) {
@@ -88,7 +99,7 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
     return change_table(session.version(), body);
   } else if constexpr (std::is_same_v<T, PacketOut>) {
     SLUICE_TRY(pipeline().check_references(body.actions));
-    SLUICE_ASSIGN(Outgoing packet, prepare(body));
+    SLUICE_ASSIGN(Outgoing packet, prepare(body, session.version()));
     translate(packet, {});
     emit(packet);
     return {};
@@ -130,7 +141,6 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, MeterFeaturesRequest>) {
     return answer(meter_features());
   } else if constexpr (std::is_same_v<T, FlowMonitorRequest>) {
-    tell_what_packets_did();  // a monitor begins with what is there now
     return monitors_.change(session, request, body);
   } else if constexpr (std::is_same_v<T, FlowMonitorCancel>) {
     return monitors_.cancel(session, body.id);

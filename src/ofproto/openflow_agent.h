@@ -6,7 +6,7 @@
 // that can't be done is answered with the error code that ovs-vswitchd gives. One file a subject:
 // of_switch.cc (what the switch is, its configuration), of_flows.cc (flow-mods, bundles, what they bring
 // about), of_dump.cc (flow statistics), of_groups.cc (groups and meters), of_ports.cc, of_tables.cc,
-// of_packet_out.cc (packets of controllers), of_monitor.cc (flow monitors), of_conntrack.cc.
+// of_packet_out.cc (packets of controllers), of_conntrack.cc.
 //
 // Owned by whoever owns the bridge, longer than its sessions. Main thread.
 #pragma once
@@ -61,10 +61,13 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   // --- For sessions
   Status handle(openflow::Session& session, const openflow::Message& request) override;
   Status check(const openflow::Message& message) override;
+  openflow::Prepared prepare(const openflow::Message& message) override;
+  void drop(void* prepared) override;
   Status commit(openflow::Session& session, openflow::BundleMessages& messages,
                 const openflow::BundleFlags& flags) override;
   Result<std::optional<std::uint64_t>> claim_role(openflow::Session& session, openflow::Role role,
                                                   std::optional<std::uint64_t> generation) override;
+  std::size_t take_effort() override;
   void forget(openflow::Session& session) override;
 
   // --- For the owner
@@ -75,7 +78,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   /// What the switch says of itself; a text that is not set is the default's.
   void set_datapath_id(std::uint64_t id) { datapath_id_ = id; }
   std::uint64_t datapath_id() const { return datapath_id_; }
-  void set_description(const openflow::DescReply& description) { description_ = description; }
+  void set_description(const std::string& datapath, const std::string& serial);
 
   /// What a packet that controller(pause) stopped needs to go on: for its packet-in.
   openflow::Continuation continuation_of(const pipeline::FrozenData& state,
@@ -132,7 +135,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
 
   // of_packet_out.cc
   struct Outgoing;
-  Result<Outgoing> prepare(const openflow::PacketOut& request) const;
+  Result<Outgoing> prepare(const openflow::PacketOut& request, openflow::OfVersion version) const;
   /// `version`: as the tables are at a step of a bundle.
   void translate(Outgoing& packet, std::optional<std::uint64_t> version);
   void emit(Outgoing& packet);

@@ -1,19 +1,21 @@
 #include "ofproto/packet_in.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 
 namespace sluice::ofproto {
 
 bool PacketInQueue::refuse() {
   if (!full_.load(std::memory_order_relaxed)) return false;
-  dropped_.fetch_add(1, std::memory_order_relaxed);
+  count_refused();
   return true;
 }
 
 bool PacketInQueue::push(PacketIn packet_in) {
   std::unique_lock lock(mutex_);
   if (waiting_.size() >= kMaxWaiting) {
-    dropped_.fetch_add(1, std::memory_order_relaxed);
+    count_refused();
     return false;
   }
   waiting_.push_back(std::move(packet_in));
@@ -25,10 +27,16 @@ bool PacketInQueue::push(PacketIn packet_in) {
   return true;
 }
 
-std::vector<PacketIn> PacketInQueue::take() {
+std::vector<PacketIn> PacketInQueue::take(std::size_t most) {
   std::vector<PacketIn> taken;
   const std::lock_guard lock(mutex_);
-  taken.swap(waiting_);
+  if (waiting_.size() <= most) {
+    taken.swap(waiting_);
+  } else {
+    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(most);
+    taken.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(end));
+    waiting_.erase(waiting_.begin(), end);
+  }
   full_.store(false, std::memory_order_relaxed);
   return taken;
 }

@@ -35,12 +35,13 @@ class PacketInQueue {
   /// Counts a packet that does not fit and returns true: nobody need make a copy of it. What is not refused
   /// here still may be by push().
   bool refuse();
+  void count_refused() { dropped_.fetch_add(1, std::memory_order_relaxed); }
   /// Called by the worker whose packet finds the queue empty. To be set before there are workers.
   void set_notify(std::function<void()> notify) { notify_ = std::move(notify); }
   /// False if the queue was full.
   bool push(PacketIn packet_in);
-  /// All that wait, oldest first.
-  std::vector<PacketIn> take();
+  /// At most so many of those that wait, oldest first.
+  std::vector<PacketIn> take(std::size_t most = kMaxWaiting);
   /// Forgets what waits for a bridge that goes away.
   void forget(const Ofproto& bridge);
 

@@ -46,6 +46,10 @@ void Peer::sent(Bytes messages) {
   wire_.output_ready();
 }
 
+void Peer::wants_changed() {
+  sessions_.wants_changed();
+}
+
 void Peer::receive(Bytes bytes, Instant now) {
   session_.append(bytes, now);
 }
@@ -56,9 +60,11 @@ bool Peer::has_room() const {
 
 bool Peer::serve() {
   unsigned slices = 0;
+  std::size_t effort = 0;
   for (unsigned i = 0; i < peer_limits::kMessagesPerTurn; ++i) {
     if (!has_room() || !session_.serve_next()) return false;
     if (session_.is_working() && ++slices == peer_limits::kSlicesPerTurn) break;
+    if ((effort += handler_.take_effort()) > peer_limits::kEffortPerTurn) break;
   }
   return true;
 }
@@ -76,25 +82,28 @@ std::optional<Instant> Peer::deadline() const {
   return first;
 }
 
-void Peer::send_async(openflow::Body body) {
+bool Peer::send_async(openflow::Body body) {
   if (waiting() >= peer_limits::kAsyncBelowBytes) {
     ++counters_.async_dropped;
-    return;
+    return false;
   }
   ++counters_.async_sent;
   session_.send(std::move(body));
+  return true;
 }
 
 void Peer::queue_packet_in(openflow::PacketIn packet) {
-  if (options_.max_packet_ins == 0) return send_async(std::move(packet));
+  if (options_.max_packet_ins == 0) {
+    send_async(std::move(packet));
+    return;
+  }
   const std::uint64_t received = written_ - waiting();
   while (!packet_ins_end_.empty() && packet_ins_end_.front() <= received) packet_ins_end_.pop_front();
   if (packet_ins_end_.size() >= options_.max_packet_ins) {
     ++counters_.async_dropped;
     return;
   }
-  send_async(std::move(packet));
-  packet_ins_end_.push_back(written_);
+  if (send_async(std::move(packet))) packet_ins_end_.push_back(written_);
 }
 
 bool Peer::wants_implicit_misses() const {

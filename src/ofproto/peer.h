@@ -40,6 +40,8 @@ struct PacketInMessage {
 namespace peer_limits {
 /// Messages served before others have their turn.
 inline constexpr unsigned kMessagesPerTurn = 64;
+/// Flows that messages may look at in a turn, beyond the last of these messages: about a millisecond.
+inline constexpr std::size_t kEffortPerTurn = 1 << 16;
 /// Slices of dumps served in a turn: one that finds nothing to write still looks at thousands of flows.
 inline constexpr unsigned kSlicesPerTurn = 8;
 /// Output that waits: above it the peer's requests wait, too.
@@ -57,7 +59,7 @@ class PeerWire {
   virtual ~PeerWire() = default;
   /// Output waits in Peer::take_output(), or work for Peer::serve(): do it soon, not now.
   virtual void output_ready() = 0;
-  /// Bytes that were taken and that the peer has not received yet.
+  /// Of the bytes that were taken those that the peer has not received yet.
   virtual std::size_t unsent() const = 0;
 };
 
@@ -96,8 +98,8 @@ class Peer final : openflow::SessionObserver {
   std::vector<std::uint8_t> take_output() { return session_.take_output(); }
   std::size_t waiting() const { return session_.output_bytes() + wire_.unsent(); }
 
-  /// An asynchronous message that the peer wants.
-  void send_async(openflow::Body body);
+  /// An asynchronous message that the peer wants. False if it was dropped.
+  bool send_async(openflow::Body body);
   void send_packet_in(const PacketInMessage& message, Instant now);
   /// Whether it wants packets that are handed up for a reason (of dp_action::Userspace), whatever their
   /// controller id.
@@ -120,6 +122,7 @@ class Peer final : openflow::SessionObserver {
   void received(Bytes message) override;
   void sent(Bytes messages) override;
   void has_work() override { wire_.output_ready(); }
+  void wants_changed() override;
 
   Options options_;
   openflow::SessionHandler& handler_;

@@ -292,6 +292,22 @@ TEST_F(RoleTest, OnePrimaryAtMost) {
   EXPECT_EQ(b.peer->session().role(), Role::Primary);
 }
 
+// Between the demotion of one and the promotion of another nobody would want packets: that is not told.
+TEST_F(RoleTest, AHandOverIsToldOnceItIsWhole) {
+  auto& a = connect(openflow::k13);
+  auto& b = connect(openflow::k13);
+  ask(a, Role::Primary, 1);
+  ask(b, Role::Secondary, 1);
+  const std::uint32_t wanted = sessions_.wanted_packet_ins();
+  ASSERT_NE(wanted, 0u);
+  std::vector<std::uint32_t> told;
+  sessions_.set_on_wants([&] { told.push_back(sessions_.wanted_packet_ins()); });
+  ask(b, Role::Primary, 2);
+  EXPECT_EQ(a.peer->session().role(), Role::Secondary);
+  EXPECT_THAT(told, ElementsAre(wanted));
+  sessions_.set_on_wants({});
+}
+
 TEST_F(RoleTest, GenerationsMoveForwardOnlyAndWrap) {
   auto& a = connect(openflow::k13);
   auto& b = connect(openflow::k13);
@@ -322,6 +338,16 @@ TEST_F(PeerTest, PacketInsBeyondTheQueueAreDroppedUntilSomeAreReceived) {
   EXPECT_EQ(heard(client).size(), 2u);
 }
 
+TEST_F(PeerTest, PacketInsThatWereDroppedDoNotWait) {
+  Client& client = connect(openflow::k13, {.session = {.versions = 0x7e}, .max_packet_ins = 3});
+  client.wire.stuck = peer_limits::kAsyncBelowBytes;
+  for (int i = 0; i < 3; ++i) deliver(PacketInReason::Action);
+  EXPECT_EQ(client.peer->counters().async_dropped, 3u);
+  client.wire.stuck = 1;
+  for (int i = 0; i < 4; ++i) deliver(PacketInReason::Action);
+  EXPECT_EQ(heard(client).size(), 3u);
+}
+
 TEST_F(PeerTest, TellsForWhichReasonsPacketsAreWanted) {
   EXPECT_EQ(sessions_.wanted_packet_ins(), 0u);
   Client& client = connect(openflow::k13);
@@ -330,6 +356,35 @@ TEST_F(PeerTest, TellsForWhichReasonsPacketsAreWanted) {
   EXPECT_EQ(sessions_.wanted_packet_ins(), ((1u << kReasons) - 1) & ~bit(PacketInReason::InvalidTtl));
   say(client, openflow::SetAsync{{.primary = {bit(PacketInReason::InvalidTtl)}}});
   EXPECT_EQ(sessions_.wanted_packet_ins(), bit(PacketInReason::InvalidTtl));
+}
+
+// Each message that changes what is wanted tells it before the next is served.
+TEST_F(PeerTest, TellsAtOnceWhatIsWanted) {
+  std::vector<std::uint32_t> told;
+  sessions_.set_on_wants([&] {
+    const std::uint32_t wanted = sessions_.wanted_packet_ins();
+    if (told.empty() || told.back() != wanted) told.push_back(wanted);
+  });
+  Client& client = connect(openflow::k12);
+  openflow::RoleRequest role;
+  role.role = Role::Secondary;
+  std::vector<std::uint8_t> burst;
+  const auto append = [&](Body body) {
+    const auto bytes =
+        openflow::encode(openflow::make_message(std::move(body), {.version = openflow::k12}, 7));
+    burst.insert(burst.end(), bytes.begin(), bytes.end());
+  };
+  append(openflow::SetAsync{{.primary = {1}, .secondary = {2}}});
+  append(role);
+  role.role = Role::Equal;
+  append(role);
+  append(openflow::SetConfig{{.invalid_ttl_to_controller = true}});
+  client.peer->receive(burst, kStart);
+  EXPECT_FALSE(client.peer->serve());
+  const std::uint32_t at_first = told.empty() ? 0 : told[0];
+  clients_.clear();
+  EXPECT_THAT(told, ElementsAre(at_first, 1, 66, 1, 5, 0));
+  sessions_.set_on_wants({});
 }
 
 // --- fail_mode standalone ---

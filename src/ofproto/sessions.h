@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -51,12 +52,21 @@ class Sessions {
 
   // --- For connections ---
   void join(Peer& peer) { peers_.push_back(&peer); }
-  void leave(Peer& peer) { std::erase(peers_, &peer); }
+  void leave(Peer& peer) {
+    std::erase(peers_, &peer);
+    wants_changed();
+  }
+  /// Who is told, before anything else happens, that what sessions want may have changed; one at most.
+  void set_on_wants(std::function<void()> on_wants) { on_wants_ = std::move(on_wants); }
+  void wants_changed() {
+    if (on_wants_) on_wants_();
+  }
   const std::vector<Peer*>& peers() const { return peers_; }
 
  private:
   std::vector<Peer*> peers_;
   std::optional<std::uint64_t> generation_;
+  std::function<void()> on_wants_;
 };
 
 }  // namespace sluice::ofproto

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "action/all_actions.h"
 #include "conntrack/dump.h"
@@ -36,7 +37,7 @@ int hex_digit(char c) {
 }
 
 /// Hex digits and blanks.
-Result<std::vector<std::uint8_t>> parse_packet(std::string_view text) {
+Result<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
   std::vector<std::uint8_t> bytes;
   int high = -1;
   for (const char c : text) {
@@ -51,10 +52,31 @@ Result<std::vector<std::uint8_t>> parse_packet(std::string_view text) {
     }
   }
   if (high >= 0) return fail("Trailing garbage in packet data");
+  return bytes;
+}
+
+Result<std::vector<std::uint8_t>> parse_packet(std::string_view text) {
+  SLUICE_ASSIGN(auto bytes, parse_hex(text));
   if (bytes.size() < packet::Packet::kEthernetBytes) return fail("Packet data too short for Ethernet");
   if (bytes.size() > packet::PacketPool::kLargeBytes)
     return fail("Packet data is longer than a packet can be");
   return bytes;
+}
+
+constexpr std::size_t kMostPayload = 64000;  // as ovs-vswitchd has it
+
+/// Of --l7.
+Result<std::vector<std::uint8_t>> parse_payload(std::string_view text) {
+  SLUICE_ASSIGN(auto bytes, parse_hex(text));
+  if (bytes.size() > kMostPayload) return fail(fmt::format("{}: too much L7 data", bytes.size()));
+  return bytes;
+}
+
+/// Of --l7-len: the number that the text begins with, as ovs-vswitchd reads it; 0 if there is none.
+Result<std::size_t> parse_payload_length(const std::string& text) {
+  const long length = std::strtol(text.c_str(), nullptr, 10);
+  if (length < 0 || static_cast<std::size_t>(length) > kMostPayload) return fail(text + ": too much L7 data");
+  return static_cast<std::size_t>(length);
 }
 
 Ofproto* find_bridge(const TraceEnvironment& environment, std::string_view name) {
@@ -168,11 +190,11 @@ class Consultant {
     if (key.nw_proto == net::ip_proto::kTcp && key.tcp_flags.raw() == 0) {
       // No flags were described: an ordinary segment of a known connection, else the one that opens it.
       segment.tcp_flags = be16{net::tcp_flag::kAck};
-      auto result = peek(flow::compose(segment), ct);
+      auto result = peek(flow::compose(segment, request_.payload), ct);
       if (result.connection) return without_sequence(result, key);
       segment.tcp_flags = be16{net::tcp_flag::kSyn};
     }
-    return without_sequence(peek(flow::compose(segment), ct), key);
+    return without_sequence(peek(flow::compose(segment, request_.payload), ct), key);
   }
 
   /// A composed segment has no sequence numbers: what the connection is decides.
@@ -304,6 +326,9 @@ Status read_flow(std::span<const std::string> words, const TraceEnvironment& env
     request.bridge = place.bridge;
     request.key = *odp;
     request.key.in_port = be32{place.of_port};
+    const bool is_tagged = odp->vlan[0].tci.raw() != 0;
+    if (odp->eth_type.raw() != 0 && !is_tagged && !names_ethernet(text))
+      request.key.packet_type = be32{flow::kBarePacketType | odp->eth_type.host()};
     return {};
   }
   request.bridge = find_bridge(environment, words[0]);
@@ -389,8 +414,16 @@ Result<TraceRequest> parse_trace(std::span<const std::string> arguments, const T
   std::vector<std::string> words;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
-    if (word == "--ct-next" || word == "-ct-next") {
-      if (++i == arguments.size()) return fail("Missing argument for option --ct-next");
+    const bool takes_value =
+        word == "--ct-next" || word == "-ct-next" || word == "--l7" || word == "--l7-len";
+    if (takes_value && ++i == arguments.size())
+      return fail(fmt::format("Missing argument for option {}", word == "-ct-next" ? "--ct-next" : word));
+    if (word == "--l7") {
+      SLUICE_ASSIGN(request.payload, parse_payload(arguments[i]));
+    } else if (word == "--l7-len") {
+      SLUICE_ASSIGN(const std::size_t length, parse_payload_length(arguments[i]));
+      request.payload.assign(length, 0);
+    } else if (word == "--ct-next" || word == "-ct-next") {
       SLUICE_ASSIGN(const std::uint32_t state, parse_ct_next(arguments[i]));
       request.ct_next.push_back(state);
     } else if (word == "--names") {

@@ -44,6 +44,7 @@ struct TraceRequest {
   std::vector<std::uint8_t> packet;  ///< empty: none was given
   std::vector<std::uint32_t>
       ct_next;  ///< ct_state of the first, second … ct(); the table is asked for the rest
+  std::vector<std::uint8_t> payload;  ///< behind the headers of a packet that has to be composed
   bool port_names = false;
   bool generate = false;       ///< as if there were a packet: MAC addresses are learned
   action::ActionList actions;  ///< instead of the flow tables; empty: these
@@ -53,8 +54,8 @@ struct TraceRequest {
 enum class TraceKind : std::uint8_t { Packet, PacketOut };
 
 /// Reads the arguments of ofproto/trace: "{[DP] ODP_FLOW | BRIDGE FLOW} [--ct-next FLAGS]… [--names]
-/// [--generate | PACKET]"; of ofproto/trace-packet-out with "[--consistent]" and, last, actions. Errors are
-/// worded as ovs-vswitchd words them.
+/// [--l7 HEX | --l7-len N] [--generate | PACKET]"; of ofproto/trace-packet-out with "[--consistent]" and,
+/// last, actions. Errors are worded as ovs-vswitchd words them.
 Result<TraceRequest> parse_trace(std::span<const std::string> arguments, const TraceEnvironment& environment,
                                  TraceKind kind = TraceKind::Packet);
 

@@ -164,11 +164,17 @@ void Upcalls::packet_in(const packet::Packet& packet, const flow::FlowKey& key,
   const Place from = place(key.in_port.host());
   PacketInQueue& queue = queue_of(action.slow);
   if (!from.bridge || action.dont_send) return;
-  Ofproto* const bridge = bridge_of(action, *from.bridge);
-  if (action.slow == dp_action::Userspace::Slow::None &&
-      (bridge->wanted_packet_ins() >> (action.reason & 31) & 1) == 0)
-    return;
+  const auto unwanted = [&](const Ofproto& bridge) {
+    return action.slow == dp_action::Userspace::Slow::None &&
+           (bridge.wanted_packet_ins() >> (action.reason & 31) & 1) == 0;
+  };
+  const bool may_be_elsewhere = action.recirc_id != 0;
+  if (!may_be_elsewhere && unwanted(*from.bridge)) return;
+  // Before the other bridge is looked for: what the queue has no room for is to cost as little as can be.
   if (queue.refuse()) return;
+  Ofproto* const bridge = may_be_elsewhere ? bridge_of(action, *from.bridge) : from.bridge;
+  if (may_be_elsewhere && unwanted(*bridge)) return;
+  if (!within_budget(packet, key.in_port.host(), action.slow)) return queue.count_refused();
   PacketIn message;
   message.bridge = bridge;
   message.key = key;
@@ -186,10 +192,23 @@ PacketInQueue& Upcalls::queue_of(dp_action::Userspace::Slow slow) {
   return slow == Slow::Multicast ? memberships_ : own_frames_;
 }
 
+bool Upcalls::within_budget(const packet::Packet& packet, std::uint32_t dp_port,
+                            dp_action::Userspace::Slow slow) {
+  using Slow = dp_action::Userspace::Slow;
+  if (slow == Slow::None || dp_port >= Map::kNowhere) return true;  // what main sends it need not fear
+  if (slow != Slow::Multicast) return own_frames_budget_.take(dp_port, 1);
+  constexpr std::uint32_t kUnit = 64;
+  return memberships_budget_.take(dp_port, 1 + packet.size() / kUnit);
+}
+
+void Upcalls::refill(Instant now) {
+  own_frames_budget_.refill(now);
+  memberships_budget_.refill(now);
+}
+
 /// Patch ports may have led the packet to another bridge than that of its port.
 Ofproto* Upcalls::bridge_of(const dp_action::Userspace& action, Ofproto& first) const {
-  const auto state =
-      action.recirc_id ? first.pipeline().frozen_state(action.recirc_id) : pipeline::FrozenRef();
+  const auto state = first.pipeline().frozen_state(action.recirc_id);
   if (!state) return &first;
   for (Ofproto* bridge : map_.get()->bridges)
     if (&bridge->pipeline() == state->data.bridge) return bridge;

@@ -16,6 +16,7 @@
 
 #include "base/rcu.h"
 #include "datapath/upcall.h"
+#include "ofproto/frame_budget.h"
 #include "ofproto/packet_in.h"
 
 namespace sluice::pipeline {
@@ -69,8 +70,12 @@ class Upcalls final : public datapath::UpcallHandler {
   const PacketInQueue& packet_ins() const { return packet_ins_; }
   /// Frames of protocols that the switch itself speaks.
   PacketInQueue& own_frames() { return own_frames_; }
+  const PacketInQueue& own_frames() const { return own_frames_; }
   /// Frames of IGMP and MLD, apart: any host can send many.
   PacketInQueue& memberships() { return memberships_; }
+  const PacketInQueue& memberships() const { return memberships_; }
+  /// Time passes: ports may hand in more such frames.
+  void refill(Instant now);
 
   void translate(const flow::FlowKey& key, const packet::Packet* packet, Instant now,
                  datapath::UpcallResult& result) override;
@@ -85,11 +90,17 @@ class Upcalls final : public datapath::UpcallHandler {
   std::uint64_t tables_epoch() const;
   Ofproto* bridge_of(const dp_action::Userspace& action, Ofproto& first) const;
   PacketInQueue& queue_of(dp_action::Userspace::Slow slow);
+  bool within_budget(const packet::Packet& packet, std::uint32_t dp_port, dp_action::Userspace::Slow slow);
 
   rcu::Published<Map> map_;
   TranslationObserver* observer_ = nullptr;
   std::atomic<bool> wildcards_{true};
   PacketInQueue packet_ins_, own_frames_, memberships_;
+  /// Of LACP, STP and RSTP a port brings a few frames a second.
+  FrameBudget own_frames_budget_{{.per_second = 50, .burst = 100}};
+  /// In units of 64 bytes, which name some eight groups: a segment of hosts that answer a query at once, or a
+  /// few thousand groups a second.
+  FrameBudget memberships_budget_{{.per_second = 1000, .burst = 4000}};
 };
 
 }  // namespace sluice::ofproto

@@ -1,5 +1,7 @@
 #include "openflow/async_config.h"
 
+#include <algorithm>
+
 namespace sluice::openflow {
 
 namespace {
@@ -30,7 +32,8 @@ constexpr Kind kKinds[kAsyncKinds] = {
     {"REQUESTFORWARD", {"group_mod_request", "meter_mod_request"}},
 };
 
-/// Reasons that a version has. Those of 1.4 that earlier versions know as well are fewer.
+/// Reasons that a version has. Those of 1.4 that earlier versions know as well are fewer; lists of properties
+/// have those of 1.4 in every version.
 std::uint32_t known_reasons(std::size_t kind, OfVersion version) {
   switch (static_cast<AsyncKind>(kind)) {
     case AsyncKind::PacketIn:
@@ -114,14 +117,26 @@ Status AsyncConfig::decode(ByteReader& body, const DecodeContext& context, Async
   while (body.remaining() > 0) {
     SLUICE_ASSIGN(const Property property, next_property(body));
     const std::size_t kind = property.type / 2;
-    if (property.experimenter || kind >= kAsyncKinds)
+    // Experimenters have one for each role.
+    constexpr std::uint16_t kExperimenterOfSecondary = 0xfffe;
+    if (property.type == kExperimenterOfSecondary) {
+      ByteReader whose(property.body);
+      Property named = property;
+      named.experimenter = true;
+      named.vendor = whose.u32();
+      named.experimenter_type = whose.u32();
+      if (!whose.ok()) return bad_length("property of an experimenter", OfError::BpcBadLen);
+      return unknown_property(named, "asynchronous configuration");
+    }
+    if (property.experimenter) return unknown_property(property, "asynchronous configuration");
+    if (kind >= kAsyncKinds)
       return fail("unknown property of an asynchronous configuration (OFPACFC_UNSUPPORTED)",
                   OfError::AcfcUnsupported);
     ByteReader value(property.body);
     std::uint32_t mask = value.u32();
     if (!value.ok() || value.remaining() != 0)
       return bad_length("property of an asynchronous configuration", OfError::BpcBadLen);
-    const std::uint32_t known = known_reasons(kind, context.version);
+    const std::uint32_t known = known_reasons(kind, std::max(context.version, k14));
     if ((mask & ~known) != 0 && !reply)
       return fail(
           fmt::format("asynchronous configuration: {:#x} for {} (OFPACFC_INVALID)", mask, kKinds[kind].name),
@@ -147,7 +162,7 @@ void AsyncConfig::encode(Encoder& out) const {
       const auto& mask = (of_primary ? primary : secondary)[kind];
       if (!mask) continue;
       const PropertyWriter property(out.out(), property_of(kind, of_primary));
-      out.out().u32(*mask & known_reasons(kind, version));
+      out.out().u32(*mask & known_reasons(kind, std::max(version, k14)));
     }
 }
 

@@ -1,6 +1,10 @@
 #include "openflow/bundle.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "openflow/error.h"
 
 namespace sluice::openflow {
 
@@ -79,35 +83,83 @@ Status BundleAdd::decode(ByteReader& body, const DecodeContext& context, BundleA
   return {};
 }
 
-void BundleMessages::append(Bytes add) {
-  if (blocks_.empty() || blocks_.back().bytes.capacity() - blocks_.back().bytes.size() < add.size()) {
+namespace {
+
+/// Where a record begins that was prepared: no version of OpenFlow.
+constexpr std::uint8_t kPrepared = 0;
+constexpr std::size_t kPreparedBytes = 1 + sizeof(void*) + 1;
+static_assert(kErrorDataBytes <= 0xff);
+
+}  // namespace
+
+BundleMessages::~BundleMessages() {
+  while (take())
+    if (current_prepared_) owner_->drop(current_prepared_);
+}
+
+void BundleMessages::count(const Prepared& prepared) {
+  prepared_bytes_ += prepared.bytes;
+  constexpr std::size_t kKinds = std::tuple_size_v<decltype(prepared.shared)>;
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    const Prepared::Part& part = prepared.shared[kind];
+    // What was counted is still there: one of the messages holds it, so that no other can have its address.
+    const auto address = reinterpret_cast<std::uintptr_t>(part.what);
+    const void*& counted = counted_[(address >> 4 ^ address >> 12) * kKinds % counted_.size() + kind];
+    if (std::exchange(counted, part.what) != part.what) prepared_bytes_ += part.bytes;
+  }
+}
+
+void BundleMessages::append(Bytes add, const Prepared& prepared) {
+  if (prepared.what) add = add.first(std::min(add.size(), kErrorDataBytes));
+  const std::size_t needed = add.size() + (prepared.what ? kPreparedBytes : 0);
+  if (blocks_.empty() || blocks_.back().bytes.capacity() - blocks_.back().bytes.size() < needed) {
     const std::size_t last = blocks_.empty() ? 0 : blocks_.back().bytes.capacity();
     auto& bytes = blocks_.emplace_back().bytes;
-    bytes.reserve(std::max(add.size(), std::clamp(2 * last, kFirstBlockBytes, kBlockBytes)));
+    bytes.reserve(std::max(needed, std::clamp(2 * last, kFirstBlockBytes, kBlockBytes)));
     memory_bytes_ += bytes.capacity();
   }
   auto& bytes = blocks_.back().bytes;
+  if (prepared.what) {
+    std::uint8_t head[kPreparedBytes] = {kPrepared};
+    std::memcpy(head + 1, &prepared.what, sizeof prepared.what);
+    head[kPreparedBytes - 1] = static_cast<std::uint8_t>(add.size());
+    bytes.insert(bytes.end(), head, head + sizeof head);
+    count(prepared);
+  }
   bytes.insert(bytes.end(), add.begin(), add.end());
 }
 
-Result<const Message*> BundleMessages::next() {
-  current_.reset();
+bool BundleMessages::take() {
   current_add_ = {};
+  current_prepared_ = nullptr;
   if (!blocks_.empty() && blocks_.front().taken == blocks_.front().bytes.size()) {
     memory_bytes_ -= blocks_.front().bytes.capacity();
     blocks_.pop_front();
   }
-  if (blocks_.empty()) return nullptr;
+  if (blocks_.empty()) return false;
   Block& block = blocks_.front();
-  const Bytes rest = Bytes(block.bytes).subspan(block.taken);
-  current_add_ = rest.first(decode_header(rest)->length);
+  Bytes rest = Bytes(block.bytes).subspan(block.taken);
+  if (rest.front() == kPrepared) {
+    std::memcpy(&current_prepared_, rest.data() + 1, sizeof current_prepared_);
+    current_add_ = rest.subspan(kPreparedBytes, rest[kPreparedBytes - 1]);
+    block.taken += kPreparedBytes;
+  } else {
+    current_add_ = rest.first(decode_header(rest)->length);
+  }
   block.taken += current_add_.size();
+  return true;
+}
+
+Result<BundleMessages::Next> BundleMessages::next() {
+  current_.reset();
+  if (!take()) return Next{};
+  if (current_prepared_) return Next{.prepared = current_prepared_};
   // Behind the header of its form, the bundle's id and flags.
   const auto& form = version_ == k13 ? kAdd[1] : kAdd[0];
   const Bytes inner = current_add_.subspan(header_bytes(form, version_) + 8);
   SLUICE_ASSIGN(current_,
                 openflow::decode(inner.first(decode_header(inner)->length), {.table_id = table_id_}));
-  return &*current_;
+  return Next{.message = &*current_};
 }
 
 void BundleAdd::encode(Encoder& out) const {

@@ -1,6 +1,7 @@
 // Bundles: messages that take effect together (OpenFlow 1.4; 1.3 by ONF's extension).
 #pragma once
 
+#include <array>
 #include <deque>
 
 #include "openflow/message.h"
@@ -47,33 +48,77 @@ struct BundleAdd {
   void format(Printer& out) const;
 };
 
-/// What an open bundle holds: the BundleAdds that came, as they came, in blocks that go as they are read. So
-/// a bundle costs what its messages are long, whatever they decode to, and what takes effect finds the room
-/// that its messages had.
+/// A message of a bundle that the switch has made ready to take effect, so that it need not be decoded twice.
+/// What it is only the switch knows.
+struct Prepared {
+  /// Memory that what was prepared of other messages may hold, too: it lives as long as one of them.
+  struct Part {
+    const void* what = nullptr;  ///< null: nothing
+    std::size_t bytes = 0;
+  };
+  void* what = nullptr;   ///< null: it is not, the message's bytes are kept
+  std::size_t bytes = 0;  ///< of memory
+  std::array<Part, 2> shared = {};
+};
+class PreparedOwner {
+ public:
+  /// What was prepared does not take effect.
+  virtual void drop(void* prepared) = 0;
+
+ protected:
+  ~PreparedOwner() = default;
+};
+
+/// What an open bundle holds: the BundleAdds that came, as they came, in blocks that go as they are read; of
+/// those that the switch has prepared only as much as an error tells of them. So a bundle costs what its
+/// messages are long, whatever they decode to, and what was prepared for it.
 class BundleMessages {
  public:
-  explicit BundleMessages(OfVersion version, bool table_id) : version_(version), table_id_(table_id) {}
+  /// @param owner  of what is prepared; null: nothing is
+  BundleMessages(OfVersion version, bool table_id, PreparedOwner* owner = nullptr)
+      : version_(version), table_id_(table_id), owner_(owner) {}
+  BundleMessages(BundleMessages&&) = default;
+  BundleMessages& operator=(BundleMessages&&) = delete;
+  ~BundleMessages();
 
-  void append(Bytes add);
+  void append(Bytes add, const Prepared& prepared = {});
   bool empty() const { return blocks_.empty(); }
-  /// Bytes of memory that the messages take.
+  /// Bytes of memory that the messages take, without what is prepared.
   std::size_t memory_bytes() const { return memory_bytes_; }
+  /// Bytes that all took that was ever prepared: what next() hands over is not taken off. Parts that several
+  /// of these messages share count once if they come close together, whoever else holds them.
+  std::size_t prepared_bytes() const { return prepared_bytes_; }
 
-  /// Takes the first out and decodes it; it lives until the next call. Null: there are no more.
-  Result<const Message*> next();
-  /// The BundleAdd of what next() gave last; empty before the first call and when there are no more.
+  /// One of the two, or neither: there are no more.
+  struct Next {
+    const Message* message = nullptr;  ///< lives until the next call
+    void* prepared = nullptr;          ///< the caller's from now on
+  };
+  /// Takes the first out, and decodes it if it was not prepared.
+  Result<Next> next();
+  /// The BundleAdd of what next() gave last, or its beginning; empty before the first call and when there are
+  /// no more.
   Bytes current_add() const { return current_add_; }
 
  private:
   struct Block {
-    std::vector<std::uint8_t> bytes;  ///< never more than were reserved for it
+    /// Records, never more than were reserved for them: a BundleAdd; or kPrepared, what was prepared, the
+    /// number of bytes that follow.
+    std::vector<std::uint8_t> bytes;
     std::size_t taken = 0;
   };
   static constexpr std::size_t kFirstBlockBytes = 1 << 10, kBlockBytes = 64 << 10;
+  /// Goes on to the next record, which becomes the current one; false if there are no more.
+  bool take();
+  void count(const Prepared& prepared);
 
   OfVersion version_;
   bool table_id_;
+  PreparedOwner* owner_;
   std::deque<Block> blocks_;
+  std::size_t prepared_bytes_ = 0;
+  std::array<const void*, 256> counted_ = {};  ///< parts, each in the place of its address
+  void* current_prepared_ = nullptr;
   std::size_t memory_bytes_ = 0;
   Bytes current_add_;
   std::optional<Message> current_;

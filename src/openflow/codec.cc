@@ -132,6 +132,12 @@ Result<Property> next_property(ByteReader& in) {
 }
 
 Status unknown_property(const Property& property, std::string_view what) {
+  const bool known_vendor =
+      property.vendor == kNiciraVendor || property.vendor == kOnfVendor || property.vendor == kNtrVendor;
+  if (property.experimenter && known_vendor)
+    return fail(fmt::format("{}: unknown property {} of experimenter {:#x} (OFPBPC_BAD_EXP_TYPE)", what,
+                            property.experimenter_type, property.vendor),
+                OfError::BpcBadExpType);
   if (property.experimenter)
     return fail(fmt::format("{}: unknown property of experimenter {:#x} (OFPBPC_BAD_EXPERIMENTER)", what,
                             property.vendor),

@@ -23,6 +23,7 @@ Status must_be_zero(std::string_view what) {
 
 Status decode_tuple(Bytes body, std::uint8_t protocol, CtFlushTuple& tuple) {
   ByteReader in(body);
+  if (in.remaining() < 4) return bad_length("tuple of a connection", OfError::BpcBadLen);
   if (!in.skip_zeros(4)) return must_be_zero("padding of a tuple");
   while (in.remaining() > 0) {
     SLUICE_ASSIGN(const Property property, next_property(in));
@@ -55,6 +56,9 @@ Status decode_tuple(Bytes body, std::uint8_t protocol, CtFlushTuple& tuple) {
     }
     if (!value.ok()) return bad_length("tuple of a connection", OfError::BpcBadLen);
   }
+  const bool both = !tuple.src.is_zero() && !tuple.dst.is_zero();
+  if (both && net::is_v4_mapped(tuple.src) != net::is_v4_mapped(tuple.dst))
+    return fail("tuple of an IPv4 and an IPv6 address (OFPBPC_BAD_VALUE)", OfError::BpcBadValue);
   return {};
 }
 

@@ -77,7 +77,10 @@ void FeaturesReply::encode(Encoder& out) const {
   out.out().u32(bits);
   out.out().u32(version == k10 ? actions : 0);
   if (version >= k13) return;
-  for (const PortDescription& port : ports) encode_port(port, out);
+  for (const PortDescription& port : ports) {
+    out.entry();
+    encode_port(port, out);
+  }
 }
 
 void FeaturesReply::format(Printer& out) const {

@@ -48,9 +48,14 @@ std::uint16_t joined_command(const action::FlowSpec& flow, bool has_table) {
 }
 
 Status take_flags(std::uint16_t bits, OfVersion version, FlowMod& out) {
-  if (version == k10 && (bits & kEmergency10) != 0)
-    return fail("emergency flows are not supported (OFPFMFC_BAD_FLAGS)", OfError::FmfcBadFlags);
-  SLUICE_ASSIGN(out.flow.flags, flow_flags_from_wire(bits, version));
+  const bool emergency = version == k10 && (bits & kEmergency10) != 0;
+  const auto others = static_cast<std::uint16_t>(emergency ? bits & ~kEmergency10 : bits);
+  SLUICE_ASSIGN(out.flow.flags, flow_flags_from_wire(others, version));
+  if (emergency) {
+    if (out.flow.idle_timeout != 0 || out.flow.hard_timeout != 0)
+      return fail("emergency flow with a timeout (OFPFMFC_BAD_EMERG_TIMEOUT)", OfError::FmfcBadEmergTimeout);
+    return fail("there is no room for emergency flows (OFPFMFC_TABLE_FULL)", OfError::FmfcTableFull);
+  }
   return {};
 }
 
@@ -117,6 +122,10 @@ Status decode_11(ByteReader& body, const DecodeContext& context, FlowMod& out) {
   SLUICE_ASSIGN(flow.actions, action::decode_instructions(body.rest(), context.version));
   SLUICE_TRY(take_flags(flags, context.version, out));
   SLUICE_TRY(set_command(command, out));
+  const bool any_table = flow.command >= FlowCommand::Delete && context.version != k11;
+  if (flow.table == action::kNoTable && !any_table)
+    return fail("a flow of all tables: only a delete can be about them (OFPFMFC_BAD_TABLE_ID)",
+                OfError::FmfcBadTableId);
   if (context.version < k14 || flow.command != FlowCommand::Add) flow.importance = 0;
   // An add gives the cookie, the others compare it: what later versions have no word for is a new one. Only
   // 1.1 adds what a modify, if it compares no cookie, does not find.

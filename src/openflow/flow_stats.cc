@@ -175,7 +175,7 @@ void encode_11(const Entry& entry, OfVersion version, ByteWriter& out) {
   out.u64(entry.flow.new_cookie.value_or(0));
   out.u64(entry.counters.packets);
   out.u64(entry.counters.bytes);
-  put_match(entry.flow.match, version, out);
+  put_oxm_match(entry.flow.match, version, out);  // the fixed structure of 1.1 has no room for most fields
   action::encode_instructions(entry.flow.actions, version, out);
 }
 

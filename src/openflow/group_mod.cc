@@ -33,6 +33,8 @@ Status decode_bucket_properties(ByteReader in, Bucket& bucket) {
     SLUICE_ASSIGN(const Property property, next_property(in));
     if (property.experimenter || property.type > kWatchGroup) return unknown_property(property, "bucket");
     ByteReader value(property.body);
+    if (property.type != kWeight && value.remaining() > 4)
+      return bad_length("property of a bucket", OfError::BpcBadLen);
     if (property.type == kWeight)
       bucket.weight = value.u16();
     else
@@ -45,7 +47,7 @@ Status decode_bucket_properties(ByteReader in, Bucket& bucket) {
 Status decode_bucket15(ByteReader& in, OfVersion version, GroupSpec& group) {
   const std::size_t available = in.remaining();
   const std::size_t length = in.u16(), actions_length = in.u16();
-  if (!in.ok() || length < 8 || length % 8 != 0 || length > available || actions_length + 8 > length)
+  if (!in.ok() || length < 8 || length > available || actions_length + 8 > length)
     return fail(fmt::format("bucket of {} bytes (OFPGMFC_BAD_BUCKET)", length), OfError::GmfcBadBucket);
   Bucket bucket{.id = in.u32(),
                 .weight = static_cast<std::uint16_t>(group.type == GroupType::Select ? 1 : 0)};
@@ -60,7 +62,7 @@ Status decode_bucket15(ByteReader& in, OfVersion version, GroupSpec& group) {
 Status decode_bucket11(ByteReader& in, OfVersion version, GroupSpec& group) {
   const std::size_t available = in.remaining();
   const std::size_t length = in.u16();
-  if (!in.ok() || length < 16 || length % 8 != 0 || length > available)
+  if (!in.ok() || length < 16 || length > available)
     return fail(fmt::format("bucket of {} bytes (OFPGMFC_BAD_BUCKET)", length), OfError::GmfcBadBucket);
   Bucket bucket{.id = static_cast<std::uint32_t>(group.buckets.size())};
   bucket.weight = in.u16();
@@ -71,6 +73,11 @@ Status decode_bucket11(ByteReader& in, OfVersion version, GroupSpec& group) {
   SLUICE_ASSIGN(bucket.actions, action::decode_actions(in.take(length - 16), version));
   group.buckets.push_back(std::move(bucket));
   return {};
+}
+
+tl::unexpected<Error> deleted_with_buckets(std::uint32_t group) {
+  return fail(fmt::format("group {} to be deleted has buckets (OFPGMFC_INVALID_GROUP)", group),
+              OfError::GmfcInvalidGroup);
 }
 
 Status decode_selection(Bytes body, GroupSpec& group) {
@@ -94,7 +101,10 @@ Status decode_selection(Bytes body, GroupSpec& group) {
     const std::uint32_t header = in.u32();
     ByteReader value = take_part(in, header & 0xff);
     const field::FieldSpec* spec = field::field_of_header(header);
-    if (!in.ok() || spec == nullptr || (header & 0x100) != 0 || (header & 0xff) != spec->wire_bytes)
+    if (!in.ok()) return bad_length("selection method's field", OfError::BmcBadLen);
+    if (spec == nullptr)
+      return fail("selection method: an unknown field (OFPBMC_BAD_FIELD)", OfError::BmcBadField);
+    if ((header & 0x100) != 0 || (header & 0xff) != spec->wire_bytes)
       return fail("selection method: a field that cannot be hashed (OFPBPC_BAD_VALUE)", OfError::BpcBadValue);
     field::FieldValue mask = 0;
     for (const std::uint8_t byte : value.rest()) mask = mask << 8 | byte;
@@ -197,10 +207,14 @@ Status GroupMod::decode(ByteReader& body, const DecodeContext& context, GroupMod
   const bool known = extension || command <= static_cast<std::uint16_t>(GroupCommand::Delete) ||
                      (properties && (command == static_cast<std::uint16_t>(GroupCommand::InsertBucket) ||
                                      command == static_cast<std::uint16_t>(GroupCommand::RemoveBucket)));
+  // Of several faults the one that Open vSwitch finds first is told.
+  const bool deletes = command == static_cast<std::uint16_t>(GroupCommand::Delete);
+  if (deletes && !properties && context.version >= k13 && body.remaining() != 0)
+    return deleted_with_buckets(group.id);
+  SLUICE_ASSIGN(group.type, type_from_wire(type));
   if (!known)
     return fail(fmt::format("group command {} (OFPGMFC_BAD_COMMAND)", command), OfError::GmfcBadCommand);
   group.command = static_cast<GroupCommand>(command);
-  SLUICE_ASSIGN(group.type, type_from_wire(type));
   if (!properties) {
     SLUICE_TRY(decode_buckets(body, context, group));
   } else {
@@ -212,13 +226,16 @@ Status GroupMod::decode(ByteReader& body, const DecodeContext& context, GroupMod
         group.command == GroupCommand::InsertBucket || group.command == GroupCommand::RemoveBucket;
     const std::uint32_t place = group.command_bucket;
     const bool valid =
-        place <= action::bucket_id::kMax ||
         (names_bucket &&
-         (place == action::bucket_id::kFirst || place == action::bucket_id::kLast ||
+         (place <= action::bucket_id::kMax || place == action::bucket_id::kFirst ||
+          place == action::bucket_id::kLast ||
           (place == action::bucket_id::kAll && group.command == GroupCommand::RemoveBucket))) ||
         (!names_bucket && place == action::bucket_id::kAll);
     if (!valid)
       return fail(fmt::format("command bucket {} (OFPGMFC_BAD_BUCKET)", place), OfError::GmfcBadBucket);
+    if (deletes && buckets_length != 0) return deleted_with_buckets(group.id);
+    if (group.command == GroupCommand::RemoveBucket && buckets_length != 0)
+      return fail("buckets to be removed are named by their id (OFPGMFC_BAD_BUCKET)", OfError::GmfcBadBucket);
     SLUICE_TRY(decode_buckets(take_part(body, buckets_length), context, group));
     SLUICE_TRY(decode_group_properties(body, group));
   }

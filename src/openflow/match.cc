@@ -319,6 +319,10 @@ Result<Match> decode_match11(ByteReader& in) {
 
 void put_match(const Match& match, OfVersion version, ByteWriter& out) {
   if (version <= k11) return encode_match11(match, out);
+  put_oxm_match(match, version, out);
+}
+
+void put_oxm_match(const Match& match, OfVersion version, ByteWriter& out) {
   const std::size_t start = out.size();
   out.u16(1);
   out.u16(0);

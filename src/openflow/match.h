@@ -24,6 +24,8 @@ Result<flow::Match> decode_match11(ByteReader& in);
 /// The match of OpenFlow 1.1 and later with its header and padding: the fixed structure in 1.1, OXM after
 /// that. A reader takes either in every version.
 void put_match(const flow::Match& match, OfVersion version, ByteWriter& out);
+/// The same with OXM in every version, the headers of NXM in 1.1.
+void put_oxm_match(const flow::Match& match, OfVersion version, ByteWriter& out);
 Result<flow::Match> take_match(ByteReader& in, OfVersion version, bool strict = true);
 /// The same into a match that demands nothing yet.
 Status take_match(ByteReader& in, OfVersion version, bool strict, flow::Match& match);

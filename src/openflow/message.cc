@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "openflow/all_messages.h"
+#include "openflow/form.h"
 #include "openflow/hello_elements.h"
 
 namespace sluice::openflow {
@@ -99,7 +100,10 @@ Result<const Entry*> find_entry(const Key& key, OfVersion version) {
   const bool vendor_known = std::any_of(all.begin(), all.end(), [&](const Entry& entry) {
     return entry.key.frame == key.frame && entry.key.vendor == key.vendor;
   });
-  if (!vendor_known && key.vendor != kNiciraVendor && key.vendor != kOnfVendor)
+  // ONF has messages in every version, multipart ones in none.
+  const bool known_elsewhere =
+      key.vendor == kNiciraVendor || (key.vendor == kOnfVendor && key.frame == Frame::Vendor);
+  if (!vendor_known && !known_elsewhere)
     return bad_type(fmt::format("experimenter {:#x}", key.vendor), OfError::BrcBadVendor);
   return bad_type(fmt::format("type {} of experimenter {:#x}", key.type, key.vendor), OfError::BrcBadSubtype);
 }
@@ -109,6 +113,13 @@ Status check_length(const WireForm& form, std::size_t length) {
                                    : length >= form.length && (length - form.length) % form.step == 0;
   if (fits) return {};
   return bad_length(fmt::format("{} of {} bytes", form.name, length));
+}
+
+Result<const Entry*> entry_of(Bytes bytes, OfVersion version) {
+  SLUICE_ASSIGN(const Key key, read_key(bytes, version));
+  SLUICE_ASSIGN(const Entry* entry, find_entry(key, version));
+  SLUICE_TRY(check_length(*entry->form, bytes.size()));
+  return entry;
 }
 
 void write_header(const Message& message, std::size_t length, bool more, ByteWriter& out) {
@@ -220,10 +231,16 @@ std::vector<std::uint8_t> encode(const Message& message) {
     out.append(bytes.subspan(start, end - start));
     start = end;
   }
-  const std::size_t length = header + bytes.size() - start;
-  if (length > kMaxMessageBytes) return {};
-  write_header(message, length, message.more, out);
-  out.append(bytes.subspan(start));
+  Bytes rest = bytes.subspan(start);
+  if (header + rest.size() > kMaxMessageBytes) {
+    // A list that has to be one message is told as far as it fits.
+    const auto& entries = body.entries();
+    const auto after = std::upper_bound(entries.begin(), entries.end(), kMaxMessageBytes - header);
+    if (after == entries.begin()) return {};
+    rest = rest.first(*(after - 1));
+  }
+  write_header(message, header + rest.size(), message.more, out);
+  out.append(rest);
   return out.take();
 }
 
@@ -235,9 +252,7 @@ Result<Message> decode_nested(Bytes bytes, const DecodeOptions& options, unsigne
   if (!header->version)
     return fail(fmt::format("message of OpenFlow version {} (OFPBRC_BAD_TYPE)", bytes[0]),
                 OfError::BrcBadType);
-  SLUICE_ASSIGN(const Key key, read_key(bytes, *header->version));
-  SLUICE_ASSIGN(const Entry* entry, find_entry(key, *header->version));
-  SLUICE_TRY(check_length(*entry->form, bytes.size()));
+  SLUICE_ASSIGN(const Entry* entry, entry_of(bytes, *header->version));
   ByteReader in(bytes.subspan(header_bytes(*entry->form, *header->version)));
   const DecodeContext context{.version = *header->version,
                               .form = entry->form,
@@ -252,6 +267,25 @@ Result<Message> decode_nested(Bytes bytes, const DecodeOptions& options, unsigne
 }
 
 }  // namespace
+
+Result<const WireForm*> form_of(Bytes bytes, OfVersion version) {
+  SLUICE_ASSIGN(const Entry* entry, entry_of(bytes, version));
+  return entry->form;
+}
+
+bool only_switches_send(Bytes bytes, OfVersion version) {
+  constexpr std::uint8_t kAlways[] = {6, 8, 10, 11, 12};  // replies and asynchronous messages of all versions
+  constexpr std::uint8_t kLater[] = {21, 23, 25, 27, 30, 31, 32, 35};  // of 1.1 and later
+  constexpr std::uint8_t kReplies10[] = {17, 19, 21};
+  const std::uint8_t type = bytes[1];
+  const auto among = [type](const auto& types) {
+    return std::find(std::begin(types), std::end(types), type) != std::end(types);
+  };
+  const bool from_switch =
+      among(kAlways) ||
+      (version == k10 ? among(kReplies10) : among(kLater) || type == types_of(version).reply);
+  return from_switch && form_of(bytes, version);
+}
 
 Result<Message> decode(Bytes bytes, const DecodeOptions& options) {
   return decode_nested(bytes, options, 0);

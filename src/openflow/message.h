@@ -81,6 +81,9 @@ struct Header {
   std::uint16_t length = 0;  ///< of the whole message, this header included
   std::uint32_t xid = 0;
 };
+/// Whether it is a message, of a length that its type can have, that goes only from switch to controller.
+/// @param bytes  a header at least
+bool only_switches_send(Bytes bytes, OfVersion version);
 /// Nothing if there are fewer than eight bytes.
 std::optional<Header> decode_header(Bytes bytes);
 

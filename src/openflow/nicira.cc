@@ -81,7 +81,8 @@ void SetPacketInFormat::format(Printer& out) const {
 }
 
 Status SetControllerId::decode(ByteReader& body, const DecodeContext&, SetControllerId& out) {
-  body.skip(6);
+  if (!body.skip_zeros(6))
+    return fail("padding before a controller's id is not zero (NXBRC_MUST_BE_ZERO)", OfError::BrcMustBeZero);
   out.id = body.u16();
   return finished(body, "NXT_SET_CONTROLLER_ID");
 }

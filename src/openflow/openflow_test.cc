@@ -257,6 +257,30 @@ TEST(OpenFlowMultipart, LongRepliesAreCutBetweenEntries) {
   EXPECT_GT(messages, 2u);
 }
 
+// What has to be one message tells as much as fits: OpenFlow 1.0 to 1.3 have no other word for queues, nor
+// 1.0 to 1.2 for the ports of a switch.
+TEST(OpenFlowMultipart, ListsThatAreOneMessageAreToldAsFarAsTheyFit) {
+  QueueConfigReply queues{.port = 3, .entries = {}};
+  for (unsigned i = 0; i < 10'000; ++i) queues.entries.push_back({.port = 3, .queue = i});
+  FeaturesReply features;
+  features.ports.resize(2000);
+  constexpr std::size_t kMost = 0xffff;
+  for (const OfVersion version : {k10, k11, k12, k13}) {
+    const auto bytes = encode(make_message(queues, {.version = version}, 7));
+    const auto message = decode(bytes);
+    ASSERT_TRUE(message) << message.error().message;
+    const auto& entries = as<QueueConfigReply>(*message)->entries;
+    const std::size_t each = version <= k11 ? 8 : 16;
+    EXPECT_EQ(entries.size(), (kMost - 16) / each);
+    EXPECT_EQ(entries.back().queue, entries.size() - 1);
+    EXPECT_GT(bytes.size(), kMost - each);
+    if (version == k13) continue;
+    const auto ports = decode(encode(make_message(features, {.version = version}, 7)));
+    ASSERT_TRUE(ports) << ports.error().message;
+    EXPECT_EQ(as<FeaturesReply>(*ports)->ports.size(), (kMost - 32) / (version == k10 ? 48 : 64));
+  }
+}
+
 TEST(OpenFlowFieldSet, NamesAreDrawnTogether) {
   FieldSet set;
   for (const auto id :

@@ -47,7 +47,7 @@ Status RoleMessage::decode(ByteReader& body, const DecodeContext& context, RoleM
   SLUICE_ASSIGN(out.role, role_from_wire(body.u32()));
   body.skip(4);
   const std::uint64_t generation = body.u64();
-  if (out.role != Role::NoChange && generation != kNoGeneration) out.generation = generation;
+  if (out.role != Role::NoChange) out.generation = generation;
   return finished(body, "role message");
 }
 
@@ -63,7 +63,7 @@ void RoleMessage::encode(Encoder& out) const {
 
 void RoleMessage::format(Printer& out) const {
   out.put(" role={}", role_name(role));
-  if (generation) out.put(" generation_id={}", *generation);
+  if (generation.value_or(kNoGeneration) != kNoGeneration) out.put(" generation_id={}", *generation);
   out.put("\n");
 }
 

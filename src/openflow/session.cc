@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "openflow/form.h"
+
 namespace sluice::openflow {
 
 namespace {
@@ -12,17 +14,19 @@ constexpr std::uint32_t bit(unsigned reason) {
   return 1u << reason;
 }
 
-/// What a controller gets until it says otherwise (OpenFlow 1.3.1 section 6.3.5).
-AsyncMasks default_masks() {
+/// What a controller gets until it says otherwise (OpenFlow 1.3.1 section 6.3.5), as Open vSwitch has it.
+AsyncMasks default_masks(OfVersion version) {
   constexpr auto kPacketIn = static_cast<std::size_t>(AsyncKind::PacketIn);
   constexpr auto kPortStatus = static_cast<std::size_t>(AsyncKind::PortStatus);
   constexpr auto kFlowRemoved = static_cast<std::size_t>(AsyncKind::FlowRemoved);
   AsyncMasks masks;
   masks.primary[kPacketIn] = bit(0) | bit(1) | bit(3) | bit(4) | bit(5);
   masks.primary[kPortStatus] = masks.secondary[kPortStatus] = bit(0) | bit(1) | bit(2);
-  masks.primary[kFlowRemoved] = bit(0) | bit(1) | bit(2) | bit(3) | bit(4) | bit(5);
+  // Timeouts and deletions; then of groups; then of meters, and evictions.
+  masks.primary[kFlowRemoved] = bit(0) | bit(1) | bit(2);
+  if (version >= k13) masks.primary[kFlowRemoved] |= bit(3);
+  if (version >= k14) masks.primary[kFlowRemoved] |= bit(4) | bit(5);
   masks.primary[static_cast<std::size_t>(AsyncKind::RoleStatus)] = bit(0) | bit(1);
-  masks.primary[static_cast<std::size_t>(AsyncKind::TableStatus)] = bit(3) | bit(4);
   return masks;
 }
 
@@ -31,13 +35,26 @@ bool is(const Message& message) {
   return as<T>(message) != nullptr;
 }
 
+/// Messages that a secondary may not send (OpenFlow 1.3.1 section 6.3.4), whether what they say is right or
+/// wrong: but they are messages, and not too short.
+bool changes_switch(Bytes bytes, OfVersion version) {
+  // Packet-out, flow-mod, group-mod, port-mod and table-mod follow each other; 1.0 has no groups.
+  constexpr std::uint8_t kFirst = 13, kLast = 17, kLast10 = 15, kMeterMod = 29;
+  const std::uint8_t type = bytes[1];
+  const bool changes = (type >= kFirst && type <= (version == k10 ? kLast10 : kLast)) || type == kMeterMod;
+  return changes && form_of(bytes, version);
+}
+
+/// Table features that are more than a question.
+bool changes_tables(const Message& message) {
+  const auto* features = as<TableFeaturesRequest>(message);
+  return features != nullptr && !features->entries.empty();
+}
+
 }  // namespace
 
 Session::Session(const Options& options, SessionHandler& handler, Instant now)
-    : options_(options),
-      handler_(handler),
-      async_(options.async ? default_masks() : AsyncMasks{}),
-      heard_(now) {
+    : options_(options), handler_(handler), heard_(now) {
   miss_send_len_ = options.service ? 0 : kDefaultMissSendLength;
   dialect_.version = highest_version(options.versions).value_or(k10);
   write(encode(make_message(Hello{.versions = options.versions}, dialect_, 1)));
@@ -61,6 +78,7 @@ void Session::close(std::string reason) {
   bundles_.clear();
   partial_.clear();
   partial_bytes_ = 0;
+  tell_wants();
 }
 
 void Session::receive(Bytes bytes, Instant now) {
@@ -135,9 +153,16 @@ void Session::on_message(Bytes bytes) {
   constexpr std::uint8_t kLastOfAllVersions = 3;
   if (header->version != dialect_.version && (!header->version || header->type > kLastOfAllVersions))
     return write(encode_error_reply(OfError::BrcBadVersion, bytes, k10));
+  if (role_ == Role::Secondary && changes_switch(bytes, dialect_.version))
+    return write(encode_error_reply(OfError::BrcIsSecondary, bytes, dialect_.version));
   const auto message = decode(bytes, {.table_id = dialect_.table_id});
-  if (!message) return answer_error(message.error(), bytes);
-  if (message->more || partial_.contains(message->xid)) {
+  if (!message) {
+    if (only_switches_send(bytes, dialect_.version))
+      return write(encode_error_reply(OfError::BrcBadType, bytes, dialect_.version));
+    return answer_error(message.error(), bytes);
+  }
+  // Before 1.3 a request comes in one part, whatever its flags.
+  if ((message->more && dialect_.version >= k13) || partial_.contains(message->xid)) {
     if (const Status taken = on_part(*message, bytes); !taken) answer_error(taken.error(), bytes);
     return;
   }
@@ -220,7 +245,9 @@ void Session::on_hello(Bytes bytes) {
   }
   dialect_.version = *version;
   dialect_.table_id = *version != k10;
+  if (options_.async) async_ = default_masks(*version);
   state_ = State::Open;
+  tell_wants();
 }
 
 void Session::answer_error(const Error& error, Bytes request) {
@@ -236,7 +263,7 @@ void Session::dispatch(const Message& message, Bytes bytes) {
 bool Session::forbidden_to_secondary(const Message& m) const {
   return is<FlowMod>(m) || is<GroupMod>(m) || is<PortMod>(m) || is<TableMod>(m) || is<MeterMod>(m) ||
          is<PacketOut>(m) || is<Resume>(m) || is<BundleControl>(m) || is<BundleAdd>(m) || is<CtFlush>(m) ||
-         is<CtFlushZone>(m) || is<TlvTableMod>(m) || is<SetConfig>(m);
+         is<CtFlushZone>(m) || is<TlvTableMod>(m) || changes_tables(m);
 }
 
 Status Session::serve(const Message& message, Bytes bytes) {
@@ -252,6 +279,7 @@ Status Session::serve(const Message& message, Bytes bytes) {
     return on_role(message, *role);
   } else if (const auto* async = as<SetAsync>(message)) {
     async->apply(async_);
+    tell_wants();
   } else if (is<GetAsyncRequest>(message)) {
     GetAsyncReply answer;
     static_cast<AsyncConfig&>(answer) = AsyncConfig::of(async_);
@@ -276,6 +304,9 @@ Status Session::serve(const Message& message, Bytes bytes) {
     if (const auto* config = as<SetConfig>(message)) {
       miss_send_len_ = config->miss_send_len;
       invalid_ttl_ = config->invalid_ttl_to_controller;
+      tell_wants();
+      // What concerns itself alone, a secondary may set.
+      if (role_ == Role::Secondary) return {};
     }
     return handler_.handle(*this, message);
   }
@@ -285,6 +316,7 @@ Status Session::serve(const Message& message, Bytes bytes) {
 Status Session::on_role(const Message& request, const RoleRequest& wanted) {
   SLUICE_ASSIGN(const auto generation, handler_.claim_role(*this, wanted.role, wanted.generation));
   if (wanted.role != Role::NoChange) role_ = wanted.role;
+  tell_wants();
   RoleReply answer;
   answer.role = role_;
   if (dialect_.version >= k12) answer.generation = generation;
@@ -293,6 +325,7 @@ Status Session::on_role(const Message& request, const RoleRequest& wanted) {
 }
 
 void Session::demote(std::uint64_t generation) {
+  // What is wanted is told when the other has its role: on_role() does.
   role_ = Role::Secondary;
   constexpr auto kReason = RoleStatusReason::PrimaryRequest;
   // As the primary that it was.
@@ -304,8 +337,8 @@ void Session::demote(std::uint64_t generation) {
 std::map<std::uint32_t, Session::Bundle>::iterator Session::open_bundle(std::uint32_t id,
                                                                         const BundleFlags& flags) {
   return bundles_
-      .try_emplace(id,
-                   Bundle{.flags = flags, .messages = BundleMessages(dialect_.version, dialect_.table_id)})
+      .try_emplace(id, Bundle{.flags = flags,
+                              .messages = BundleMessages(dialect_.version, dialect_.table_id, &handler_)})
       .first;
 }
 
@@ -353,9 +386,12 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   return {};
 }
 
-std::size_t Session::bundle_bytes() const {
-  std::size_t bytes = 0;
-  for (const auto& [id, bundle] : bundles_) bytes += bundle.bytes();
+Session::BundleBytes Session::bundle_bytes() const {
+  BundleBytes bytes;
+  for (const auto& [id, bundle] : bundles_) {
+    bytes.messages += bundle.bytes();
+    bytes.prepared += bundle.messages.prepared_bytes();
+  }
   return bytes;
 }
 
@@ -379,9 +415,11 @@ Status Session::on_bundle_add(const BundleAdd& add, Bytes bytes) {
   if (bundle.closed) return end_bad(OfError::BfcBundleClosed);
   if (!(bundle.flags == add.flags)) return end_bad(OfError::BfcBadFlags);
   const std::size_t packet_bytes = is<PacketOut>(message) ? session_limits::kBundledPacketBytes : 0;
-  if (bundle_bytes() + bytes.size() + packet_bytes > session_limits::kBundleBytes)
+  const BundleBytes held = bundle_bytes();
+  if (held.messages + bytes.size() + packet_bytes > session_limits::kBundleBytes)
     return bad(OfError::BfcMsgTooMany);
-  bundle.messages.append(bytes);
+  const bool may_prepare = held.prepared < session_limits::kPreparedBytes;
+  bundle.messages.append(bytes, may_prepare ? handler_.prepare(message) : Prepared{});
   bundle.packet_bytes += packet_bytes;
   return {};
 }

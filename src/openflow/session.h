@@ -36,7 +36,7 @@ class SlicedRequest {
 };
 
 /// The switch behind a session. An error goes to the peer with the code that it carries.
-class SessionHandler {
+class SessionHandler : public PreparedOwner {
  public:
   virtual ~SessionHandler() = default;
   /// A request that the session does not answer itself: the handler does it and replies through
@@ -47,6 +47,13 @@ class SessionHandler {
     (void)message;
     return {};
   }
+  /// Makes a message of a bundle ready that check() has let through, if the switch knows how to; commit()
+  /// meets it so.
+  virtual Prepared prepare(const Message& message) {
+    (void)message;
+    return {};
+  }
+  void drop(void* prepared) override { (void)prepared; }
   /// All messages of a bundle, or none of them. An error is about the message that was taken last, unless all
   /// were.
   virtual Status commit(Session& session, BundleMessages& messages, const BundleFlags& flags) = 0;
@@ -55,6 +62,8 @@ class SessionHandler {
   /// @return the generation id that holds now among the switch's sessions, nothing if none was ever given.
   virtual Result<std::optional<std::uint64_t>> claim_role(Session& session, Role role,
                                                           std::optional<std::uint64_t> generation) = 0;
+  /// How many flows or the like it had to look at, since the last call, for what it was asked.
+  virtual std::size_t take_effort() { return 0; }
   /// The session ends: what is kept for it goes.
   virtual void forget(Session& session) { (void)session; }
 };
@@ -68,12 +77,16 @@ class SessionObserver {
   virtual void sent(Bytes messages) = 0;
   /// There is work for serve_next() though nothing was received.
   virtual void has_work() {}
+  /// What Session::wants() says may be otherwise from now on.
+  virtual void wants_changed() {}
 };
 
 /// What a peer may make the switch keep for it.
 namespace session_limits {
 inline constexpr std::size_t kBundles = 16;             ///< open at once
 inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of one session's bundles
+/// Beside them, what is prepared of their messages: those behind wait as their bytes.
+inline constexpr std::size_t kPreparedBytes = 128 << 20;
 /// What a packet-out in a bundle is taken for beside its bytes: it is translated when the bundle is committed
 /// and kept until all of it has succeeded.
 inline constexpr std::size_t kBundledPacketBytes = 16 << 10;
@@ -154,6 +167,10 @@ class Session {
 
     std::size_t bytes() const { return messages.memory_bytes() + packet_bytes; }
   };
+  /// What all bundles hold of memory.
+  struct BundleBytes {
+    std::size_t messages = 0, prepared = 0;
+  };
   /// A request that came in parts, of which more is to come.
   struct Partial {
     Message message;
@@ -176,9 +193,12 @@ class Session {
   std::map<std::uint32_t, Bundle>::iterator open_bundle(std::uint32_t id, const BundleFlags& flags);
   std::optional<Instant> silence_ends() const;
   Status commit_bundle(std::map<std::uint32_t, Bundle>::iterator bundle);
-  std::size_t bundle_bytes() const;
+  BundleBytes bundle_bytes() const;
   bool forbidden_to_secondary(const Message& message) const;
   void answer_error(const Error& error, Bytes request);
+  void tell_wants() {
+    if (options_.observer) options_.observer->wants_changed();
+  }
   void write(const std::vector<std::uint8_t>& bytes);
 
   Options options_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 
 #include "openflow/session.h"
 
@@ -21,8 +22,9 @@ struct AnySwitch final : SessionHandler {
   }
   Status commit(Session&, BundleMessages& messages, const BundleFlags& flags) override {
     for (;;) {
-      SLUICE_ASSIGN(const Message* message, messages.next());
-      if (!message) return {};
+      SLUICE_ASSIGN(const auto next, messages.next());
+      if (next.prepared) --prepared;
+      if (!next.message && !next.prepared) return {};
       if (!flags.atomic) return fail("table full", OfError::FmfcTableFull);
     }
   }
@@ -30,6 +32,15 @@ struct AnySwitch final : SessionHandler {
                                                   std::optional<std::uint64_t> generation) override {
     return generation;
   }
+  /// Every other message, for a share of what a session may have prepared.
+  Prepared prepare(const Message& message) override {
+    if ((turns++ & 1) != 0) return {};
+    ++prepared;
+    return {.what = this, .bytes = session_limits::kPreparedBytes / 64, .shared = {{{message.form, 1}, {}}}};
+  }
+  void drop(void*) override { --prepared; }
+  int prepared = 0;  ///< that nobody has taken
+  unsigned turns = 0;
 };
 
 }  // namespace
@@ -40,7 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Bytes rest(data + 1, size - 1);
   AnySwitch handler;
   Instant now{1};
-  Session session({.service = (choice & 8) != 0, .probe_after = Duration::seconds(5)}, handler, now);
+  std::optional<Session> at;
+  Session& session = at.emplace(
+      Session::Options{.service = (choice & 8) != 0, .probe_after = Duration::seconds(5)}, handler, now);
   if ((choice & 7) < 6) {
     const auto version = static_cast<OfVersion>(static_cast<unsigned>(k10) + (choice & 7));
     session.receive(encode(make_message(Hello{.versions = 1u << static_cast<unsigned>(version)},
@@ -61,5 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // The largest answer to the smallest request is the description of the switch.
   constexpr std::size_t kLargestAnswer = 1100, kHellos = 4096;
   if (said > kHellos + size * kLargestAnswer) std::abort();
+  at.reset();
+  if (handler.prepared != 0) std::abort();
   return 0;
 }

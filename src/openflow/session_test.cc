@@ -17,8 +17,8 @@ struct FakeSwitch : SessionHandler {
   Status commit(Session&, BundleMessages& messages, const BundleFlags& flags) override {
     atomic = flags.atomic;
     for (committed = 0;; ++committed) {
-      SLUICE_ASSIGN(const Message* message, messages.next());
-      if (!message) return {};
+      SLUICE_ASSIGN(const auto next, messages.next());
+      if (!next.message) return {};
       if (committed == fail_at) return fail("table full", OfError::FmfcTableFull);
     }
   }
@@ -30,6 +30,14 @@ struct FakeSwitch : SessionHandler {
     }
     return newest;
   }
+  Prepared prepare(const Message&) override {
+    if (prepared_bytes == 0) return {};
+    ++prepared;
+    return {.what = &prepared, .bytes = prepared_bytes};
+  }
+  void drop(void*) override { --prepared; }
+  int prepared = 0;  ///< that nobody has taken
+  std::size_t prepared_bytes = 0;
   std::vector<std::string> requests;
   std::size_t committed = 0;
   bool atomic = false;
@@ -166,6 +174,27 @@ TEST_F(SessionTest, RolesDecideWhatIsAllowedAndTold) {
             "OFPT_ROLE_STATUS (OF1.4) (xid=0x0): role=secondary generation_id=9 reason=primary_request\n");
 }
 
+TEST_F(SessionTest, WhatIsNoMessageIsSaidToSecondariesFirst) {
+  open(k12);
+  RoleRequest request;
+  request.role = Role::Secondary;
+  request.generation = 7;
+  send(request, 1);
+  output();
+  const std::uint8_t meter_mod[] = {3, 29, 0, 8, 0, 0, 0, 2};
+  session->receive(meter_mod, kStart);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (OF1.2) (xid=0x2): OFPBRC_BAD_TYPE\n"));
+  const std::uint8_t short_flow_mod[] = {3, 14, 0, 8, 0, 0, 0, 3};
+  session->receive(short_flow_mod, kStart);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (OF1.2) (xid=0x3): OFPBRC_BAD_LEN\n"));
+  std::vector<std::uint8_t> wrong_flow_mod(56);
+  const std::uint8_t header[] = {3, 14, 0, 56, 0, 0, 0, 4};
+  std::copy(std::begin(header), std::end(header), wrong_flow_mod.begin());
+  wrong_flow_mod[25] = 99;  // its command
+  session->receive(wrong_flow_mod, kStart);
+  EXPECT_THAT(output(), ::testing::StartsWith("OFPT_ERROR (OF1.2) (xid=0x4): OFPBRC_IS_SECONDARY\n"));
+}
+
 TEST_F(SessionTest, AsynchronousMessagesAsAskedFor) {
   open(k10, {.service = true});
   EXPECT_FALSE(session->wants(AsyncKind::PacketIn, 1));
@@ -237,15 +266,91 @@ TEST_F(SessionTest, ABundleCostsWhatItsMessagesAreLong) {
   // What was read is given back.
   for (std::size_t i = 0; i < kCount; ++i) {
     const auto next = messages.next();
-    ASSERT_TRUE(next && *next);
-    ASSERT_NE(as<FlowMod>(**next), nullptr);
+    ASSERT_TRUE(next && next->message);
+    ASSERT_NE(as<FlowMod>(*next->message), nullptr);
     ASSERT_EQ(messages.current_add().size(), add.size());
     ASSERT_LE(messages.memory_bytes(), (kCount - i) * add.size() * 102 / 100 + kTwoBlocks);
   }
   const auto last = messages.next();
-  EXPECT_TRUE(last && *last == nullptr);
+  EXPECT_TRUE(last && !last->message && !last->prepared);
   EXPECT_EQ(messages.memory_bytes(), 0u);
   EXPECT_TRUE(messages.current_add().empty());
+}
+
+// Of what the switch has prepared each piece is handed over once, or given back; beside it no more is kept
+// than an error tells.
+TEST_F(SessionTest, WhatIsPreparedGoesToTheCommitOrBack) {
+  struct Owner : PreparedOwner {
+    void drop(void* prepared) override { dropped.push_back(*static_cast<int*>(prepared)); }
+    std::vector<int> dropped;
+  } owner;
+  int things[] = {1, 2, 3};
+  const auto add = encode(make_message(
+      BundleAdd{.id = 1, .flags = {}, .message = encode(make_message(FlowMod{}, {.version = k14}, 5))},
+      {.version = k14}, 5));
+  ASSERT_GT(add.size(), 64u);
+  {
+    BundleMessages first(k14, true, &owner);
+    for (int& thing : things) {
+      first.append(add, {.what = &thing, .bytes = 100});
+      first.append(add);
+    }
+    EXPECT_EQ(first.prepared_bytes(), 300u);
+    BundleMessages messages = std::move(first);
+    EXPECT_EQ(messages.next()->prepared, &things[0]);
+    EXPECT_THAT(messages.current_add(), ::testing::ElementsAreArray(Bytes(add).first(64)));
+    EXPECT_NE(as<FlowMod>(*messages.next()->message), nullptr);
+    EXPECT_THAT(messages.current_add(), ::testing::ElementsAreArray(add));
+    EXPECT_TRUE(owner.dropped.empty());
+  }
+  EXPECT_THAT(owner.dropped, ::testing::ElementsAre(2, 3));
+}
+
+// What several hold counts once, and anew in a bundle of its own: the other may go first.
+TEST_F(SessionTest, SharedPartsCountOnceInEachBundle) {
+  struct Owner : PreparedOwner {
+    void drop(void*) override {}
+  } owner;
+  const auto add = encode(make_message(
+      BundleAdd{.id = 1, .flags = {}, .message = encode(make_message(FlowMod{}, {.version = k14}, 5))},
+      {.version = k14}, 5));
+  int thing = 0;
+  alignas(64) std::array<std::array<std::uint64_t, 2>, 3> parts{};
+  const auto append = [&](BundleMessages& to, std::size_t mask, std::size_t actions) {
+    to.append(add,
+              {.what = &thing, .bytes = 1, .shared = {{{&parts[mask], 100}, {&parts[actions], 10'000}}}});
+    return to.prepared_bytes();
+  };
+  BundleMessages one(k14, true, &owner), other(k14, true, &owner);
+  EXPECT_EQ(append(one, 0, 1), 10'101u);
+  EXPECT_EQ(append(one, 0, 1), 10'102u);
+  EXPECT_EQ(append(one, 0, 2), 20'103u);
+  EXPECT_EQ(append(other, 0, 1), 10'101u);
+}
+
+// What is prepared counts: beyond its share the bytes of messages are kept, and a session that goes gives all
+// back.
+TEST_F(SessionTest, WhatIsPreparedIsBounded) {
+  open(k14);
+  handler.prepared_bytes = session_limits::kPreparedBytes / 4;
+  const auto add = [&](std::uint32_t id) {
+    send(BundleAdd{.id = id, .flags = {}, .message = encode(make_message(FlowMod{}, {.version = k14}, 5))});
+  };
+  for (unsigned i = 0; i < 3; ++i) add(1);
+  for (unsigned i = 0; i < 3; ++i) add(2);
+  EXPECT_EQ(handler.prepared, 4);
+  send(BundleControl{.id = 1, .type = BundleControlType::DiscardRequest, .flags = {}});
+  EXPECT_EQ(handler.prepared, 1);
+  add(2);
+  EXPECT_EQ(handler.prepared, 2);
+  // It takes no room from messages.
+  constexpr std::size_t kPackets = session_limits::kBundleBytes / session_limits::kBundledPacketBytes;
+  output();
+  for (std::size_t i = 0; i < kPackets * 9 / 10; ++i)
+    send(BundleAdd{.id = 2, .flags = {}, .message = encode(make_message(PacketOut{}, {.version = k14}, 5))});
+  EXPECT_EQ(output(), "");
+  session->close("");
+  EXPECT_EQ(handler.prepared, 0);
 }
 
 TEST_F(SessionTest, BundlesOfASessionAreBounded) {

@@ -59,6 +59,8 @@ Status decode_properties(ByteReader in, bool describes, std::optional<std::uint3
       return unknown_property(property, "table_mod");
     }
     ByteReader value(property.body);
+    if (!describes && value.remaining() != 4)
+      return bad_length("property of a table_mod", OfError::BpcBadLen);
     if (property.type == kEvictionProperty) {
       eviction_flags = value.u32();
     } else {
@@ -267,6 +269,7 @@ enum : std::uint16_t {
   kApplySetField = 14
 };
 
+constexpr std::string_view kCommandNames[] = {"replace", "modify", "enable", "disable"};
 constexpr BitName kInstructionNames[] = {{1 << 6, "meter"},          {1 << 4, "apply_actions"},
                                          {1 << 5, "clear_actions"},  {1 << 3, "write_actions"},
                                          {1 << 2, "write_metadata"}, {1 << 1, "goto_table"}};
@@ -291,15 +294,24 @@ void put_types(std::uint32_t bits, ByteWriter& out) {
   }
 }
 
-Status take_fields(Bytes body, FieldSet& set, FieldSet* masked) {
+/// Of what would follow a field's header.
+unsigned length_of(const field::FieldSpec& spec, bool masked, std::uint32_t experimenter) {
+  return spec.wire_bytes * (masked ? 2u : 1u) + (experimenter != 0 ? 4 : 0);
+}
+
+/// @param strict  unknown ones are refused
+Status take_fields(Bytes body, bool strict, FieldSet& set, FieldSet* masked) {
   for (ByteReader in(body); in.remaining() > 0;) {
     const std::uint32_t header = in.u32();
     const std::uint32_t experimenter = header >> 16 == 0xffff ? in.u32() : 0;
-    if (!in.ok()) return bad_length("fields of a table's features", OfError::BpcBadLen);
+    if (!in.ok()) return bad_length("fields of a table's features", OfError::BmcBadLen);
     const field::FieldSpec* spec = field::field_of_header(header, experimenter);
+    const bool masked_too = (header & 0x100) != 0;
+    if (strict && (spec == nullptr || (header & 0xff) != length_of(*spec, masked_too, experimenter)))
+      return fail(fmt::format("field {:#010x} is unknown (OFPBMC_BAD_FIELD)", header), OfError::BmcBadField);
     if (spec == nullptr) continue;
     set.set(static_cast<std::size_t>(spec->id));
-    if (masked != nullptr && (header & 0x100) != 0) masked->set(static_cast<std::size_t>(spec->id));
+    if (masked != nullptr && masked_too) masked->set(static_cast<std::size_t>(spec->id));
   }
   return {};
 }
@@ -310,15 +322,15 @@ void put_fields(const FieldSet& set, const FieldSet& masked, OfVersion version, 
     const field::OxmId& id = field::oxm_id(spec, version);
     if (!id.exists()) continue;
     const bool mask = masked.test(i);
-    const unsigned length = spec.wire_bytes * (mask ? 2u : 1u) + (id.experimenter != 0 ? 4 : 0);
     out.u32(std::uint32_t{id.oxm_class} << 16 | std::uint32_t{id.oxm_field} << 9 | (mask ? 0x100u : 0u) |
-            length);
+            length_of(spec, mask, id.experimenter));
     if (id.experimenter != 0) out.u32(id.experimenter);
   }
 }
 
-Status decode_property(const Property& property, TableFeatures& out) {
-  TableAbilities& side = (property.type & 1) != 0 ? out.miss : out.hit;
+Status decode_property(const Property& property, bool strict, TableFeatures& out) {
+  const bool is_of_misses = (property.type & 1) != 0;
+  TableAbilities& side = is_of_misses ? out.miss : out.hit;
   switch (property.type & ~1) {
     case kInstructions:
       SLUICE_TRY(take_types(property.body, side.instructions));
@@ -332,19 +344,26 @@ Status decode_property(const Property& property, TableFeatures& out) {
     case kApplyActions:
       return take_types(property.body, side.apply.actions);
     case kMatch:
-      return (property.type & 1) != 0 ? Status{} : take_fields(property.body, out.match, &out.mask);
+      if (is_of_misses) break;
+      return take_fields(property.body, strict, out.match, &out.mask);
     case kWildcards:
-      return (property.type & 1) != 0 ? Status{} : take_fields(property.body, out.wildcard, nullptr);
+      if (is_of_misses) break;
+      return take_fields(property.body, strict, out.wildcard, nullptr);
     case kWriteSetField:
-      return take_fields(property.body, side.write.set_fields, nullptr);
+      return take_fields(property.body, strict, side.write.set_fields, nullptr);
     case kApplySetField:
-      return take_fields(property.body, side.apply.set_fields, nullptr);
+      return take_fields(property.body, strict, side.apply.set_fields, nullptr);
     default:
-      return {};
+      break;
   }
+  if (strict)
+    return fail(fmt::format("property {} of table features is unknown (OFPBPC_BAD_TYPE)", property.type),
+                OfError::BpcBadType);
+  return {};
 }
 
-Status decode_features(ByteReader& body, OfVersion version, TableFeatures& out) {
+/// @param strict  Nothing unknown may be there.
+Status decode_features(ByteReader& body, OfVersion version, bool strict, TableFeatures& out) {
   const std::size_t available = body.remaining();
   const std::size_t length = body.u16();
   if (!body.ok() || length < 64 || length > available)
@@ -352,7 +371,14 @@ Status decode_features(ByteReader& body, OfVersion version, TableFeatures& out) 
   ByteReader in = take_part(body, length - 2);
   body.skip(std::min((8 - length % 8) % 8, body.remaining()));
   out.table = in.u8();
-  in.skip(5);
+  const std::uint8_t command = in.u8();
+  if (version >= k15) {
+    if (command > static_cast<std::uint8_t>(TableCommand::Disable))
+      return fail(fmt::format("table features command {} (OFPTFFC_BAD_COMMAND)", command),
+                  OfError::TffcBadCommand);
+    out.command = static_cast<TableCommand>(command);
+  }
+  in.skip(4);
   out.name = take_text(in, kNameBytes);
   out.metadata_match = in.u64();
   out.metadata_write = in.u64();
@@ -364,7 +390,12 @@ Status decode_features(ByteReader& body, OfVersion version, TableFeatures& out) 
   }
   while (in.remaining() > 0) {
     SLUICE_ASSIGN(const Property property, next_property(in));
-    if (!property.experimenter) SLUICE_TRY(decode_property(property, out));
+    if (property.experimenter && strict)
+      return fail("properties of experimenters are unknown (OFPBPC_BAD_EXPERIMENTER)",
+                  OfError::BpcBadExperimenter);
+    if (property.experimenter) continue;
+    SLUICE_TRY(decode_property(property, strict, out));
+    if (property.type < 32) out.properties |= 1u << property.type;
   }
   out.wildcard &= out.match;
   return {};
@@ -376,7 +407,8 @@ void encode_features(const TableFeatures& table, Encoder& encoder) {
   const std::size_t start = out.size();
   out.u16(0);
   out.u8(table.table);
-  out.zeros(5);
+  out.u8(version >= k15 ? static_cast<std::uint8_t>(table.command) : 0);
+  out.zeros(4);
   encoder.text(table.name, kNameBytes);
   out.u64(table.metadata_match);
   out.u64(table.metadata_write);
@@ -545,6 +577,8 @@ class TablePrinter {
     const std::uint8_t table = counters != nullptr ? counters->table : features->table;
     const std::string_view name = features != nullptr ? std::string_view(features->name) : std::string_view{};
     const bool first = features_ == nullptr && counters_ == nullptr;
+    if (first && features != nullptr && features->command != TableCommand::Replace)
+      out_.put("  command: {}\n", kCommandNames[static_cast<unsigned>(features->command)]);
     const bool ditto = !first && (features == nullptr || same_features(*features, *features_)) &&
                        (counters == nullptr || same_counters(*counters, *counters_));
     if (ditto) {
@@ -869,8 +903,10 @@ void TableStatsReply::format(Printer& out) const {
     printer.add(out.version() < k13 ? &entry.features : nullptr, &entry.counters);
 }
 
-Status TableFeaturesRequest::decode(ByteReader& body, const DecodeContext&, TableFeaturesRequest& out) {
+Status TableFeaturesRequest::decode(ByteReader& body, const DecodeContext& context,
+                                    TableFeaturesRequest& out) {
   out.entries = take_rest(body);
+  SLUICE_TRY(out.parsed(context.version));
   return {};
 }
 void TableFeaturesRequest::encode(Encoder& out) const {
@@ -879,7 +915,24 @@ void TableFeaturesRequest::encode(Encoder& out) const {
 Result<TableFeaturesReply> TableFeaturesRequest::parsed(OfVersion version) const {
   TableFeaturesReply tables;
   ByteReader in(entries);
-  SLUICE_TRY(TableFeaturesReply::decode(in, DecodeContext{.version = version}, tables));
+  while (in.remaining() > 0) SLUICE_TRY(decode_features(in, version, true, tables.entries.emplace_back()));
+  constexpr std::uint32_t kRequired = 1u << kInstructions | 1u << kNextTables | 1u << kWriteActions |
+                                      1u << kApplyActions | 1u << kMatch | 1u << kWildcards |
+                                      1u << kWriteSetField | 1u << kApplySetField;
+  std::bitset<256> named;
+  for (const TableFeatures& table : tables.entries) {
+    if (table.table == action::kNoTable)
+      return fail("features of table 255, which is none (OFPTFFC_BAD_TABLE)", OfError::TffcBadTable);
+    const bool bare = version >= k15 && table.properties == 0;
+    if (!bare && (table.properties & kRequired) != kRequired)
+      return fail(fmt::format("features of table {} without all that there must be (OFPTFFC_BAD_FEATURES)",
+                              table.table),
+                  OfError::TffcBadFeatures);
+    if (named[table.table])
+      return fail(fmt::format("features of table {} twice (NXTFFC_DUP_TABLE)", table.table),
+                  OfError::TffcDupTable);
+    named.set(table.table);
+  }
   return tables;
 }
 void TableFeaturesRequest::format(Printer& out) const {
@@ -889,7 +942,8 @@ void TableFeaturesRequest::format(Printer& out) const {
 }
 
 Status TableFeaturesReply::decode(ByteReader& body, const DecodeContext& context, TableFeaturesReply& out) {
-  while (body.remaining() > 0) SLUICE_TRY(decode_features(body, context.version, out.entries.emplace_back()));
+  while (body.remaining() > 0)
+    SLUICE_TRY(decode_features(body, context.version, false, out.entries.emplace_back()));
   return {};
 }
 void TableFeaturesReply::encode(Encoder& out) const {

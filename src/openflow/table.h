@@ -75,17 +75,24 @@ struct TableAbilities {
   bool operator==(const TableAbilities&) const = default;
 };
 
+/// What a request wants with a table (OpenFlow 1.5.1 section 7.3.5.18.1); before 1.5 always Replace.
+enum class TableCommand : std::uint8_t { Replace, Modify, Enable, Disable };
+
 struct TableFeatures {
   std::uint8_t table = 0;
+  TableCommand command = TableCommand::Replace;
   std::string name;
   std::uint64_t metadata_match = 0, metadata_write = 0;
   std::uint32_t max_entries = 0;
   TableMiss miss_config = TableMiss::Default;    ///< 1.1, 1.2
   std::optional<bool> eviction, vacancy_events;  ///< whether it can: 1.4+
   TableAbilities hit, miss;
-  FieldSet match;     ///< fields that can be matched
-  FieldSet mask;      ///< those among them under any mask
-  FieldSet wildcard;  ///< those that need not be matched
+  FieldSet match;                ///< fields that can be matched
+  FieldSet mask;                 ///< those among them under any mask
+  FieldSet wildcard;             ///< those that need not be matched
+  std::uint32_t properties = 0;  ///< bit n: property n was there when it was read
+
+  bool operator==(const TableFeatures&) const = default;
 };
 
 struct TableCounters {
@@ -123,6 +130,9 @@ struct TableFeaturesRequest {
   std::vector<std::uint8_t> entries;  ///< as they came
 
   /// What the entries ask for.
+  /// Errors: OFPTFFC_BAD_TABLE of table 255; OFPBPC_BAD_TYPE, BAD_EXPERIMENTER, OFPBMC_BAD_FIELD of what is
+  /// unknown; OFPTFFC_BAD_COMMAND; OFPTFFC_BAD_FEATURES without the properties that there must be: before 1.5
+  /// always, since then if there are any; NXTFFC_DUP_TABLE.
   Result<TableFeaturesReply> parsed(OfVersion version) const;
 
   static std::span<const WireForm> wire_forms();

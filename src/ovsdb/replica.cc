@@ -1,6 +1,7 @@
 #include "ovsdb/replica.h"
 
 #include <fmt/core.h>
+#include <strings.h>
 
 #include "ovsdb/codec.h"
 
@@ -79,6 +80,11 @@ std::map<std::string, Uuid, std::less<>> Row::named_references(std::string_view 
 }
 std::map<std::int64_t, Uuid> Row::numbered_references(std::string_view column) const {
   return pairs<std::map<std::int64_t, Uuid>>(column);
+}
+
+bool is_true(const std::map<std::string, std::string, std::less<>>& options, std::string_view key) {
+  const auto found = options.find(key);
+  return found != options.end() && ::strcasecmp(found->second.c_str(), "true") == 0;
 }
 
 // --- Replica ---

@@ -60,6 +60,9 @@ class Row {
   std::vector<Datum> data_;  ///< by the schema's columns
 };
 
+/// Whether an option says "true", in whatever case (smap_get_bool of Open vSwitch).
+bool is_true(const std::map<std::string, std::string, std::less<>>& options, std::string_view key);
+
 /// What happened to a row.
 struct Change {
   enum class Kind : std::uint8_t { Insert, Modify, Delete };

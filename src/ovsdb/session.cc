@@ -57,7 +57,8 @@ void Session::transact(const Transaction& transaction, OnOutcome on_outcome) {
 }
 
 Status Session::poll(Instant now) {
-  if (state_ == State::Offline || now < *deadline()) return {};
+  const auto due = deadline();
+  if (!due || now < *due) return {};
   if (probed_)
     return fail(fmt::format("no answer to an echo request within {} ms",
                             options_.probe_interval.whole_milliseconds()));
@@ -67,7 +68,7 @@ Status Session::poll(Instant now) {
 }
 
 std::optional<Instant> Session::deadline() const {
-  if (state_ == State::Offline) return std::nullopt;
+  if (state_ == State::Offline || options_.probe_interval == Duration{}) return std::nullopt;
   return last_heard_ + options_.probe_interval * (probed_ ? 2 : 1);
 }
 

@@ -31,8 +31,9 @@ namespace sluice::ovsdb {
 struct SessionOptions {
   std::string database = "Open_vSwitch";
   Wanted wanted;
-  std::string lock;                                ///< asked for on every connection; empty: none
-  Duration probe_interval = Duration::seconds(5);  ///< a server silent for so long is asked for an echo
+  std::string lock;  ///< asked for on every connection; empty: none
+  /// A server silent for so long is asked for an echo; 0: never.
+  Duration probe_interval = Duration::seconds(5);
 };
 
 class Session {

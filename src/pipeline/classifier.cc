@@ -212,6 +212,7 @@ class Subtable {
   const Ref<MaskShape>& shape_ref() const { return shape_; }
   unsigned prefix(unsigned field) const { return prefix_[field]; }
   std::uint16_t max_priority() const { return priorities_.rbegin()->first; }
+  bool has_priority(std::uint16_t priority) const { return priorities_.contains(priority); }
   bool empty() const { return priorities_.empty(); }
 
   /// The visible rule of highest priority that matches the key.
@@ -253,6 +254,7 @@ class Subtable {
     if ((used_ + 1) * 5 > cells_.get()->size() * 3) grow();
     const std::uint64_t hash = hash_of(*rule, [](StageIndex& index, std::uint64_t part) { index.add(part); });
     ++priorities_[rule->priority()];
+    ++rules_;
     const Cells& cells = *cells_.get();
     const std::size_t i = find_cell(cells, hash, *rule);
     Rule* head = rule_of(cells.cell[i].load(std::memory_order_relaxed));
@@ -299,6 +301,7 @@ class Subtable {
       }
       above->lower_.store(lower, std::memory_order_release);
     }
+    --rules_;
     if (--priorities_[rule->priority()] == 0) priorities_.erase(rule->priority());
   }
 
@@ -317,6 +320,14 @@ class Subtable {
     }
   }
 
+  /// The same with the value of a rule.
+  Rule* find_same(const Rule& like) const {
+    std::uint64_t hash = secret_;
+    for (unsigned i = 0; i < shape_->words(); ++i) hash = hash_mix(hash, like.value(i));
+    const Cells& cells = *cells_.get();
+    return rule_of(cells.cell[find_cell(cells, hash, like)].load(std::memory_order_relaxed));
+  }
+
   template <typename F>
   void for_each(F&& f) const {
     const Cells& cells = *cells_.get();
@@ -327,6 +338,18 @@ class Subtable {
     }
   }
   static Rule* lower(const Rule& rule) { return rule.lower_.load(std::memory_order_relaxed); }
+  /// The rule of this priority that is not removed, if there is one, among `first` and what is below it. What
+  /// it has replaced is behind it.
+  static Rule* live_of(Rule* first, std::uint16_t priority, std::size_t& looked_at) {
+    Rule* rule = first;
+    for (; rule && rule->priority() > priority; rule = lower(*rule)) ++looked_at;
+    return rule && rule->priority() == priority && !rule->is_removed() ? rule : nullptr;
+  }
+  /// What for_each() looks at: its rules, and cells, of which it passes some in the time of one rule.
+  std::size_t looks() const {
+    constexpr std::size_t kCellsOfARule = 8;
+    return rules_ + cells_.get()->size() / kCellsOfARule;
+  }
   std::size_t memory_bytes() const {
     std::size_t bytes =
         sizeof(Subtable) + sizeof(MaskShape) + cells_.get()->size() * (8 + sizeof(std::uint32_t));
@@ -404,7 +427,8 @@ class Subtable {
   /// Writer.
   std::vector<std::uint32_t> low_hash_ = std::vector<std::uint32_t>(kFirstCells);
   std::optional<StageIndex> index_[MaskShape::kStages - 1];
-  std::size_t used_ = 0;
+  std::size_t used_ = 0;   ///< cells that are not empty
+  std::size_t rules_ = 0;  ///< removed ones too
   std::map<std::uint16_t, std::size_t> priorities_;
 };
 
@@ -428,29 +452,28 @@ Rule* Classifier::lookup(const flow::FlowKey& key, std::uint64_t version, flow::
 
 namespace {
 
-/// Finds out, for matching conjunctive rules of one priority, which conjunction has all its dimensions.
+/// Finds out, for matching conjunctive rules of one priority, which conjunction has all its dimensions: of
+/// several that of the lowest id.
 std::optional<std::uint32_t> complete_conjunction(std::span<Rule* const> rules) {
   struct Found {
     std::uint32_t id;
-    std::uint8_t clauses;
-    std::uint64_t clause_bits;
+    std::uint8_t clauses, clause;
+    auto operator<=>(const Found&) const = default;
   };
   std::vector<Found> found;
-  std::optional<std::uint32_t> complete;
-  for (const Rule* rule : rules) {
-    for (const action::Action& action : rule->actions()) {
-      const auto* conjunction = action::as<action::Conjunction>(action);
-      if (!conjunction) continue;
-      auto it = std::find_if(found.begin(), found.end(), [&](const Found& f) {
-        return f.id == conjunction->id && f.clauses == conjunction->clauses;
-      });
-      if (it == found.end()) it = found.insert(it, {conjunction->id, conjunction->clauses, 0});
-      it->clause_bits |= std::uint64_t{1} << conjunction->clause;
-      const std::uint64_t all = ~std::uint64_t{0} >> (64 - conjunction->clauses);
-      if (it->clause_bits == all) complete = std::min(complete.value_or(it->id), it->id);
-    }
+  for (const Rule* rule : rules)
+    for (const action::Action& action : rule->actions())
+      if (const auto* conjunction = action::as<action::Conjunction>(action))
+        found.push_back({conjunction->id, conjunction->clauses, conjunction->clause});
+  std::sort(found.begin(), found.end());
+  std::uint64_t clause_bits = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const Found& here = found[i];
+    if (i == 0 || found[i - 1].id != here.id || found[i - 1].clauses != here.clauses) clause_bits = 0;
+    clause_bits |= std::uint64_t{1} << here.clause;
+    if (clause_bits == ~std::uint64_t{0} >> (64 - here.clauses)) return here.id;
   }
-  return complete;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -521,9 +544,12 @@ Subtable* Classifier::subtable_of(const Rule& rule) const {
   return find_subtable(rule.shape().mask());
 }
 
-Ref<MaskShape> Classifier::shape(const flow::Mask& mask) {
-  const Subtable* subtable = find_subtable(mask);
-  return subtable ? subtable->shape_ref() : Ref<MaskShape>::adopt(new MaskShape(mask));
+Ref<MaskShape> Classifier::shape(const flow::Mask& mask, RecentShapes* recent) const {
+  if (const Subtable* subtable = find_subtable(mask)) return subtable->shape_ref();
+  if (!recent) return Ref<MaskShape>::adopt(new MaskShape(mask));
+  Ref<MaskShape>& place = recent->place(mask_hash(mask, 0));
+  if (!place || !(place->mask() == mask)) place = Ref<MaskShape>::adopt(new MaskShape(mask));
+  return place;
 }
 
 bool Classifier::insert(Rule* rule) {
@@ -535,6 +561,7 @@ bool Classifier::insert(Rule* rule) {
     recent_ = subtable;
   }
   // Before a reader can meet the rule.
+  rule->shape_ = subtable->shape_ref();
   if (rule->is_conjunctive()) conjunctive_.fetch_add(1, std::memory_order_release);
   const bool reorder = !reorder_ && (is_new || rule->priority() > subtable->max_priority());
   reorder_ = reorder_ || reorder;
@@ -632,43 +659,80 @@ void Classifier::change_tries(const Subtable& subtable, const Rule& rule, bool i
   }
 }
 
-Rule* Classifier::find(const flow::Match& match, std::uint16_t priority) const {
+Rule* Classifier::find(const flow::Match& match, std::uint16_t priority, std::size_t& looked_at) const {
   const Subtable* subtable = find_subtable(match.mask);
   if (!subtable) return nullptr;
-  for (Rule* rule = subtable->find(match.value); rule; rule = Subtable::lower(*rule))
-    if (rule->priority() == priority && !rule->is_removed()) return rule;
-  return nullptr;
+  return Subtable::live_of(subtable->find(match.value), priority, looked_at);
 }
 
-bool Classifier::overlaps(const flow::Match& match, std::uint16_t priority) const {
+Rule* Classifier::find(const Rule& like, std::size_t& looked_at) const {
+  const Subtable* subtable = subtable_of(like);
+  if (!subtable) return nullptr;
+  return Subtable::live_of(subtable->find_same(like), like.priority(), looked_at);
+}
+
+namespace {
+
+/// Whether some packet matches both.
+bool intersects(const Rule& rule, const flow::Match& match) {
+  const MaskShape& shape = rule.shape();
+  for (unsigned i = 0; i < shape.words(); ++i) {
+    const std::uint64_t common = shape.bits(i) & flow::word_at(match.mask.bits, shape.index(i));
+    if (((rule.value(i) ^ flow::word_at(match.value, shape.index(i))) & common) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool Classifier::overlaps(const flow::Match& match, std::uint16_t priority, std::size_t& looked_at) const {
+  const auto counts = [&](const Rule& rule) { return rule.priority() == priority && !rule.is_removed(); };
   for (const auto& [hash, subtable] : shapes_) {
-    bool found = false;
-    subtable->for_each([&](Rule& rule) {
-      if (found || rule.priority() != priority || rule.is_removed()) return;
-      const MaskShape& shape = rule.shape();
-      for (unsigned i = 0; i < shape.words(); ++i) {
-        const std::uint64_t common = shape.bits(i) & flow::word_at(match.mask.bits, shape.index(i));
-        if (((rule.value(i) ^ flow::word_at(match.value, shape.index(i))) & common) != 0) return;
+    ++looked_at;
+    if (!subtable->has_priority(priority)) continue;
+    if (match.mask.covers(subtable->shape().mask())) {
+      // The match says which of the subtable's values it would have to be.
+      for (const Rule* rule = subtable->find(match.value); rule; rule = Subtable::lower(*rule)) {
+        ++looked_at;
+        if (counts(*rule)) return true;
       }
-      found = true;
-    });
+      continue;
+    }
+    bool found = false;
+    looked_at += subtable->looks();
+    subtable->for_each([&](const Rule& rule) { found = found || (counts(rule) && intersects(rule, match)); });
     if (found) return true;
   }
   return false;
 }
 
-void Classifier::collect(const flow::Match& match, std::vector<Rule*>& rules) const {
+std::size_t Classifier::collect(const flow::Match& match, std::vector<Rule*>& rules) const {
+  std::size_t looked_at = shapes_.size();
   for (const auto& [hash, subtable] : shapes_) {
-    if (!subtable->shape().mask().covers(match.mask)) continue;
-    subtable->for_each([&](Rule& rule) {
-      const MaskShape& shape = rule.shape();
-      for (unsigned i = 0; i < shape.words(); ++i) {
-        const std::uint64_t wanted = flow::word_at(match.mask.bits, shape.index(i));
-        if (((rule.value(i) ^ flow::word_at(match.value, shape.index(i))) & wanted) != 0) return;
+    const flow::Mask& mask = subtable->shape().mask();
+    if (mask == match.mask) {
+      for (Rule* rule = subtable->find(match.value); rule; rule = Subtable::lower(*rule)) {
+        ++looked_at;
+        rules.push_back(rule);
       }
-      rules.push_back(&rule);
-    });
+    } else if (mask.covers(match.mask)) {
+      looked_at += subtable->looks();
+      subtable->for_each([&](Rule& rule) {
+        if (intersects(rule, match)) rules.push_back(&rule);
+      });
+    }
   }
+  return looked_at;
+}
+
+std::size_t Classifier::looks(const flow::Match& match, std::size_t limit) const {
+  std::size_t looks = 0;
+  for (const auto& [hash, subtable] : shapes_) {
+    const flow::Mask& mask = subtable->shape().mask();
+    looks += 1 + (mask.covers(match.mask) && !(mask == match.mask) ? subtable->looks() : 0);
+    if (looks >= limit) return limit;
+  }
+  return looks;
 }
 
 std::size_t Classifier::memory_bytes() const {

@@ -18,6 +18,7 @@
 // exactly its rules.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -50,8 +51,18 @@ class Classifier {
   // --- Writer
   // -------------------------------------------------------------------------------------------------------
 
-  /// The shape that rules with this mask share.
-  Ref<MaskShape> shape(const flow::Mask& mask);
+  /// Masks that were made of late: rules that are made before they are inserted may have the same.
+  class RecentShapes {
+   public:
+    Ref<MaskShape>& place(std::uint64_t hash) { return shapes_[hash % shapes_.size()]; }
+
+   private:
+    std::array<Ref<MaskShape>, 1024> shapes_;
+  };
+
+  /// The shape that rules with this mask share; of a mask that is new here, one that was made of late, or a
+  /// new one.
+  Ref<MaskShape> shape(const flow::Mask& mask, RecentShapes* recent = nullptr) const;
   /// Takes a reference. Readers meet the rule from then on; with a mask that is new, or a priority that is
   /// its highest, from publish() on: then this is true, unless it has been since.
   bool insert(Rule* rule);
@@ -63,16 +74,28 @@ class Classifier {
   /// The same of many: the reference is the caller's, to be held for a grace period, and so is publish().
   RuleRef unlink(Rule* rule);
   /// The rule with exactly this match and priority that is not removed.
-  Rule* find(const flow::Match& match, std::uint16_t priority) const;
-  /// Whether another rule of this priority could match the same packet.
-  bool overlaps(const flow::Match& match, std::uint16_t priority) const;
-  /// Calls f for each rule, removed ones too, whose match is at least as specific as `match`.
-  template <typename F>
-  void for_each(const flow::Match& match, F&& f) const {
-    std::vector<Rule*> rules;
-    collect(match, rules);
-    for (Rule* rule : rules) f(*rule);
+  /// @param looked_at  raised by the rules of higher priority with this match, removed ones too
+  Rule* find(const flow::Match& match, std::uint16_t priority, std::size_t& looked_at) const;
+  Rule* find(const flow::Match& match, std::uint16_t priority) const {
+    std::size_t looked_at = 0;
+    return find(match, priority, looked_at);
   }
+  /// The same, with match and priority of a rule, itself in a classifier or not.
+  Rule* find(const Rule& like, std::size_t& looked_at) const;
+  /// Whether another rule of this priority could match the same packet.
+  /// @param looked_at  raised by the masks that it looked at, and their rules that it did
+  bool overlaps(const flow::Match& match, std::uint16_t priority, std::size_t& looked_at) const;
+  /// Calls f for each rule, removed ones too, whose match is at least as specific as `match`.
+  /// @return how many masks it looked at, and of their rules how many
+  template <typename F>
+  std::size_t for_each(const flow::Match& match, F&& f) const {
+    std::vector<Rule*> rules;
+    const std::size_t looked_at = collect(match, rules);
+    for (Rule* rule : rules) f(*rule);
+    return looked_at;
+  }
+  /// What for_each() with this match would return, but for rules of exactly this match; no more than `limit`.
+  std::size_t looks(const flow::Match& match, std::size_t limit) const;
   std::size_t size() const { return size_; }
   std::size_t subtables() const { return shapes_.size(); }
   std::size_t memory_bytes() const;
@@ -97,7 +120,7 @@ class Classifier {
   Subtable* subtable_of(const Rule& rule) const;
   void publish_order();
   void change_tries(const Subtable& subtable, const Rule& rule, bool insert);
-  void collect(const flow::Match& match, std::vector<Rule*>& rules) const;
+  std::size_t collect(const flow::Match& match, std::vector<Rule*>& rules) const;
 
   std::uint64_t secret_;
   rcu::Published<Order> order_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -234,9 +236,71 @@ TEST(Classifier, OverlapNeedsSamePriorityAndCompatibleValues) {
   const RuleRef rule = make_rule(classifier, tcp_to(0x0a000000, 8, 0), 5);
   classifier.insert(rule.get());
   classifier.publish();
-  EXPECT_TRUE(classifier.overlaps(tcp_to(0x0a010000, 16, 80), 5));
-  EXPECT_FALSE(classifier.overlaps(tcp_to(0x0a010000, 16, 80), 6));
-  EXPECT_FALSE(classifier.overlaps(tcp_to(0x0b000000, 8, 80), 5));
+  std::size_t looked_at = 0;
+  EXPECT_TRUE(classifier.overlaps(tcp_to(0x0a010000, 16, 80), 5, looked_at));
+  EXPECT_FALSE(classifier.overlaps(tcp_to(0x0a010000, 16, 80), 6, looked_at));
+  EXPECT_FALSE(classifier.overlaps(tcp_to(0x0b000000, 8, 80), 5, looked_at));
+}
+
+/// Whether some key matches both.
+bool meet(const Match& a, const Match& b) {
+  for (unsigned word = 0; word < flow::kKeyWords; ++word)
+    if (((flow::word_at(a.value, word) ^ flow::word_at(b.value, word)) & flow::word_at(a.mask.bits, word) &
+         flow::word_at(b.mask.bits, word)) != 0)
+      return false;
+  return true;
+}
+
+bool within(const Match& inner, const Match& outer) {
+  return inner.mask.covers(outer.mask) && flow::masked(inner.value, outer.mask) == outer.value;
+}
+
+TEST_P(ClassifierProperty, OverlapsAndNarrowerRulesAreThoseOfALinearScan) {
+  Rng rng(static_cast<std::uint64_t>(GetParam()));
+  Classifier classifier(rng.next());
+  const auto random_match = [&] {
+    Match match{};
+    match.mask = random_mask(rng);
+    match.value = flow::masked(random_key(rng), match.mask);
+    return match;
+  };
+  std::vector<RuleRef> rules;
+  for (int i = 0; i < 150; ++i) {
+    const Match match = random_match();
+    const auto priority = static_cast<std::uint16_t>(rng.below(3));
+    if (classifier.find(match, priority)) continue;
+    rules.push_back(make_rule(classifier, match, priority));
+    classifier.insert(rules.back().get());
+    std::size_t looked_at = 0;
+    EXPECT_EQ(classifier.find(*rules.back(), looked_at), rules.back().get());
+    if (rng.chance(20)) rules.back()->set_removed(2);
+  }
+  classifier.publish();
+  for (int i = 0; i < 300; ++i) {
+    // Half of them have the mask of a rule that is there.
+    Match match = random_match();
+    if (rng.chance(50)) {
+      match.mask = rules[rng.below(rules.size())]->shape().mask();
+      match.value = flow::masked(random_key(rng), match.mask);
+    }
+    const auto priority = static_cast<std::uint16_t>(rng.below(3));
+    const bool expected = std::any_of(rules.begin(), rules.end(), [&](const RuleRef& rule) {
+      return rule->priority() == priority && !rule->is_removed() && meet(rule->match(), match);
+    });
+    std::size_t looked_at = 0;
+    EXPECT_EQ(classifier.overlaps(match, priority, looked_at), expected);
+    std::size_t narrower = 0;
+    classifier.for_each(match, [&](const Rule& rule) {
+      EXPECT_TRUE(within(rule.match(), match));
+      ++narrower;
+    });
+    EXPECT_EQ(narrower,
+              static_cast<std::size_t>(std::count_if(rules.begin(), rules.end(), [&](const RuleRef& rule) {
+                return within(rule->match(), match);
+              })));
+  }
+  for (const RuleRef& rule : rules) classifier.remove(rule.get());
+  rcu::reclaim();
 }
 
 TEST(Classifier, ReadersNeverMissAStableRuleWhileOthersComeAndGo) {
@@ -281,6 +345,78 @@ TEST(Classifier, ReadersNeverMissAStableRuleWhileOthersComeAndGo) {
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(wrong.load(), 0u);
   for (const RuleRef& rule : rules) classifier.remove(rule.get());
+  rcu::reclaim();
+}
+
+// Changes of many rules at once, as FlowTables makes them, with masks that come and go: a reader of a version
+// finds what a scan of that version's rules finds, and what the mask says decides it.
+TEST(Classifier, ReadersOfAVersionFindItsRulesWhileManyChange) {
+  constexpr unsigned kKeys = 64, kHistory = 1024;
+  Rng rng(11);
+  Classifier classifier(rng.next());
+  std::vector<FlowKey> keys;
+  for (unsigned i = 0; i < kKeys; ++i) keys.push_back(random_key(rng));
+  // What each key finds in a version: written before the version is.
+  std::vector<std::array<int, kKeys>> expected(kHistory);
+  expected[1].fill(-1);
+  std::atomic<std::uint64_t> version{1}, lookups{0}, wrong{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> readers;
+  for (unsigned r = 0; r < 2; ++r) {
+    readers.emplace_back([&, r] {
+      const rcu::ThreadRegistration registration;
+      Rng own(100 + r);
+      while (!stop.load(std::memory_order_relaxed)) {
+        const std::uint64_t now = version.load(std::memory_order_acquire);
+        const auto k = static_cast<unsigned>(own.below(kKeys));
+        Mask mask{};
+        const bool right = priority_of(classifier.lookup(keys[k], now, &mask)) == expected[now][k];
+        // Another key that the mask does not tell apart finds the same.
+        const auto other = static_cast<unsigned>(own.below(kKeys));
+        const bool same = flow::masked(keys[other], mask) == flow::masked(keys[k], mask);
+        const bool suffices = !same || expected[now][other] == expected[now][k];
+        wrong += !right || !suffices;
+        ++lookups;
+        rcu::quiescent();
+      }
+    });
+  }
+  std::vector<RuleRef> rules, removed;
+  for (std::uint64_t now = 1; now + 1 < kHistory; ++now) {
+    for (std::uint64_t n = rng.below(8); n > 0 && rules.size() < 60; --n) {
+      Match match{};
+      match.mask = random_mask(rng);
+      match.value = flow::masked(keys[rng.below(kKeys)], match.mask);
+      const auto priority = static_cast<std::uint16_t>(rng.below(1000));
+      if (classifier.find(match, priority)) continue;
+      rules.push_back(make_rule(classifier, match, priority));
+      rules.back()->set_added(now + 1);
+      classifier.insert(rules.back().get());
+    }
+    for (std::uint64_t n = rng.below(8); n > 0 && !rules.empty(); --n) {
+      std::swap(rules[rng.below(rules.size())], rules.back());
+      rules.back()->set_removed(now + 1);
+      removed.push_back(std::move(rules.back()));
+      rules.pop_back();
+    }
+    for (unsigned k = 0; k < kKeys; ++k) expected[now + 1][k] = best_priority(rules, keys[k]);
+    classifier.publish();
+    version.store(now + 1, std::memory_order_release);
+    if (!rng.chance(30)) continue;
+    // Nobody is at an older version when the removed are unlinked; their memory goes a grace period later.
+    rcu::synchronize();
+    auto* unlinked = new std::vector<RuleRef>;
+    for (const RuleRef& rule : removed) unlinked->push_back(classifier.unlink(rule.get()));
+    removed.clear();
+    classifier.publish();
+    rcu::retire([unlinked] { delete unlinked; });
+  }
+  while (lookups.load() < 5000 && wrong.load() == 0) std::this_thread::yield();
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong.load(), 0u);
+  for (const RuleRef& rule : rules) classifier.remove(rule.get());
+  for (const RuleRef& rule : removed) classifier.remove(rule.get());
   rcu::reclaim();
 }
 

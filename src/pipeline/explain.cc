@@ -48,25 +48,21 @@ std::string_view describe(packet::DropReason error) {
 /// What is for the switch itself is no action to a user.
 std::string describe_program(const dp_action::Program& program) {
   using Slow = dp_action::Userspace::Slow;
-  const auto listens = [](const dp_action::DpAction& action) {
+  std::string reasons;
+  auto shown = program;
+  std::erase_if(shown, [&](const dp_action::DpAction& action) {
     const auto* userspace = std::get_if<dp_action::Userspace>(&action);
-    return userspace && userspace->slow == Slow::Multicast;
-  };
-  if (std::any_of(program.begin(), program.end(), listens)) {
-    auto shown = program;
-    std::erase_if(shown, listens);
-    return "Datapath actions: " + dp_action::format_program(shown, nullptr) +
-           "\nThis flow is handled by the userspace slow path because it:\n"
-           "  - Uses action(s) not supported by datapath.\n";
-  }
-  const auto* userspace = program.empty() ? nullptr : std::get_if<dp_action::Userspace>(&program.front());
-  if (!userspace || userspace->slow == Slow::None)
-    return "Datapath actions: " + dp_action::format_program(program, nullptr) + '\n';
-  return fmt::format(
-      "Datapath actions: drop\n"
-      "This flow is handled by the userspace slow path because it:\n"
-      "  - Consists of {} packets.\n",
-      userspace->slow == Slow::Lacp ? "LACP" : "STP");
+    if (!userspace || userspace->slow == Slow::None) return false;
+    const std::string_view reason = userspace->slow == Slow::Lacp ? "  - Consists of LACP packets.\n"
+                                    : userspace->slow == Slow::Stp
+                                        ? "  - Consists of STP packets.\n"
+                                        : "  - Uses action(s) not supported by datapath.\n";
+    if (reasons.find(reason) == std::string::npos) reasons += reason;
+    return true;
+  });
+  std::string text = "Datapath actions: " + dp_action::format_program(shown, nullptr) + '\n';
+  if (!reasons.empty()) text += "This flow is handled by the userspace slow path because it:\n" + reasons;
+  return text;
 }
 
 std::string format_masked(const FlowKey& key, const flow::Mask& mask, const action::Names& names) {

@@ -93,10 +93,9 @@ const Group* GroupTable::find(std::uint32_t id, std::uint64_t version) const {
 
 Group* GroupTable::current(std::uint32_t id) const {
   const std::atomic<Group*>* cell = cell_of(id);
-  for (Group* group = cell ? cell->load(std::memory_order_relaxed) : nullptr; group;
-       group = group->older_.load(std::memory_order_relaxed))
-    if (!group->is_removed()) return group;
-  return nullptr;
+  // What is behind the youngest was removed before that came.
+  Group* group = cell ? cell->load(std::memory_order_relaxed) : nullptr;
+  return group && !group->is_removed() ? group : nullptr;
 }
 
 void GroupTable::insert(Group* group) {

@@ -24,8 +24,9 @@ class L2Dependence {
   }
 
  private:
-  /// Source and destination in two bridges; a translation that looked up more is made again.
-  static constexpr unsigned kMost = 4;
+  /// Source and destination in four bridges that patch ports join. A translation that looked up more is made
+  /// again whenever anything was learned.
+  static constexpr unsigned kMost = 8;
 
   std::array<l2::Watch, kMost> watches_;
   std::uint64_t count_ = 0;

@@ -4,8 +4,12 @@
 
 #include <set>
 #include <thread>
+#include <unordered_set>
 
+#include "action/all_actions.h"
+#include "base/keyed_hash.h"
 #include "base/rng.h"
+#include "field/match_text.h"
 #include "pipeline/pipeline_fixture.h"
 
 namespace sluice::pipeline {
@@ -357,6 +361,24 @@ TEST_F(EvictionTest, LeastImportantThenSoonestWithATimeout) {
   EXPECT_EQ(pipeline.flow_count(), 4u);
 }
 
+TEST_F(EvictionTest, OfManyInUseNotAllAreLookedAt) {
+  constexpr unsigned kFlows = 1000;
+  ASSERT_TRUE(pipeline.configure_table(0, {.max_flows = kFlows, .evict = true}));
+  for (unsigned port = 1; port <= kFlows; ++port) {
+    const std::string number = std::to_string(port);
+    mod("idle_timeout=" + number + ",udp,tp_src=" + number + ",actions=1");
+    translate(key_of("in_port=1,udp,tp_src=" + number));
+    result.credits.credit(1, 60, at(1 + port));
+  }
+  (void)pipeline.take_effort();
+  const auto done = mod("udp,tp_dst=7,actions=1");
+  ASSERT_EQ(done.removed.size(), 1u);
+  EXPECT_EQ(done.removed[0].rule->match().value.tp_src.host(), 1u);
+  const std::size_t effort = pipeline.take_effort();
+  EXPECT_GT(effort, 0u);
+  EXPECT_LT(effort, kFlows / 10);
+}
+
 TEST_F(EvictionTest, ARolledBackChangeEvictsNothing) {
   ASSERT_TRUE(pipeline.configure_table(0, {.max_flows = 1, .evict = true}));
   mod("idle_timeout=10,udp,tp_src=1,actions=1");
@@ -364,6 +386,16 @@ TEST_F(EvictionTest, ARolledBackChangeEvictsNothing) {
   EXPECT_THAT(dump(), ElementsAre("table=0,idle_timeout=10,udp,tp_src=1,actions=output:1"));
   EXPECT_EQ(flow("udp,tp_src=2,actions=1"), "");
   EXPECT_THAT(dump(), ElementsAre("table=0,udp,tp_src=2,actions=output:1"));
+}
+
+TEST_F(PipelineFixture, ALimitCountsTheLearnerThatComesBack) {
+  // It learns into its own table, with its own cookie.
+  mod("table=0,priority=1,udp,actions=learn(table=0,limit=2,priority=9,eth_type=0x800,nw_proto=17,NXM_OF_UDP_"
+      "DST[])");
+  EXPECT_EQ(change({spec("udp", action::FlowCommand::Delete), spec("actions=group:77")}),
+            "OFPBAC_BAD_OUT_GROUP");
+  for (const unsigned port : {1, 2, 3}) translate(key_of("in_port=1,udp,tp_dst=" + std::to_string(port)));
+  EXPECT_EQ(pipeline.flow_count(), 2u);
 }
 
 TEST_F(PipelineFixture, RollBackIsExact) {
@@ -379,7 +411,7 @@ TEST_F(PipelineFixture, RollBackIsExact) {
             "OFPBAC_BAD_OUT_GROUP");
   EXPECT_THAT(dump(), ElementsAre("cookie=0x1,table=0,idle_timeout=10,tcp,actions=output:1"));
   EXPECT_EQ(packets(), 2u);
-  EXPECT_TRUE(pipeline.take_events().empty());
+  EXPECT_TRUE(pipeline.take_events().events.empty());
   EXPECT_TRUE(pipeline.expire(at(11)).removed.empty());
   EXPECT_EQ(pipeline.expire(at(12)).removed.size(),
             1u);  // idle since the packet at 2, not since the failed change
@@ -403,11 +435,185 @@ TEST_F(PipelineFixture, EventsTellWhatHappenedInOrder) {
   EXPECT_FALSE(pipeline.has_events());
   translate(key_of("in_port=1,udp"));
   EXPECT_TRUE(pipeline.has_events());
-  tell(pipeline.take_events());
+  tell(pipeline.take_events().events);
   tell(pipeline.expire(at(9)).events);
   tell(mod("udp", action::FlowCommand::Delete).events);
   EXPECT_THAT(told, ElementsAre("added 1", "modified 1", "added 2", "added 3", "removed 1 1", "removed 2 2"));
-  EXPECT_TRUE(pipeline.take_events().empty());
+  EXPECT_TRUE(pipeline.take_events().events.empty());
+}
+
+// --- What requests cost
+
+// Among many flows, those of a cookie, a group or a mask are found without a look at the others.
+TEST_F(PipelineFixture, IndexesLeadToTheFlowsThatAreMeant) {
+  constexpr unsigned kFlows = 3000;
+  group("group_id=1,type=all,bucket=output:1");
+  std::vector<action::FlowSpec> flows;
+  for (unsigned i = 0; i < kFlows; ++i) {
+    flows.push_back(spec("priority=5,ip,actions=output:1"));
+    flows.back().match.value.nw_dst = be32{0x0a000000 + i};
+    flows.back().match.mask.bits.nw_dst = be32{0xffffffff};
+    flows.back().new_cookie = 100 + i / 3;
+    if (i % 1000 == 7) flows.back().actions = action::parse_actions("group:1").value();
+  }
+  ASSERT_TRUE(pipeline.apply(flows, at(1)));
+  pipeline.take_effort();
+  const auto removes = [&](const std::string& text) {
+    return mod(text, action::FlowCommand::Delete).removed.size();
+  };
+  EXPECT_EQ(removes("cookie=100/-1"), 3u);
+  EXPECT_EQ(removes("cookie=100/-1"), 0u);
+  EXPECT_EQ(removes("cookie=101/-1,ip,nw_dst=10.0.0.4"), 1u);
+  EXPECT_EQ(mod("cookie=101/-1,actions=output:2", action::FlowCommand::Modify).modified, 2u);
+  EXPECT_EQ(removes("cookie=101/-1,out_port=2"), 2u);
+  EXPECT_EQ(removes("out_group=1"), 3u);
+  EXPECT_EQ(removes("ip,nw_dst=10.0.2.5"), 1u);
+  EXPECT_EQ(flow("priority=5,check_overlap,ip,nw_dst=10.9.9.9,actions=1"), "");
+  EXPECT_EQ(flow("priority=6,check_overlap,ip,actions=1"), "");
+  EXPECT_LT(pipeline.take_effort(), 100u);
+  EXPECT_EQ(flow("priority=5,check_overlap,ip,nw_dst=10.0.0.0/16,actions=1"), "OFPFMFC_OVERLAP");
+  EXPECT_EQ(flow("priority=5,check_overlap,ip,nw_dst=11.0.0.0/16,actions=1"), "");
+  EXPECT_EQ(removes("cookie=1/1,udp"), 0u);
+  EXPECT_GT(pipeline.take_effort(), kFlows) << "no index leads to these";
+  // What is undone is in the indexes as it was.
+  EXPECT_NE(change({spec("cookie=200/-1", action::FlowCommand::Delete), spec("cookie=201,tcp,actions=1"),
+                    spec("actions=group:9")}),
+            "");
+  EXPECT_EQ(removes("cookie=200/-1"), 3u);
+  EXPECT_EQ(removes("cookie=201/-1"), 3u);
+}
+
+// Where the match leads to fewer flows than cookie or group do, it is the match that is followed.
+TEST_F(PipelineFixture, TheShorterWayToTheFlowsIsTaken) {
+  constexpr unsigned kFlows = 3000;
+  group("group_id=1,type=all,bucket=output:1");
+  std::vector<action::FlowSpec> flows;
+  for (unsigned i = 0; i < kFlows; ++i) {
+    flows.push_back(spec("cookie=7,priority=5,ip,actions=group:1"));
+    flows.back().match.value.nw_dst = be32{0x0a000000 + i};
+    flows.back().match.mask.bits.nw_dst = be32{0xffffffff};
+  }
+  flows.push_back(spec("cookie=7,table=3,udp,actions=group:1"));
+  ASSERT_TRUE(pipeline.apply(flows, at(1)));
+  pipeline.take_effort();
+  const auto removes = [&](const std::string& text) {
+    return mod(text, action::FlowCommand::Delete).removed.size();
+  };
+  EXPECT_EQ(removes("cookie=7/-1,ip,nw_dst=10.0.0.4"), 1u);
+  EXPECT_EQ(removes("cookie=7/-1,ip,nw_dst=10.0.0.4"), 0u);
+  EXPECT_EQ(removes("cookie=8/-1,ip,nw_dst=10.0.0.5"), 0u);
+  EXPECT_EQ(removes("out_group=1,ip,nw_dst=10.0.0.5"), 1u);
+  EXPECT_EQ(removes("out_group=2,ip,nw_dst=10.0.0.6"), 0u);
+  EXPECT_EQ(removes("table=3,cookie=7/-1,out_group=1"), 1u);
+  EXPECT_LT(pipeline.take_effort(), 100u);
+  EXPECT_EQ(removes("cookie=7/-1,out_group=1"), kFlows - 2);
+}
+
+// Keys that a table of the standard library would have in one bucket at this size, were they not hashed.
+TEST(KeyedHash, KeysCannotBeAimedAtABucket) {
+  constexpr std::uint64_t kBuckets = 172'933, kKeys = 100'000;
+  std::unordered_set<std::uint64_t, KeyedHash> keys(0, KeyedHash{7});
+  keys.rehash(kBuckets);
+  for (std::uint64_t i = 1; i <= kKeys; ++i) keys.insert(i * keys.bucket_count());
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < keys.bucket_count(); ++i) most = std::max(most, keys.bucket_size(i));
+  EXPECT_EQ(keys.size(), kKeys);
+  EXPECT_LT(most, 30u);
+  EXPECT_NE(KeyedHash{7}(1), KeyedHash{8}(1));
+}
+
+// A change that looks at too many flows fails as a whole; many exact flow-mods, or one that is about all, do
+// not.
+TEST_F(PipelineFixture, TheEffortOfAChangeIsBounded) {
+  constexpr unsigned kFlows = 1 << 12;
+  std::vector<action::FlowSpec> flows(kFlows, spec("metadata=1,actions=output:1"));
+  for (unsigned i = 0; i < kFlows; ++i) flows[i].match.value.metadata = be64{i};
+  ASSERT_TRUE(pipeline.apply(flows, at(1)));
+  unsigned steps = 0;
+  const action::FlowSpec missing = spec("cookie=1/1", action::FlowCommand::Delete);
+  const action::FlowSpec first = spec("metadata=0,actions=output:2");
+  const auto refused = pipeline.apply(
+      [&]() -> Result<std::optional<Step>> { return steps++ == 0 ? &first : &missing; }, at(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(field::of_error(refused.error()), field::OfError::BfcMsgTooMany);
+  EXPECT_GT(steps, FlowTables::kMaxEffort / kFlows / 2);
+  EXPECT_LE(steps, FlowTables::kMaxEffort / kFlows + 3);
+  EXPECT_EQ(pipeline.flow_count(), kFlows);
+  EXPECT_EQ(mod("out_port=2", action::FlowCommand::Delete).removed.size(), 0u);
+  pipeline.take_effort();
+  for (action::FlowSpec& flow : flows) flow.command = action::FlowCommand::DeleteStrict;
+  ASSERT_TRUE(pipeline.apply(flows, at(1)));
+  EXPECT_EQ(pipeline.take_effort(), 0u);
+  EXPECT_EQ(pipeline.flow_count(), 0u);
+}
+
+// What a flow was is passed by, however often it comes and goes in one change.
+TEST_F(PipelineFixture, AFlowThatComesAndGoesCostsNoMoreEachTime) {
+  constexpr unsigned kTimes = 100'000;
+  const action::FlowSpec add = spec("tcp,actions=output:1"), lower = spec("priority=1,tcp,actions=output:1"),
+                         gone = spec("tcp", action::FlowCommand::DeleteStrict);
+  unsigned steps = 0;
+  const auto next = [&]() -> Result<std::optional<Step>> {
+    if (steps++ == 2 * kTimes) return &lower;
+    return steps > 2 * kTimes ? std::nullopt : std::optional<Step>(steps % 2 != 0 ? &add : &gone);
+  };
+  const auto done = pipeline.apply(next, at(1));
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->added, kTimes + 1);
+  EXPECT_EQ(done->removed.size(), kTimes);
+  EXPECT_EQ(pipeline.take_effort(), kTimes) << "passed by the flow below";
+  EXPECT_EQ(dump(), std::vector<std::string>{"table=0,priority=1,tcp,actions=output:1"});
+}
+
+// A prepared flow that has replaced another gives its place back, with the other's counters, when its change
+// fails.
+TEST_F(PipelineFixture, APreparedFlowIsUndone) {
+  mod("cookie=5,tcp,actions=output:1");
+  translate(key_of("in_port=2,tcp"));
+  result.credits.credit(3, 180, at(2));
+  auto prepared = pipeline.prepare(spec("cookie=6,reset_counts,tcp,actions=output:2,output:3"));
+  ASSERT_TRUE(prepared);
+  EXPECT_GE(prepared->shared[1].bytes, 2 * sizeof(action::Action));
+  const RuleRef rule = prepared->rule;
+  const action::FlowSpec bad = spec("udp,actions=group:9");
+  unsigned steps = 0;
+  const auto next = [&]() -> Result<std::optional<Step>> {
+    return steps++ == 0 ? Step(std::move(prepared->rule)) : Step(&bad);
+  };
+  EXPECT_FALSE(pipeline.apply(next, at(3)));
+  EXPECT_EQ(dump(), std::vector<std::string>{"cookie=0x5,table=0,tcp,actions=output:1"});
+  EXPECT_EQ(actions("in_port=2,tcp"), "1");
+  EXPECT_EQ(mod("cookie=6/-1", action::FlowCommand::Delete).removed.size(), 0u);
+  const auto removed = mod("cookie=5/-1", action::FlowCommand::Delete).removed;
+  ASSERT_EQ(removed.size(), 1u);
+  EXPECT_EQ(removed[0].rule->stats().packets(), 3u);
+}
+
+// --- Groups of flows that evict each other
+
+TEST_F(PipelineFixture, TheLargestGroupGivesUpAFlow) {
+  ASSERT_TRUE(
+      pipeline.configure_table(0, {.max_flows = 5,
+                                   .evict = true,
+                                   .eviction_groups = {field::parse_subfield("NXM_OF_IN_PORT[]").value()}}));
+  const auto evicted = [&](const std::string& text) {
+    const auto done = mod(text + ",actions=drop");
+    return done.removed.empty() ? std::string("none") : field::format_match(done.removed[0].rule->match());
+  };
+  for (const char* text : {"in_port=1,tcp,hard_timeout=10", "in_port=1,udp,hard_timeout=90",
+                           "in_port=1,arp,hard_timeout=50", "in_port=2,tcp,hard_timeout=1", "in_port=3,tcp"})
+    EXPECT_EQ(evicted(text), "none");
+  EXPECT_EQ(evicted("in_port=2,udp,hard_timeout=2"), "tcp,in_port=1");
+  // A limit that is lowered makes the largest give up theirs, too: one of each group is left.
+  ASSERT_TRUE(
+      pipeline.configure_table(0, {.max_flows = 3,
+                                   .evict = true,
+                                   .eviction_groups = {field::parse_subfield("NXM_OF_IN_PORT[]").value()}}));
+  EXPECT_EQ(pipeline.expire(at(1)).removed.size(), 2u);
+  EXPECT_EQ(pipeline.flow_count(), 3u);
+  ASSERT_TRUE(pipeline.configure_table(0, {.max_flows = 0, .evict = true}));
+  EXPECT_EQ(pipeline.expire(at(1)).removed.size(), 2u);
+  EXPECT_THAT(dump(), ElementsAre("table=0,tcp,in_port=3,actions=drop")) << "it never times out";
 }
 
 }  // namespace

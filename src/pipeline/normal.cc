@@ -19,9 +19,23 @@ namespace {
 constexpr be16 kVid{flow::kVlanPresent | flow::kVlanVidMask};
 constexpr be16 kOnes16{0xffff};
 
-/// IEEE 802.1D-2004 section 7.12.6: never forwarded by a bridge.
-bool is_reserved_multicast(const net::Mac& mac) {
-  return (mac.value() & ~std::uint64_t{0xf}) == 0x0180c2000000;
+/// Of protocols between neighbours: ovs-vswitchd.conf.db(5), forward-bpdu; the first IEEE 802.1D-2004
+/// section 7.12.6.
+bool is_reserved(const net::Mac& mac) {
+  const std::uint64_t value = mac.value();
+  switch (value) {
+    case 0x00e02b000000:  // EDP
+    case 0x00e02b000004:  // EAPS
+    case 0x00e02b000006:
+    case 0x01000ccccccc:  // CDP and others
+    case 0x01000ccccccd:  // PVST+
+    case 0x01000ccdcdcd:  // STP Uplink Fast
+    case 0x01000c000000:  // ISL
+      return true;
+    default:
+      return (value & ~std::uint64_t{0xf}) == 0x0180c2000000 ||
+             (value & ~std::uint64_t{0x7}) == 0x01000cccccc0;  // CFM
+  }
 }
 
 bool is_tagged(const flow::VlanTag& tag) {
@@ -38,6 +52,8 @@ void Translator::normal() {
   const Bundle* const input = here_.ports->bundle_of(in_port);
   if (!input) {
     hint(DropReason::UnknownInputPort);
+    if (!here_.ports->find(in_port))
+      note(Kind::Error, fmt::format("received packet on unknown port {}", in_port));
     note(Kind::Warning, "no input bundle, dropping");
     return;
   }
@@ -47,7 +63,7 @@ void Translator::normal() {
     note(Kind::Warning, "disallowed VLAN VID for this input port, dropping");
     return;
   }
-  if (is_reserved_multicast(flow_.eth_dst) && !here_.ports->config.forward_bpdu) {
+  if (is_reserved(flow_.eth_dst) && !here_.ports->config.forward_bpdu) {
     hint(DropReason::ReservedMulticast);
     note(Kind::Detail, "packet has reserved destination MAC, dropping");
     return;
@@ -181,8 +197,17 @@ bool Translator::carries(const Bundle& bundle, InVlan vlan) {
 
 /// The outermost TCI that a packet of the VLAN leaves with, apart from those that are its customer's; 0:
 /// none.
-be16 Translator::tag_for(const Bundle& bundle, InVlan vlan) const {
-  return l2::output_tci(bundle.vlan(), vlan.vlan, vlan.owns_tag ? flow_.vlan[0].tci.host() >> 13 : 0);
+be16 Translator::tag_for(const Bundle& bundle, InVlan vlan) {
+  const l2::VlanConfig& port = bundle.vlan();
+  if (port.priority_tags) mask_.bits.vlan[0].tci = kOnes16;
+  const unsigned outermost = is_tagged(flow_.vlan[0]) ? flow_.vlan[0].tci.host() >> 13 : 0;
+  if (!vlan.owns_tag) {  // a customer's priority, where priorities count; his tag says it by itself
+    const be16 tag = l2::output_tci(port, vlan.vlan, port.priority_tags ? outermost : 0);
+    return (tag.host() & flow::kVlanVidMask) != 0 ? tag : be16{};
+  }
+  const bool tunnel = port.mode == l2::VlanMode::Tunnel && port.priority_tags;
+  if (tunnel) mask_.bits.vlan[1].tci = mask_.bits.vlan[1].tci | be16{flow::kVlanPresent};
+  return l2::output_tci(port, vlan.vlan, tunnel && is_tagged(flow_.vlan[1]) ? 0 : outermost);
 }
 
 /// An access port does not know a customer's tag that says a priority only from one that it would not send.
@@ -191,7 +216,7 @@ bool Translator::strips_priority(const Bundle& bundle, InVlan vlan) const {
          is_tagged(flow_.vlan[0]) && (flow_.vlan[0].tci.host() & flow::kVlanVidMask) == 0;
 }
 
-bool Translator::needs_retag(const Bundle& bundle, InVlan vlan) const {
+bool Translator::needs_retag(const Bundle& bundle, InVlan vlan) {
   if (strips_priority(bundle, vlan)) return true;
   const be16 wanted = tag_for(bundle, vlan);
   return vlan.owns_tag ? (wanted & kVid) != (flow_.vlan[0].tci & kVid) : wanted.raw() != 0;

@@ -116,7 +116,9 @@ void Translator::cross(const PortInfo& from) {
 
 /// The packet's way through the other bridge, its action set and what waits for recirculation included.
 void Translator::run_crossed(const PortInfo& entry) {
-  if (!entry.receives()) return hint(DropReason::PortNotReceiving);
+  if (!receives(entry)) return hint(DropReason::PortNotReceiving);
+  if (const auto slow = own_protocol(entry); slow != dp_action::Userspace::Slow::None)
+    return tell_own_protocol(slow);
   if (!entry.tree_forwards) return hint(DropReason::SpanningTree);
   const Bar own_bar = std::exchange(bar_, Bar::None);
   mirror_input();

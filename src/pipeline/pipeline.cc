@@ -34,14 +34,21 @@ struct Pipeline::Impl {
   TranslationInput input(const Pipeline& pipeline, Instant now) {
     return {.bridge = pipeline.view(), .frozen = frozen, .now = now};
   }
-  /// Publishes a changed copy of the ports and settings.
+  /// Changes a copy of the ports and settings, and publishes it unless more is to come.
   template <typename Change>
-  void change_ports(const Change& change) {
-    auto next = std::make_unique<PortTable>(*ports.get());
-    change(*next);
-    next->index();
-    ports.publish(std::move(next));
+  void change_ports(Pipeline& pipeline, const Change& change) {
+    if (!next_ports) next_ports = std::make_unique<PortTable>(*ports.get());
+    change(*next_ports);
+    if (holds == 0) publish_ports(pipeline);
   }
+  void publish_ports(Pipeline& pipeline) {
+    if (!next_ports) return;
+    next_ports->index();
+    ports.publish(std::move(next_ports));
+    pipeline.bump_epoch();
+  }
+  /// What main has made of them so far.
+  const PortTable& latest() const { return next_ports ? *next_ports : *ports.get(); }
 
   FlowTables tables;
   const std::unique_ptr<FrozenStore> own_frozen;
@@ -49,6 +56,8 @@ struct Pipeline::Impl {
   l2::MacTable macs;
   l2::MulticastTable multicast;
   rcu::Published<PortTable> ports;
+  std::unique_ptr<PortTable> next_ports;  ///< changed and not yet published; without its index
+  unsigned holds = 0;                     ///< PortChanges that live
 };
 
 Pipeline::Pipeline(std::uint64_t secret, BridgeConfig config, FrozenStore* frozen)
@@ -162,6 +171,10 @@ Result<FlowModResult> Pipeline::apply(const NextStep& next, Instant now) {
   return result;
 }
 
+Result<PreparedFlow> Pipeline::prepare(const action::FlowSpec& flow) {
+  return impl_->tables.prepare(flow);
+}
+
 Status Pipeline::check_references(const action::ActionList& actions) const {
   return impl_->tables.check_references(actions);
 }
@@ -189,11 +202,17 @@ FlowModResult Pipeline::expire(Instant now, std::size_t limit) {
 FlowCursor Pipeline::dump(const FlowFilter& filter) const {
   return impl_->tables.dump(filter);
 }
-FlowCursor Pipeline::walk(const FlowFilter& filter) const {
-  return impl_->tables.walk(filter);
+FlowCursor Pipeline::walk(const FlowFilter& filter, std::uint64_t before) const {
+  return impl_->tables.walk(filter, before);
+}
+WalkSlice Pipeline::walk_on(FlowCursor& cursor, std::size_t budget) {
+  return impl_->tables.walk_on(cursor, budget);
 }
 std::size_t Pipeline::flow_count() const {
   return impl_->tables.size();
+}
+std::size_t Pipeline::take_effort() {
+  return impl_->tables.take_effort();
 }
 std::size_t Pipeline::memory_bytes() const {
   return impl_->tables.memory_bytes();
@@ -211,7 +230,7 @@ void Pipeline::keep_events(KeepEvents which) {
 bool Pipeline::has_events() const {
   return impl_->tables.has_events();
 }
-std::vector<FlowEvent> Pipeline::take_events() {
+TakenEvents Pipeline::take_events() {
   return impl_->tables.take_events();
 }
 std::vector<std::uint32_t> Pipeline::group_ids(std::uint32_t id) const {
@@ -247,20 +266,26 @@ Status Pipeline::configure_table(std::uint8_t table, TableConfig config) {
 // --- Ports, bridge, MAC table
 // ---------------------------------------------------------------------------------------
 
+PortChanges::PortChanges(Pipeline& pipeline) : pipeline_(pipeline) {
+  ++pipeline_.impl_->holds;
+}
+PortChanges::~PortChanges() {
+  if (--pipeline_.impl_->holds == 0) pipeline_.impl_->publish_ports(pipeline_);
+}
+
 void Pipeline::set_port(std::uint32_t of_port, PortInfo info) {
-  impl_->change_ports([&](PortTable& table) {
-    for (PortTable::Port& port : table.ports) {
-      if (port.of_port != of_port) continue;
-      port.info = std::move(info);
-      return;
-    }
-    table.ports.push_back({of_port, std::move(info)});
+  impl_->change_ports(*this, [&](PortTable& table) {
+    const auto there = std::find_if(table.ports.begin(), table.ports.end(),
+                                    [&](const PortTable::Port& port) { return port.of_port == of_port; });
+    if (there != table.ports.end())
+      there->info = std::move(info);
+    else
+      table.ports.push_back({of_port, std::move(info)});
   });
-  bump_epoch();
 }
 
 void Pipeline::remove_port(std::uint32_t of_port) {
-  impl_->change_ports([&](PortTable& table) {
+  impl_->change_ports(*this, [&](PortTable& table) {
     std::erase_if(table.ports, [&](const PortTable::Port& port) { return port.of_port == of_port; });
   });
   impl_->macs.flush_port(of_port);
@@ -269,19 +294,20 @@ void Pipeline::remove_port(std::uint32_t of_port) {
 }
 
 std::optional<PortInfo> Pipeline::port(std::uint32_t of_port) const {
-  const PortInfo* info = impl_->ports.get()->find(of_port);
-  return info ? std::optional(*info) : std::nullopt;
+  for (const PortTable::Port& port : impl_->latest().ports)
+    if (port.of_port == of_port) return port.info;
+  return std::nullopt;
 }
 
 std::vector<std::uint32_t> Pipeline::ports() const {
   std::vector<std::uint32_t> result;
-  for (const PortTable::Port& port : impl_->ports.get()->ports) result.push_back(port.of_port);
+  for (const PortTable::Port& port : impl_->latest().ports) result.push_back(port.of_port);
   std::sort(result.begin(), result.end());
   return result;
 }
 
 void Pipeline::set_mirrors(std::vector<Mirror> mirrors) {
-  const std::vector<Mirror>& before = impl_->ports.get()->mirrors;
+  const std::vector<Mirror>& before = impl_->latest().mirrors;
   if (mirrors.size() > kMaxMirrors) mirrors.resize(kMaxMirrors);
   for (Mirror& mirror : mirrors) {
     const auto same =
@@ -289,16 +315,15 @@ void Pipeline::set_mirrors(std::vector<Mirror> mirrors) {
     mirror.copied = same == before.end() ? Ref<RuleStats>::adopt(new RuleStats) : same->copied;
   }
   if (mirrors == before) return;
-  impl_->change_ports([&](PortTable& table) { table.mirrors = std::move(mirrors); });
-  bump_epoch();
+  impl_->change_ports(*this, [&](PortTable& table) { table.mirrors = std::move(mirrors); });
 }
 
 const std::vector<Mirror>& Pipeline::mirrors() const {
-  return impl_->ports.get()->mirrors;
+  return impl_->latest().mirrors;
 }
 
 void Pipeline::set_bond(const std::string& name, const std::optional<l2::BondView>& bond) {
-  const auto& before = impl_->ports.get()->bonds;
+  const auto& before = impl_->latest().bonds;
   const auto found = before.find(name);
   if (!bond && found == before.end()) return;
   PortTable::Bond made;
@@ -310,13 +335,12 @@ void Pipeline::set_bond(const std::string& name, const std::optional<l2::BondVie
       made.traffic.push_back(Ref<RuleStats>::adopt(new RuleStats));
     if (found != before.end() && found->second == made) return;
   }
-  impl_->change_ports([&](PortTable& table) {
+  impl_->change_ports(*this, [&](PortTable& table) {
     if (bond)
       table.bonds.insert_or_assign(name, std::move(made));
     else
       table.bonds.erase(name);
   });
-  bump_epoch();
 }
 
 FrozenRef Pipeline::freeze_bond(const std::string& name) {
@@ -327,7 +351,7 @@ FrozenRef Pipeline::freeze_bond(const std::string& name) {
 
 std::vector<std::uint64_t> Pipeline::take_bond_traffic(const std::string& name) {
   std::vector<std::uint64_t> bytes;
-  const auto& bonds = impl_->ports.get()->bonds;
+  const auto& bonds = impl_->latest().bonds;
   if (const auto bond = bonds.find(name); bond != bonds.end())
     for (const Ref<RuleStats>& share : bond->second.traffic) {
       bytes.push_back(share->bytes());
@@ -337,12 +361,11 @@ std::vector<std::uint64_t> Pipeline::take_bond_traffic(const std::string& name) 
 }
 
 void Pipeline::configure(BridgeConfig config) {
-  impl_->change_ports([&](PortTable& table) { table.config = std::move(config); });
-  bump_epoch();
+  impl_->change_ports(*this, [&](PortTable& table) { table.config = std::move(config); });
 }
 
 const BridgeConfig& Pipeline::config() const {
-  return impl_->ports.get()->config;
+  return impl_->latest().config;
 }
 l2::MulticastTable& Pipeline::multicast_table() {
   return impl_->multicast;

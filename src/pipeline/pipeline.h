@@ -100,17 +100,23 @@ class Pipeline {
   /// The same of what comes one after the other, with looks at the tables in between. Where a step fails the
   /// error is its, and it was the last that was asked for.
   Result<FlowModResult> apply(const NextStep& next, Instant now);
+  /// A flow to be added by such a step, made ahead: FlowTables::prepare().
+  Result<PreparedFlow> prepare(const action::FlowSpec& flow);
   /// Whether the groups and meters exist that the actions name: errors are those of a flow-mod.
   Status check_references(const action::ActionList& actions) const;
   /// Where the tables are in their history.
   Moment moment() const;
   /// Removes all flows; their number.
   std::size_t clear_flows();
-  /// Removes flows whose time has come, at most `limit` of them. Call at least once a second.
+  /// Removes flows whose time has come, and those that tables with a limit that was lowered give up, at most
+  /// `limit` of them. Call at least once a second.
   FlowModResult expire(Instant now, std::size_t limit = 10'000);
   FlowCursor dump(const FlowFilter& filter = {}) const;
-  FlowCursor walk(const FlowFilter& filter = {}) const;
+  FlowCursor walk(const FlowFilter& filter = {}, std::uint64_t before = ~std::uint64_t{0}) const;
+  WalkSlice walk_on(FlowCursor& cursor, std::size_t budget);
   std::size_t flow_count() const;
+  /// FlowTables::take_effort().
+  std::size_t take_effort();
   /// Of rules and their indexes; actions are not counted.
   std::size_t memory_bytes() const;
   TableStats table_stats(std::uint8_t table) const;
@@ -119,7 +125,7 @@ class Pipeline {
   /// From now on results tell what happened to flows, and what packets that learn do is remembered until
   /// take_events().
   void keep_events(KeepEvents which = KeepEvents::All);
-  std::vector<FlowEvent> take_events();
+  TakenEvents take_events();
   /// Whether take_events() would have some: cheap.
   bool has_events() const;
 
@@ -182,9 +188,23 @@ class Pipeline {
  private:
   void bump_epoch() { epoch_.fetch_add(1, std::memory_order_acq_rel); }
 
+  friend class PortChanges;
   struct Impl;
   std::atomic<std::uint64_t> epoch_{1};
   std::unique_ptr<Impl> impl_;
+};
+
+/// While one lives, changes of ports, bonds, mirrors and settings wait; workers meet them together at its
+/// end. Each that is published alone copies them all. Main.
+class PortChanges {
+ public:
+  explicit PortChanges(Pipeline& pipeline);
+  ~PortChanges();
+  PortChanges(const PortChanges&) = delete;
+  PortChanges& operator=(const PortChanges&) = delete;
+
+ private:
+  Pipeline& pipeline_;
 };
 
 }  // namespace sluice::pipeline

@@ -464,6 +464,23 @@ TEST_F(PipelineTest, NormalLearnsAndForwards) {
   EXPECT_EQ(result.drop, DropReason::ReservedMulticast);
 }
 
+TEST_F(PipelineTest, FramesOfSpanningTreesHaveTheirOwnSettingOfAPort) {
+  mod("actions=2");
+  const std::string frame = "in_port=1,dl_dst=01:80:c2:00:00:00",
+                    other = "in_port=1,dl_dst=01:80:c2:00:00:01";
+  PortInfo port = *pipeline.port(1);
+  port.receive = false;
+  pipeline.set_port(1, port);
+  EXPECT_EQ(actions(frame), "2");
+  EXPECT_EQ(actions(other), "drop");
+  EXPECT_EQ(result.drop, DropReason::PortNotReceiving);
+  port.receive = true;
+  port.receive_stp = false;
+  pipeline.set_port(1, port);
+  EXPECT_EQ(actions(frame), "drop");
+  EXPECT_EQ(actions(other), "2");
+}
+
 TEST_F(PipelineTest, NormalRestsOnItsTwoAddressesOnly) {
   mod("actions=NORMAL");
   const auto from = [](int source) {

@@ -42,7 +42,9 @@ struct PortInfo {
   std::string name;
   bool forward = true;        ///< false: OFPPC_NO_FWD, or the link is down
   bool live = true;           ///< false: groups and bundles choose another way
-  bool receive = true;        ///< false: OFPPC_NO_RECV
+  bool receive = true;        ///< false: OFPPC_NO_RECV; frames of spanning trees have the next
+  bool receive_stp = true;    ///< false: OFPPC_NO_RECV_STP (OpenFlow 1.0)
+  bool stp = true;            ///< false: OFPPC_NO_STP (OpenFlow 1.0), which is kept and told
   bool flood = true;          ///< false: OFPPC_NO_FLOOD
   bool packet_in = true;      ///< false: OFPPC_NO_PACKET_IN
   bool down = false;          ///< OFPPC_PORT_DOWN: neither live nor receiving nor forwarding
@@ -53,10 +55,11 @@ struct PortInfo {
   bool speaks_lacp = false;  ///< frames of LACP are for the switch
   // With multicast snooping: gets all multicast; all reports.
   bool wants_multicast = false, wants_reports = false;
+  /// Codepoints of differentiated services that IP packets get which leave by a queue.
+  std::map<std::uint32_t, std::uint8_t> queue_dscp{};
   // What a spanning tree says.
   bool tree_learns = true, tree_forwards = true;
 
-  bool receives() const { return receive && !down; }
   bool forwards() const { return forward && !down; }
   bool is_live() const { return live && !down; }
   bool operator==(const PortInfo&) const = default;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "base/check.h"
 #include "base/rcu.h"
@@ -67,7 +68,7 @@ class PrefixTrie {
 
   /// Writer only. `length` >= 1.
   void insert(V prefix, unsigned length) {
-    Edge* edge = &root_;
+    Edge* edge = begin_insertion(prefix, length);
     for (;;) {
       const std::uint64_t here = edge->load(std::memory_order_relaxed);
       if (here == 0) return edge->store(make(prefix, length), std::memory_order_release);
@@ -76,6 +77,7 @@ class PrefixTrie {
       if (common == here_length) {
         if (length == here_length) return count_one_more(*edge);
         edge = &node_of(here)->child[bit(prefix, here_length)];
+        path_->push(node_of(here));
         continue;
       }
       // What is here hangs below a new node: the prefix itself, or the fork of both.
@@ -89,6 +91,7 @@ class PrefixTrie {
 
   /// Writer only; the prefix must be there.
   void remove(V prefix, unsigned length) {
+    if (path_) path_->depth = 0;
     Edge* edge = &root_;
     Edge* parent_edge = nullptr;
     for (;;) {
@@ -124,6 +127,29 @@ class PrefixTrie {
     std::atomic<std::uint32_t> count;
     const std::uint8_t length;
   };
+
+  /// The nodes above the prefix that was inserted last: flows often come in the order of their addresses, and
+  /// the next has most of them above it, too.
+  struct Path {
+    std::array<Node*, Width> nodes;
+    unsigned depth = 0;
+    V last = 0;
+    void push(Node* node) { nodes[depth++] = node; }
+  };
+
+  /// Where the way down to a prefix begins: below the last node of the path that is above it.
+  Edge* begin_insertion(V prefix, unsigned length) {
+    if (!path_) {
+      path_ = std::make_unique<Path>();
+    } else {
+      const unsigned above = std::min(common_bits(path_->last, prefix) + 1, length);
+      while (path_->depth > 0 && path_->nodes[path_->depth - 1]->length >= above) --path_->depth;
+    }
+    path_->last = prefix;
+    if (path_->depth == 0) return &root_;
+    Node& node = *path_->nodes[path_->depth - 1];
+    return &node.child[bit(prefix, node.length)];
+  }
 
   static V truncate(V value, unsigned length) {
     return length == 0 ? V{0} : static_cast<V>(value & static_cast<V>(~V{0} << (Width - length)));
@@ -183,6 +209,7 @@ class PrefixTrie {
   }
 
   Edge root_{0};
+  std::unique_ptr<Path> path_;  ///< writer
 };
 
 }  // namespace sluice::pipeline

@@ -104,6 +104,7 @@ class MaskShape {
   /// The stage that a word of the FlowKey belongs to.
   static unsigned stage_of(unsigned word);
 
+  std::uint32_t references() const { return references_.load(std::memory_order_relaxed); }
   void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
   void unref() {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -127,6 +128,7 @@ class SharedActions {
   const action::ActionList list;
   const bool conjunctive;  ///< with a conjunction in it, which stands alone but for notes
 
+  std::uint32_t references() const { return references_.load(std::memory_order_relaxed); }
   void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
   void unref() {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -151,10 +153,17 @@ class Rule {
  public:
   static constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();
 
-  /// A rule with one reference, not yet in a classifier. `value` is under `shape`'s mask already.
+  /// A rule with one reference, not yet in a classifier. `stats` may come with begin().
   static Ref<Rule> create(Ref<MaskShape> shape, const flow::FlowKey& value, std::uint8_t table,
                           std::uint16_t priority, const RuleAttributes& attributes,
                           Ref<SharedActions> actions, Ref<RuleStats> stats);
+
+  /// Before it is in a classifier: it is there from now on, and counts into `stats`.
+  void begin(Instant now, Ref<RuleStats> stats) {
+    created_ = now;
+    refresh(now);
+    stats_ = std::move(stats);
+  }
 
   std::uint8_t table() const { return table_; }
   std::uint16_t priority() const { return priority_; }
@@ -171,6 +180,7 @@ class Rule {
   std::uint64_t cookie() const { return cookie_; }
   const action::FlowFlags& flags() const { return flags_; }
   const action::ActionList& actions() const { return actions_->list; }
+  const SharedActions& shared_actions() const { return *actions_; }
   RuleStats& stats() const { return *stats_; }
   const Ref<RuleStats>& stats_ref() const { return stats_; }
   const MaskShape& shape() const { return *shape_; }
@@ -218,6 +228,9 @@ class Rule {
   /// Where its table's list of flows has it (FlowSlots); a rule that takes another's place takes its slot.
   std::uint32_t slot() const { return slot_; }
   void set_slot(std::uint32_t slot) { slot_ = slot; }
+  /// The same in its cookie's list (CookieIndex).
+  std::uint32_t cookie_place() const { return cookie_place_; }
+  void set_cookie_place(std::uint32_t place) { cookie_place_ = place; }
   bool is_removed() const { return removed_.load(std::memory_order_relaxed) != kForever; }
 
   void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
@@ -250,7 +263,7 @@ class Rule {
   std::atomic<std::int64_t> modified_ns_;
   std::uint64_t sequence_ = 0;
   std::atomic<std::uint32_t> references_{1};
-  std::uint32_t slot_ = 0;
+  std::uint32_t slot_ = 0, cookie_place_ = 0;
   std::atomic<std::uint16_t> idle_timeout_, hard_timeout_;
   std::uint16_t given_idle_, given_hard_, importance_;
   std::uint16_t priority_;

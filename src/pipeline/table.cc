@@ -18,11 +18,13 @@ using field::OfError;
 /// Removed rules that may wait for a grace period, beside an eighth of the live ones.
 constexpr std::size_t kGarbage = 1024;
 
+constexpr std::uint32_t kAnyGroup = 0xffffffff;
+
 /// Whether the filter is about the rule, apart from table and match.
 bool passes(const Rule& rule, const FlowFilter& filter) {
   if (((rule.cookie() ^ filter.cookie) & filter.cookie_mask) != 0) return false;
   if (filter.out_port != action::of_port::kNone && !outputs_to(rule.actions(), filter.out_port)) return false;
-  return filter.out_group == 0xffffffff || uses_group(rule.actions(), filter.out_group);
+  return filter.out_group == kAnyGroup || uses_group(rule.actions(), filter.out_group);
 }
 
 bool selected(const Rule& rule, const FlowFilter& filter) {
@@ -31,6 +33,32 @@ bool selected(const Rule& rule, const FlowFilter& filter) {
 
 std::int64_t seconds(std::uint16_t n) {
   return Duration::seconds(n).ns;
+}
+
+template <typename T>
+std::size_t bytes_of(const std::vector<T>& values) {
+  return values.size() * sizeof(T);
+}
+
+/// Memory that a list of actions takes beside itself.
+std::size_t bytes_of(const action::ActionList& actions) {
+  std::size_t bytes = 0;
+  for (const action::Action& action : actions) {
+    bytes += sizeof(action::Action);
+    if (const auto* ct = action::as<action::CtAction>(action)) bytes += bytes_of(ct->nested);
+    if (const auto* clone = action::as<action::Clone>(action)) bytes += bytes_of(clone->actions);
+    if (const auto* write = action::as<action::WriteActions>(action)) bytes += bytes_of(write->actions);
+    if (const auto* learn = action::as<action::Learn>(action)) bytes += bytes_of(learn->specs);
+    if (const auto* bundle = action::as<action::Bundle>(action)) bytes += bytes_of(bundle->members);
+    if (const auto* to = action::as<action::Controller>(action)) bytes += bytes_of(to->userdata);
+    if (const auto* ttl = action::as<action::DecTtl>(action)) bytes += bytes_of(ttl->controllers);
+    if (const auto* note = action::as<action::Note>(action)) bytes += bytes_of(note->data);
+    if (const auto* encap = action::as<action::Encap>(action)) {
+      bytes += bytes_of(encap->nsh_tlvs);
+      for (const auto& tlv : encap->nsh_tlvs) bytes += bytes_of(tlv.value);
+    }
+  }
+  return bytes;
 }
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
@@ -74,7 +102,10 @@ bool uses_group(const action::ActionList& actions, std::uint32_t group) {
 }
 
 FlowTables::FlowTables(std::uint64_t secret)
-    : meters_(std::make_unique<const std::unordered_map<std::uint32_t, std::uint32_t>>()),
+    : meters_(std::make_unique<const Meters>(0, KeyedHash{secret})),
+      group_users_(0, KeyedHash{secret}),
+      meter_users_(0, KeyedHash{secret}),
+      by_cookie_(secret),
       handle_(Ref<FlowTablesHandle>::adopt(new FlowTablesHandle{this})) {
   for (unsigned i = 0; i < kTables; ++i) tables_[i] = std::make_unique<Table>(secret + i);
 }
@@ -110,7 +141,10 @@ Result<FlowModResult> FlowTables::apply(const NextStep& next, Instant now) {
 }
 
 FlowTables::Change FlowTables::begin() const {
-  return {.version = version() + 1, .sequence = next_sequence_, .keeps_events = keeps_events_};
+  return {.version = version() + 1,
+          .sequence = next_sequence_,
+          .effort = effort_.load(std::memory_order_relaxed),
+          .keeps_events = keeps_events_};
 }
 
 template <typename Specs>
@@ -132,6 +166,10 @@ Status FlowTables::take_step(const Step& step, Instant now, Change& change) {
   if (change.steps.size() > kMaxChange)
     return field::fail(fmt::format("a change of more than {} flows (OFPBFC_MSG_TOO_MANY)", kMaxChange),
                        OfError::BfcMsgTooMany);
+  if (effort_.load(std::memory_order_relaxed) - change.effort > kMaxEffort)
+    return field::fail(
+        fmt::format("a change that looks at more than {} flows (OFPBFC_MSG_TOO_MANY)", kMaxEffort),
+        OfError::BfcMsgTooMany);
   return apply_one(step, now, change);
 }
 
@@ -147,10 +185,12 @@ Status FlowTables::apply_one(const Modification& modification, Instant now, Chan
 
 Status FlowTables::apply_one(const Step& step, Instant now, Change& change) {
   return std::visit(
-      [&]<typename T>(const T* what) -> Status {
-        if constexpr (std::is_same_v<T, Observation>) {
+      [&]<typename T>(const T& what) -> Status {
+        if constexpr (std::is_same_v<T, const Observation*>) {
           publish();
           return (*what)(change.version);
+        } else if constexpr (std::is_same_v<T, RuleRef>) {
+          return apply_one(what, now, change);
         } else {
           return apply_one(*what, now, change);
         }
@@ -158,12 +198,17 @@ Status FlowTables::apply_one(const Step& step, Instant now, Change& change) {
       step);
 }
 
+Status FlowTables::apply_one(const RuleRef& rule, Instant now, Change& change) {
+  SLUICE_TRY(check_references(rule->actions()));
+  return add(rule, now, change);
+}
+
 Status FlowTables::apply_one(const action::FlowSpec& flow, Instant now, Change& change) {
   switch (flow.command) {
     case action::FlowCommand::Add:
       SLUICE_TRY(action::check_executable(flow.actions));
       SLUICE_TRY(check_references(flow.actions));
-      return add(flow, flow.table == action::kNoTable ? std::uint8_t{0} : flow.table, now, change);
+      return add(make_rule(flow), now, change);
     case action::FlowCommand::Modify:
     case action::FlowCommand::ModifyStrict:
       SLUICE_TRY(action::check_executable(flow.actions));
@@ -189,29 +234,52 @@ Status FlowTables::check_references(const action::ActionList& actions) const {
   return status;
 }
 
-Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instant now, Change& change) {
-  Table& table = *tables_[number];
-  Rule* old = table.classifier.find(flow.match, flow.priority);
-  if (flow.flags.check_overlap && !old && table.classifier.overlaps(flow.match, flow.priority))
-    return field::fail(fmt::format("table {}: another flow of priority {} overlaps", number, flow.priority),
-                       OfError::FmfcOverlap);
-  if (!old && table.active >= table.config.max_flows && !evict_one(table, change))
-    return field::fail(fmt::format("table {} is full: it may hold {} flows", number, table.config.max_flows),
-                       OfError::FmfcTableFull);
+Result<PreparedFlow> FlowTables::prepare(const action::FlowSpec& flow) {
+  SLUICE_TRY(action::check_executable(flow.actions));
+  const Writing writing(*this);
+  PreparedFlow prepared{.rule = make_rule(flow)};
+  const MaskShape& shape = prepared.rule->shape();
+  const SharedActions& actions = prepared.rule->shared_actions();
+  prepared.bytes = Rule::bytes(shape.words());
+  prepared.shared = {
+      {{&shape, sizeof(MaskShape)}, {&actions, sizeof(SharedActions) + bytes_of(actions.list)}}};
+  return prepared;
+}
 
+/// The flow that is added, not yet begun.
+RuleRef FlowTables::make_rule(const action::FlowSpec& flow) {
+  const std::uint8_t number = flow.table == action::kNoTable ? std::uint8_t{0} : flow.table;
   const bool keeps_cookie = flow.command != action::FlowCommand::Add && flow.new_cookie == kKeepCookie;
-  RuleAttributes attributes{.cookie = keeps_cookie ? 0 : flow.new_cookie.value_or(flow.cookie),
-                            .created = now,
-                            .modified = now,
-                            .idle_timeout = flow.idle_timeout,
-                            .hard_timeout = flow.hard_timeout,
-                            .importance = flow.importance,
-                            .flags = flow.flags};
+  const RuleAttributes attributes{.cookie = keeps_cookie ? 0 : flow.new_cookie.value_or(flow.cookie),
+                                  .idle_timeout = flow.idle_timeout,
+                                  .hard_timeout = flow.hard_timeout,
+                                  .importance = flow.importance,
+                                  .flags = flow.flags};
+  return Rule::create(tables_[number]->classifier.shape(flow.match.mask, &recent_shapes_), flow.match.value,
+                      number, flow.priority, attributes, shared(flow.actions), {});
+}
+
+Status FlowTables::add(RuleRef rule, Instant now, Change& change) {
+  Table& table = *tables_[rule->table()];
+  std::size_t looked_at = 0;
+  Rule* old = table.classifier.find(*rule, looked_at);
+  const bool overlaps = rule->flags().check_overlap && !old &&
+                        table.classifier.overlaps(rule->match(), rule->priority(), looked_at);
+  if (looked_at != 0) count_effort(looked_at);
+  if (overlaps)
+    return field::fail(
+        fmt::format("table {}: another flow of priority {} overlaps", rule->table(), rule->priority()),
+        OfError::FmfcOverlap);
+  if (!old && table.active >= table.config.max_flows && !evict_one(table, change))
+    return field::fail(
+        fmt::format("table {} is full: it may hold {} flows", rule->table(), table.config.max_flows),
+        OfError::FmfcTableFull);
+
   Ref<RuleStats> stats;
   std::uint64_t sequence = next_sequence_;
   if (old) {
     sequence = old->sequence();
-    if (!flow.flags.reset_counts) stats = old->stats_ref();
+    if (!rule->flags().reset_counts) stats = old->stats_ref();
     take_out(*old, change);
   } else {
     ++next_sequence_;
@@ -222,8 +290,7 @@ Status FlowTables::add(const action::FlowSpec& flow, std::uint8_t number, Instan
     stats = Ref<RuleStats>::adopt(new RuleStats);
     stats->mark_used(now);
   }
-  RuleRef rule = Rule::create(table.classifier.shape(flow.match.mask), flow.match.value, number,
-                              flow.priority, attributes, shared(flow.actions), std::move(stats));
+  rule->begin(now, std::move(stats));
   rule->set_sequence(sequence);
   change.tell(FlowEvent{.kind = old ? FlowEvent::Kind::Modified : FlowEvent::Kind::Added,
                         .rule = rule,
@@ -256,8 +323,7 @@ Status FlowTables::modify(const action::FlowSpec& flow, Instant now, Change& cha
   else
     select(filter, rules);
   // As in OpenFlow 1.0 and 1.1: what matches nothing is added, unless it was looked for by cookie.
-  if (rules.empty() && flow.cookie_mask == 0 && flow.new_cookie)
-    return add(flow, flow.table == action::kNoTable ? std::uint8_t{0} : flow.table, now, change);
+  if (rules.empty() && flow.cookie_mask == 0 && flow.new_cookie) return add(make_rule(flow), now, change);
   for (Rule* old : rules) {
     RuleAttributes attributes = old->attributes();
     attributes.modified = now;
@@ -298,18 +364,27 @@ void FlowTables::remove(Rule& rule, RemovedReason reason, Change& change) {
 }
 
 bool FlowTables::evict_one(Table& table, Change& change) {
-  while (!table.evictable.empty()) {
-    const Table::Evictable first = *table.evictable.begin();
-    // Packets have moved the time-out of an idle flow since it was filed.
-    const std::int64_t due_ns = due(*first.rule).at_ns;
-    if (due_ns <= first.due_ns) {
-      remove(*first.rule, RemovedReason::Eviction, change);
-      return true;
+  // Packets may have moved the time-out of an idle flow since it was filed. Of a table where all are in use
+  // not all are looked at: the best of some goes.
+  constexpr unsigned kLooks = 32;
+  std::optional<EvictionList::Candidate> best;
+  for (unsigned looks = 0; looks < kLooks; ++looks) {
+    auto first = table.evictable.first();
+    if (!first) break;
+    const std::int64_t due_ns = due(*first->rule).at_ns;
+    const bool moved = due_ns > first->due_ns;
+    if (moved) {
+      table.evictable.unfile(*first->rule);
+      table.evictable.file(*first->rule, due_ns);
+      first->due_ns = due_ns;
+      count_effort(1);
     }
-    table.unfile(*first.rule);
-    table.file(*first.rule, due_ns);
+    if (!best || *first < *best) best = first;
+    if (!moved) break;
   }
-  return false;
+  if (!best) return false;
+  remove(*best->rule, RemovedReason::Eviction, change);
+  return true;
 }
 
 void FlowTables::insert(RuleRef rule, Change& change) {
@@ -335,16 +410,20 @@ void FlowTables::take_out(Rule& rule, Change& change) {
 
 void FlowTables::count_references(Rule& rule, int by, Change* change) {
   Table& table = *tables_[rule.table()];
-  if (table.config.evict && (rule.attributes().idle_timeout || rule.attributes().hard_timeout)) {
+  if (table.config.evicts() && (rule.attributes().idle_timeout || rule.attributes().hard_timeout)) {
     if (by > 0)
-      table.file(rule, due(rule).at_ns);
+      table.evictable.file(rule, due(rule).at_ns);
     else
-      table.unfile(rule);
+      table.evictable.unfile(rule);
   }
+  if (by > 0)
+    by_cookie_.insert(rule);
+  else
+    by_cookie_.remove(rule);
   if (!cookies_.empty())
     if (const auto it = cookies_.find({rule.table(), rule.cookie()}); it != cookies_.end())
       it->second.flows += static_cast<std::uint32_t>(by);
-  const auto refer = [&](std::unordered_map<std::uint32_t, Users>& users, std::uint32_t id) {
+  const auto refer = [&](UsersById& users, std::uint32_t id) {
     if (by > 0) {
       users[id].rules.insert(&rule);
       return;
@@ -387,10 +466,11 @@ void FlowTables::count_limited(const Learned& learned, int by) {
 
 /// When the last learn(delete_learned) of a table and cookie goes, the flows that it made go too.
 void FlowTables::delete_learned(Change& change) {
+  std::set<Learned> done;
   while (!change.unlearned.empty()) {
     const Learned learned = change.unlearned.back();
     change.unlearned.pop_back();
-    if (learners_.contains(learned)) continue;
+    if (learners_.contains(learned) || !done.insert(learned).second) continue;
     std::vector<Rule*> rules;
     select({.table = learned.first, .cookie = learned.second, .cookie_mask = ~std::uint64_t{0}}, rules);
     for (Rule* rule : rules) remove(*rule, RemovedReason::Delete, change);
@@ -417,6 +497,7 @@ void FlowTables::commit(Change& change, Instant now) {
   }
   for (Change::Step<Group>& step : change.group_steps)
     if (!step.added) group_garbage_.push_back(std::move(step.object));
+  if (!change.is_worker && !events_.empty()) change.result.before = take_events_here().events;
   if (change.is_worker && events_.size() < kMaxEvents && !change.result.events.empty()) {
     std::move(change.result.events.begin(), change.result.events.end(), std::back_inserter(events_));
     has_events_.store(true, std::memory_order_release);
@@ -431,6 +512,7 @@ void FlowTables::roll_back(Change& change) {
   for (auto step = change.steps.rbegin(); step != change.steps.rend(); ++step) {
     Rule& rule = *step->object;
     Table& table = *tables_[rule.table()];
+    if (!step->added) rule.set_removed(Rule::kForever);
     count_references(rule, step->added ? -1 : 1, nullptr);
     if (step->added) {
       --table.active;
@@ -442,7 +524,6 @@ void FlowTables::roll_back(Change& change) {
       ++table.active;
       table.slots.insert(rule);
       size_.fetch_add(1, std::memory_order_relaxed);
-      rule.set_removed(Rule::kForever);
     }
   }
   for (auto step = change.group_steps.rbegin(); step != change.group_steps.rend(); ++step) {
@@ -476,14 +557,17 @@ void FlowTables::unlink_garbage() {
   rcu::synchronize();
   std::vector<RuleRef> unlinked;
   unlinked.reserve(garbage_.size());
-  for (const RuleRef& rule : std::exchange(garbage_, {})) {
-    Table& table = *tables_[rule->table()];
-    unlinked.push_back(table.classifier.unlink(rule.get()));
+  const std::vector<RuleRef> garbage = std::exchange(garbage_, {});
+  // Of rules and groups that have replaced each other the youngest is found first.
+  for (auto rule = garbage.rbegin(); rule != garbage.rend(); ++rule) {
+    Table& table = *tables_[(*rule)->table()];
+    unlinked.push_back(table.classifier.unlink(rule->get()));
     if (unpublished_.empty() || unpublished_.back() != &table) unpublished_.push_back(&table);
   }
   publish();
   retire(std::move(unlinked));
-  for (const GroupRef& group : std::exchange(group_garbage_, {})) groups_.remove(group.get());
+  const std::vector<GroupRef> groups = std::exchange(group_garbage_, {});
+  for (auto group = groups.rbegin(); group != groups.rend(); ++group) groups_.remove(group->get());
 }
 
 void FlowTables::forget_deadlines() {
@@ -515,35 +599,74 @@ FlowModResult FlowTables::expire(Instant now, std::size_t limit) {
     remove(*rule, when.reason, change);
   }
   for (const RuleRef& rule : again) watch(*rule);
+  while (!overfull_.empty() && change.result.removed.size() < limit) {
+    Table& table = *overfull_.back();
+    if (table.active <= table.config.max_flows || !evict_one(table, change)) overfull_.pop_back();
+  }
   delete_learned(change);
   commit(change, now);
   return std::move(change.result);
 }
 
-std::vector<FlowEvent> FlowTables::take_events() {
+TakenEvents FlowTables::take_events() {
   const Writing writing(*this);
+  return take_events_here();
+}
+
+TakenEvents FlowTables::take_events_here() {
   has_events_.store(false, std::memory_order_relaxed);
-  return std::exchange(events_, {});
+  return {std::exchange(events_, {}), here()};
+}
+
+template <typename F>
+void FlowTables::for_tables(const FlowFilter& filter, F&& f) const {
+  if (filter.table != action::kNoTable) return f(*tables_[filter.table]);
+  for (const auto& table : tables_)
+    if (table->active != 0) f(*table);
+}
+
+bool FlowTables::match_leads_to_fewer(const FlowFilter& filter, std::size_t limit) const {
+  std::size_t looks = 0;
+  for_tables(filter, [&](const Table& table) {
+    if (looks < limit) looks += table.classifier.looks(filter.match, limit - looks);
+  });
+  return looks < limit;
 }
 
 void FlowTables::select(const FlowFilter& filter, std::vector<Rule*>& rules) const {
-  const auto take = [&](Rule& rule) {
-    if (selected(rule, filter)) rules.push_back(&rule);
+  const auto take_of = [&](const auto& indexed) {
+    for (Rule* rule : indexed)
+      if (is_about(filter, *rule)) rules.push_back(rule);
+    count_effort(indexed.size());
   };
-  if (filter.table != action::kNoTable) return tables_[filter.table]->classifier.for_each(filter.match, take);
-  for (const auto& table : tables_)
-    if (table->active != 0) table->classifier.for_each(filter.match, take);
+  if (filter.cookie != 0 && filter.cookie_mask == ~std::uint64_t{0}) {
+    const auto indexed = by_cookie_.find(filter.cookie);
+    if (!match_leads_to_fewer(filter, indexed.size())) return take_of(indexed);
+  }
+  if (filter.out_group != kAnyGroup) {
+    const auto users = group_users_.find(filter.out_group);
+    if (users == group_users_.end()) return;
+    if (!match_leads_to_fewer(filter, users->second.rules.size())) return take_of(users->second.rules);
+  }
+  std::size_t looked_at = 0;
+  for_tables(filter, [&](const Table& table) {
+    looked_at += table.classifier.for_each(filter.match, [&](Rule& rule) {
+      if (selected(rule, filter)) rules.push_back(&rule);
+    });
+  });
+  count_effort(looked_at);
 }
 
 void FlowTables::select_strict(const FlowFilter& filter, std::uint16_t priority,
                                std::vector<Rule*>& rules) const {
-  const auto take = [&](const Table& table) {
-    Rule* rule = table.classifier.find(filter.match, priority);
+  std::size_t tables = 0, looked_at = 0;
+  for_tables(filter, [&](const Table& table) {
+    ++tables;
+    Rule* rule = table.classifier.find(filter.match, priority, looked_at);
     if (rule && selected(*rule, filter)) rules.push_back(rule);
-  };
-  if (filter.table != action::kNoTable) return take(*tables_[filter.table]);
-  for (const auto& table : tables_)
-    if (table->active != 0) take(*table);
+  });
+  // To look into one table is what any flow-mod costs.
+  count_effort(looked_at + (tables > 1 ? tables : 0));
 }
 
 FlowCursor FlowTables::dump(const FlowFilter& filter) const {
@@ -567,20 +690,31 @@ FlowCursor FlowTables::dump(const FlowFilter& filter) const {
   return cursor;
 }
 
-FlowCursor FlowTables::walk(const FlowFilter& filter) const {
+FlowCursor FlowTables::walk(const FlowFilter& filter, std::uint64_t before) const {
   const bool one_table = filter.table != action::kNoTable;
   FlowCursor cursor;
   cursor.at_end_ = false;
   cursor.handle_ = handle_;
   cursor.filter_ = filter;
-  cursor.before_ = ~std::uint64_t{0};
+  cursor.before_ = before;
   cursor.table_ = one_table ? filter.table : 0;
   cursor.last_table_ = one_table ? filter.table : kTables - 1;
   return cursor;
 }
 
-RuleRef FlowTables::walk_on(FlowCursor& cursor, std::size_t& budget) {
+WalkSlice FlowTables::walk_on(FlowCursor& cursor, std::size_t budget) {
   const Writing writing(*this);
+  WalkSlice slice{.taken = take_events_here(), .rules = {}};
+  while (RuleRef rule = walk_one(cursor, budget)) slice.rules.push_back(std::move(rule));
+  return slice;
+}
+
+RuleRef FlowTables::next_of(FlowCursor& cursor, std::size_t& budget) {
+  const Writing writing(*this);
+  return walk_one(cursor, budget);
+}
+
+RuleRef FlowTables::walk_one(FlowCursor& cursor, std::size_t& budget) const {
   for (; cursor.table_ <= cursor.last_table_; ++cursor.table_, cursor.slot_ = 0) {
     const FlowSlots& slots = tables_[cursor.table_]->slots;
     while (cursor.slot_ < slots.size()) {
@@ -598,7 +732,7 @@ RuleRef FlowTables::walk_on(FlowCursor& cursor, std::size_t& budget) {
 RuleRef FlowCursor::next(std::size_t& budget) {
   if (at_end_) return {};
   if (handle_) {
-    if (handle_->tables) return handle_->tables->walk_on(*this, budget);
+    if (handle_->tables) return handle_->tables->next_of(*this, budget);
     at_end_ = true;
     return {};
   }
@@ -625,14 +759,15 @@ void FlowTables::configure(std::uint8_t number, TableConfig config) {
   Table& table = *tables_[number];
   table.miss.store(config.miss, std::memory_order_relaxed);
   table.config = std::move(config);
-  table.evictable.clear();
-  table.filed_at.clear();
-  if (!table.config.evict) return;
+  table.evictable.begin(table.config.eviction_groups);
+  std::erase(overfull_, &table);
+  if (!table.config.evicts()) return;
+  if (table.active > table.config.max_flows) overfull_.push_back(&table);
   std::vector<Rule*> rules;
   select({.table = number}, rules);
   for (Rule* rule : rules)
     if (rule->attributes().idle_timeout || rule->attributes().hard_timeout)
-      table.file(*rule, due(*rule).at_ns);
+      table.evictable.file(*rule, due(*rule).at_ns);
 }
 
 std::size_t FlowTables::memory_bytes() const {
@@ -650,7 +785,7 @@ std::size_t FlowTables::memory_bytes() const {
 
 void FlowTables::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
   const Writing writing(*this);
-  auto next = std::make_unique<std::unordered_map<std::uint32_t, std::uint32_t>>(*meters_.get());
+  auto next = std::make_unique<Meters>(*meters_.get());
   next->insert_or_assign(id, dp_meter);
   meters_.publish(std::move(next));
 }
@@ -664,7 +799,7 @@ FlowModResult FlowTables::remove_meter(std::uint32_t id) {
   }
   delete_learned(change);
   commit(change, {});
-  auto next = std::make_unique<std::unordered_map<std::uint32_t, std::uint32_t>>(*meters_.get());
+  auto next = std::make_unique<Meters>(*meters_.get());
   next->erase(id);
   meters_.publish(std::move(next));
   return std::move(change.result);
@@ -715,7 +850,7 @@ void FlowTables::serve(const FlowRequest& request) {
   if (!below_limit(flow)) return;
   Change change = begin();
   change.is_worker = true;
-  if (add(flow.spec, table, request.now, change)) {
+  if (add(make_rule(flow.spec), request.now, change)) {
     delete_learned(change);
     commit(change, request.now);
     changed_.fetch_add(1, std::memory_order_release);

@@ -28,10 +28,13 @@
 
 #include "action/flow_spec.h"
 #include "action/group_spec.h"
+#include "base/keyed_hash.h"
 #include "base/rcu.h"
 #include "base/result.h"
 #include "pipeline/classifier.h"
+#include "pipeline/cookie_index.h"
 #include "pipeline/credits.h"
+#include "pipeline/eviction.h"
 #include "pipeline/flow_inbox.h"
 #include "pipeline/group.h"
 #include "pipeline/rule.h"
@@ -55,17 +58,20 @@ struct TableConfig {
   std::string name;
   std::uint32_t max_flows = kMaxFlows;
   TableMiss miss = TableMiss::Default;
-  /// A flow that finds the table full takes the place of one with a timeout: of the lowest importance, and of
-  /// those the one that would expire first. Flows without timeouts stay.
-  bool evict = false;
+  /// A flow that finds the table full takes the place of one with a timeout (EvictionList). Flows without
+  /// timeouts stay.
+  bool evict = false, evict_asked = false;  ///< by the operator; by a controller. One of them is enough
+  std::vector<field::Subfield> eviction_groups{};  ///< whose values make flows a group
+
+  bool evicts() const { return evict || evict_asked; }
 };
 
 /// One step of a change of the tables: a flow-mod or a group-mod.
 using Modification = std::variant<action::FlowSpec, action::GroupSpec>;
 /// The same, of somebody else's; or a look at the tables as they are at this step, in the version that is
-/// given: where it fails, the change does.
+/// given: where it fails, the change does; or a flow that prepare() has made.
 using Observation = std::function<Status(std::uint64_t version)>;
-using Step = std::variant<const action::FlowSpec*, const action::GroupSpec*, const Observation*>;
+using Step = std::variant<const action::FlowSpec*, const action::GroupSpec*, const Observation*, RuleRef>;
 /// Gives one step after the other, nothing at the end; what a step points to lives until the next is asked
 /// for.
 using NextStep = std::function<Result<std::optional<Step>>()>;
@@ -93,6 +99,20 @@ struct FlowModResult {
   unsigned groups = 0;  ///< groups added, modified or deleted
   /// For flow-removed messages and monitors: all of it in order, if events are kept (keep_events()).
   std::vector<FlowEvent> events;
+  /// What packets did before it, that nobody has taken yet.
+  std::vector<FlowEvent> before;
+};
+
+/// A flow that is not in its table yet.
+struct PreparedFlow {
+  /// What other flows may hold, too.
+  struct Part {
+    const void* what = nullptr;
+    std::size_t bytes = 0;
+  };
+  RuleRef rule;
+  std::size_t bytes = 0;            ///< that it takes by itself
+  std::array<Part, 2> shared = {};  ///< its mask, its actions
 };
 
 /// Which flows a dump, aggregate or delete is about.
@@ -200,6 +220,18 @@ struct Moment {
   std::uint64_t sequence = 0;  ///< Rule::sequence() of flows that did not exist is not below
 };
 
+/// What packets did, all of it until a moment.
+struct TakenEvents {
+  std::vector<FlowEvent> events;
+  Moment until;
+};
+
+/// Part of a walk: the flows as of one moment, until which what packets did is told apart.
+struct WalkSlice {
+  TakenEvents taken;
+  std::vector<RuleRef> rules;
+};
+
 /// Which events are kept.
 enum class KeepEvents : std::uint8_t { None, FlowRemoved /**< of flows that have the flag */, All };
 
@@ -220,6 +252,9 @@ class FlowTables final : public FlowRequests {
   /// Flows that the steps of one change may have added and taken out before another is begun: each is kept
   /// until the change shows or is undone.
   static constexpr std::size_t kMaxChange = 8'000'000;
+  /// Flows and the like (take_effort()) that the steps of one change may have looked at before another is
+  /// begun: main does nothing else meanwhile.
+  static constexpr std::size_t kMaxEffort = std::size_t{1} << 26;
 
   explicit FlowTables(std::uint64_t secret);
   ~FlowTables() override;
@@ -256,16 +291,27 @@ class FlowTables final : public FlowRequests {
   /// Flow-mods and group-mods, in order, all or none.
   Result<FlowModResult> apply(std::span<const Modification> changes, Instant now, std::size_t* failed);
   Result<FlowModResult> apply(const NextStep& next, Instant now);
+  /// The flow that a flow-mod adds, for a step of a change to come. Errors: actions that can't be executed.
+  Result<PreparedFlow> prepare(const action::FlowSpec& flow);
   /// Whether the groups and meters exist that the actions name.
   Status check_references(const action::ActionList& actions) const;
   FlowModResult expire(Instant now, std::size_t limit);
   FlowCursor dump(const FlowFilter& filter) const;
-  /// A cursor that makes no list however few the flows are; those of a later sequence come too.
-  FlowCursor walk(const FlowFilter& filter) const;
+  /// A cursor that makes no list however few the flows are.
+  /// @param before  Moment::sequence: flows that are younger are left out
+  FlowCursor walk(const FlowFilter& filter, std::uint64_t before = ~std::uint64_t{0}) const;
+  /// The next flows of a walk: `budget` as in FlowCursor::next().
+  WalkSlice walk_on(FlowCursor& cursor, std::size_t budget);
+  /// Flows, masks and buckets of groups that were looked at one by one since the last call, to find those
+  /// that were meant: what requests cost beyond themselves.
+  std::size_t take_effort() {
+    const std::size_t effort = effort_.load(std::memory_order_relaxed);
+    return effort - std::exchange(effort_taken_, effort);
+  }
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   Moment moment() const {
     const std::lock_guard lock(writer_);
-    return {version(), next_sequence_};
+    return here();
   }
   TableStats stats(std::uint8_t table) const;
   void configure(std::uint8_t table, TableConfig config);
@@ -293,38 +339,20 @@ class FlowTables final : public FlowRequests {
     const std::lock_guard lock(writer_);
     keeps_events_ = which;
   }
-  std::vector<FlowEvent> take_events();
+  TakenEvents take_events();
   bool has_events() const { return has_events_.load(std::memory_order_acquire); }
 
  private:
   friend class FlowCursor;
   struct Table {
-    explicit Table(std::uint64_t secret) : classifier(secret) {}
+    explicit Table(std::uint64_t secret) : classifier(secret), evictable(secret) {}
     Classifier classifier;
     FlowSlots slots;
     mutable TableCounters counters;
     std::atomic<TableMiss> miss{TableMiss::Default};
     TableConfig config;
     std::uint32_t active = 0;
-    /// Flows with a timeout, if the table evicts: by importance, then when they time out as far as was known.
-    struct Evictable {
-      std::uint16_t importance;
-      std::int64_t due_ns;
-      Rule* rule;
-      auto operator<=>(const Evictable&) const = default;
-    };
-    std::set<Evictable> evictable;
-    std::unordered_map<Rule*, std::int64_t> filed_at;  ///< due_ns of each in `evictable`
-    void file(Rule& rule, std::int64_t due_ns) {
-      evictable.insert({rule.attributes().importance, due_ns, &rule});
-      filed_at[&rule] = due_ns;
-    }
-    void unfile(Rule& rule) {
-      const auto at = filed_at.find(&rule);
-      if (at == filed_at.end()) return;
-      evictable.erase({rule.attributes().importance, at->second, &rule});
-      filed_at.erase(at);
-    }
+    EvictionList evictable;  ///< flows with a timeout, if the table evicts
   };
   /// When a rule may have timed out; looked at again then.
   struct Deadline {
@@ -337,6 +365,9 @@ class FlowTables final : public FlowRequests {
   struct Users {
     std::unordered_set<Rule*> rules;
   };
+  /// By the id of a group or meter.
+  using UsersById = std::unordered_map<std::uint32_t, Users, KeyedHash>;
+  using Meters = std::unordered_map<std::uint32_t, std::uint32_t, KeyedHash>;
   struct Limited {
     std::uint32_t learners = 0;  ///< learn actions with a limit
     std::uint32_t flows = 0;
@@ -354,7 +385,9 @@ class FlowTables final : public FlowRequests {
   Status apply_one(const action::FlowSpec& flow, Instant now, Change& change);
   Status apply_one(const action::GroupSpec& group, Instant now, Change& change);
   Status apply_one(const Step& step, Instant now, Change& change);
-  Status add(const action::FlowSpec& flow, std::uint8_t table, Instant now, Change& change);
+  Status apply_one(const RuleRef& rule, Instant now, Change& change);
+  RuleRef make_rule(const action::FlowSpec& flow);
+  Status add(RuleRef rule, Instant now, Change& change);
   Status modify(const action::FlowSpec& flow, Instant now, Change& change);
   Ref<SharedActions> shared(const action::ActionList& actions);
   void remove(const action::FlowSpec& flow, Change& change);
@@ -379,7 +412,18 @@ class FlowTables final : public FlowRequests {
   void serve_requests();
   void serve(const FlowRequest& request);
   void select(const FlowFilter& filter, std::vector<Rule*>& rules) const;
-  RuleRef walk_on(FlowCursor& cursor, std::size_t& budget);
+  /// Whether a walk over the tables by the filter's match looks at fewer than `limit` flows and masks.
+  bool match_leads_to_fewer(const FlowFilter& filter, std::size_t limit) const;
+  /// Calls f for each table with flows that the filter is about.
+  template <typename F>
+  void for_tables(const FlowFilter& filter, F&& f) const;
+  void count_effort(std::size_t looked_at) const {
+    effort_.store(effort_.load(std::memory_order_relaxed) + looked_at, std::memory_order_relaxed);
+  }
+  RuleRef walk_one(FlowCursor& cursor, std::size_t& budget) const;
+  RuleRef next_of(FlowCursor& cursor, std::size_t& budget);
+  Moment here() const { return {version(), next_sequence_}; }
+  TakenEvents take_events_here();
   /// Those with exactly the filter's match and this priority: one a table at most.
   void select_strict(const FlowFilter& filter, std::uint16_t priority, std::vector<Rule*>& rules) const;
   void watch(Rule& rule);
@@ -391,7 +435,7 @@ class FlowTables final : public FlowRequests {
 
   std::array<std::unique_ptr<Table>, kTables> tables_;
   GroupTable groups_;
-  rcu::Published<std::unordered_map<std::uint32_t, std::uint32_t>> meters_;
+  rcu::Published<Meters> meters_;
   std::atomic<std::uint64_t> version_{1}, changed_{0};
   FlowInbox inbox_;
   mutable std::mutex writer_;
@@ -401,12 +445,17 @@ class FlowTables final : public FlowRequests {
   std::vector<GroupRef> group_garbage_;
   std::vector<Table*> unpublished_;  ///< whose classifiers have masks that readers do not know
   std::priority_queue<Deadline> deadlines_;
-  std::unordered_map<std::uint32_t, Users> group_users_, meter_users_;
+  UsersById group_users_, meter_users_;
+  CookieIndex by_cookie_;
   std::map<Learned, std::uint32_t> learners_;
   std::map<Learned, Limited> cookies_;
   std::vector<FlowEvent> events_;
   std::array<Ref<SharedActions>, 256> recent_actions_;
+  Classifier::RecentShapes recent_shapes_;
+  std::vector<Table*> overfull_;  ///< whose limit was lowered: they may have to give up flows
   std::atomic<std::size_t> size_{0};
+  mutable std::atomic<std::size_t> effort_{0};  ///< of all time; written under writer_
+  std::size_t effort_taken_ = 0;                ///< main only
   std::size_t group_count_ = 0;
   std::uint64_t next_sequence_ = 0;
   KeepEvents keeps_events_ = KeepEvents::None;

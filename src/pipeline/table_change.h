@@ -20,6 +20,7 @@ struct FlowTables::Change {
 
   std::uint64_t version;
   std::uint64_t sequence;  ///< FlowTables::next_sequence_ before the change
+  std::size_t effort;      ///< FlowTables::effort_ before the change
   KeepEvents keeps_events;
   std::vector<Step<Rule>> steps{};
   std::vector<Step<Group>> group_steps{};

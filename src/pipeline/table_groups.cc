@@ -67,6 +67,7 @@ Status FlowTables::apply_one(const GroupSpec& group, Instant now, Change& change
     }
     case GroupCommand::Delete:
       if (group.id == action::group_id::kAll) {
+        count_effort(group_count_ + change.group_steps.size());
         for (Group* each : groups_.all()) delete_group(*each, change);
       } else if (old) {
         delete_group(*old, change);
@@ -94,7 +95,7 @@ Status FlowTables::change_buckets(const GroupSpec& spec, Change& change) {
                        OfError::GmfcUnknownBucket);
 
   if (spec.command == GroupCommand::InsertBucket) {
-    std::unordered_set<std::uint32_t> ids;
+    std::unordered_set<std::uint32_t, KeyedHash> ids(0, group_users_.hash_function());
     for (const action::Bucket& bucket : buckets) ids.insert(bucket.id);
     for (const action::Bucket& bucket : spec.buckets)
       if (ids.contains(bucket.id))
@@ -122,13 +123,14 @@ Status FlowTables::change_buckets(const GroupSpec& spec, Change& change) {
 
 /// Whether packets that enter `from` can come to the group `id` by way of buckets.
 bool FlowTables::leads_to(const GroupSpec& from, std::uint32_t id) const {
-  std::unordered_set<std::uint32_t> seen;
+  std::unordered_set<std::uint32_t, KeyedHash> seen(0, group_users_.hash_function());
   std::vector<const GroupSpec*> todo{&from};
   std::size_t buckets_seen = 0;
   while (!todo.empty()) {
     const GroupSpec* spec = todo.back();
     todo.pop_back();
     buckets_seen += spec->buckets.size();
+    count_effort(spec->buckets.size());
     // What is wider than this is left to the bounds of translation.
     if (buckets_seen > kMaxBucketsChecked) return false;
     for (const action::Bucket& bucket : spec->buckets) {

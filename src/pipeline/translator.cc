@@ -158,7 +158,7 @@ void Translator::run() {
     return finish();
   }
   const PortInfo* const port = here_.ports->find(flow_.in_port.host());
-  if (port && !port->receives()) {
+  if (port && !receives(*port)) {
     hint(DropReason::PortNotReceiving);
     note(Kind::Error, "dropping packet: the input port does not receive");
     return finish();
@@ -189,14 +189,36 @@ void Translator::run_actions(const action::ActionList& actions) {
   finish();
 }
 
+/// Whether the port takes the packet in: frames of spanning trees have a switch of their own.
+bool Translator::receives(const PortInfo& port) {
+  if (port.down) return false;
+  return port.receive == port.receive_stp ? port.receive : is_tree_frame() ? port.receive_stp : port.receive;
+}
+
+/// Whether the frame is one of a spanning tree's, by its destination.
+bool Translator::is_tree_frame() {
+  constexpr std::uint64_t kBridgeGroup = 0x0180c2000000;
+  mask_.bits.eth_dst = net::Mac::from_value(0xffffffffffff);
+  return flow_.eth_dst.value() == kBridgeGroup;
+}
+
 /// The protocol that the frame is one of, if the switch speaks it on the port.
 dp_action::Userspace::Slow Translator::own_protocol(const PortInfo& port) {
   using Slow = dp_action::Userspace::Slow;
-  constexpr std::uint64_t kBridgeGroup = 0x0180c2000000;
   if (port.speaks_lacp && flow_.eth_type.host() == kSlowProtocols) return Slow::Lacp;
   if (!here_.ports->config.spanning_tree) return Slow::None;
-  mask_.bits.eth_dst = net::Mac::from_value(0xffffffffffff);
-  return flow_.eth_dst.value() == kBridgeGroup ? Slow::Stp : Slow::None;
+  return is_tree_frame() ? Slow::Stp : Slow::None;
+}
+
+/// A frame that came in by a patch port goes to main: the state says where.
+void Translator::tell_own_protocol(dp_action::Userspace::Slow slow) {
+  FrozenData data;
+  data.bridge = here_.pipeline;
+  data.in_port = flow_.in_port.host();
+  const std::uint32_t id = freeze(std::move(data));
+  if (id == 0) return;
+  emit(dp_action::Userspace{.slow = slow, .recirc_id = id});
+  delivered_ = true;
 }
 
 /// What comes before flows when a packet has just come in.
@@ -881,11 +903,23 @@ void Translator::compose_output(std::uint32_t port) {
     note(Kind::Warning, "Trying to send non-Ethernet packet through legacy L2 port. Dropping packet.");
     return;
   }
+  const std::uint8_t own_tos = flow_.nw_tos;
+  if (!info->queue_dscp.empty()) mark_for_queue(*info);
   commit();
+  flow_.nw_tos = own_tos;  // of this output alone
   if (snaplen_ != 0) emit(dp_action::Truncate{snaplen_});
   emit(dp_action::Output{info->dp_port});
   delivered_ = true;
   if (bundle) mirror(*bundle, bundle->destinations);
+}
+
+void Translator::mark_for_queue(const PortInfo& port) {
+  constexpr std::uint8_t kEcn = 0x03;
+  mask_.bits.skb_priority = kOnes32;
+  const auto found = port.queue_dscp.find(flow_.skb_priority.host());
+  if (found == port.queue_dscp.end() || !has(FieldId::IpDscp)) return;
+  mask_.bits.nw_tos |= static_cast<std::uint8_t>(~kEcn);
+  flow_.nw_tos = static_cast<std::uint8_t>((flow_.nw_tos & kEcn) | found->second << 2);
 }
 
 void Translator::flood(bool all) {

@@ -138,7 +138,10 @@ class Translator final : public action::Translation {
   enum class OnMiss : std::uint8_t { Ignore, AsConfigured };
 
   void begin();
+  bool receives(const PortInfo& port);
+  bool is_tree_frame();
   dp_action::Userspace::Slow own_protocol(const PortInfo& port);
+  void tell_own_protocol(dp_action::Userspace::Slow slow);
   void look_at_input(const PortInfo& port);
   void turn_away();
   bool thaw();
@@ -167,6 +170,7 @@ class Translator final : public action::Translation {
   void emit(dp_action::DpAction action) { program_->push_back(std::move(action)); }
   void output_port(std::uint32_t port);
   void compose_output(std::uint32_t port);
+  void mark_for_queue(const PortInfo& port);
   void flood(bool all);
 
   // normal.cc
@@ -187,8 +191,8 @@ class Translator final : public action::Translation {
   void send_vlan(const Bundle* from, InVlan vlan, bool copies, const Chooses& chooses);
   bool carries(const Bundle& bundle, InVlan vlan);
   bool strips_priority(const Bundle& bundle, InVlan vlan) const;
-  bool needs_retag(const Bundle& bundle, InVlan vlan) const;
-  be16 tag_for(const Bundle& bundle, InVlan vlan) const;
+  bool needs_retag(const Bundle& bundle, InVlan vlan);
+  be16 tag_for(const Bundle& bundle, InVlan vlan);
   void output_normal(const Bundle& bundle, InVlan vlan);
   void output_bundle(const Bundle& bundle, std::uint16_t vlan);
   bool output_by_hash(const std::string& bond);

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <initializer_list>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include "port/af_packet/af_packet_port.h"
 #include "port/dummy/dummy_port.h"
@@ -84,11 +87,12 @@ Result<std::unique_ptr<Port>> as_port(Result<std::unique_ptr<T>> port) {
 constexpr std::uint32_t kMinMtu = 68, kMaxMtu = 65521;  // of a TAP device; RFC 791 for the least
 
 Result<std::unique_ptr<Port>> make_tap(const std::string& name, const OptionReader& options) {
-  SLUICE_TRY(options.only({"mac", "mtu", "up"}));
+  SLUICE_TRY(options.only({"mac", "mtu", "persistent", "up"}));
   TapOptions tap;
   SLUICE_ASSIGN(tap.mac, options.mac());
   SLUICE_ASSIGN(tap.mtu, options.number("mtu", tap.mtu, kMinMtu, kMaxMtu));
   SLUICE_ASSIGN(tap.up, options.flag("up", true));
+  SLUICE_ASSIGN(tap.persistent, options.flag("persistent", false));
   return as_port(TapPort::create(name, tap));
 }
 
@@ -135,6 +139,24 @@ Result<std::unique_ptr<Port>> make_port(std::string_view type, const std::string
   if (type == "pcap") return make_pcap(name, reader);
   return fail("port " + name + ": unknown type \"" + std::string(type) +
               "\" (expected system, internal, tap, pcap or dummy)");
+}
+
+void close_ports(std::vector<std::unique_ptr<Port>> ports) {
+  constexpr std::size_t kMostThreads = 16;
+  const auto slow =
+      std::partition(ports.begin(), ports.end(), [](const auto& port) { return !port->closes_slowly(); });
+  ports.erase(ports.begin(), slow);  // what others are destroyed by must be this thread
+  std::atomic<std::size_t> next{0};
+  const auto close_some = [&] {
+    for (std::size_t i; (i = next.fetch_add(1)) < ports.size();) ports[i].reset();
+  };
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min(ports.size(), kMostThreads)) helpers.emplace_back(close_some);
+  } catch (const std::system_error&) {  // with fewer threads it takes longer
+  }
+  close_some();
+  for (auto& helper : helpers) helper.join();
 }
 
 bool interface_exists(const std::string& name) {

@@ -3,7 +3,6 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -14,14 +13,8 @@ namespace sluice::port {
 
 namespace {
 
-/// A dump's largest message; the kernel sends no larger ones unless asked (rtnetlink(7)).
-constexpr std::size_t kBufferBytes = 32'768;
 /// For the news of thousands of interfaces that come at once.
 constexpr int kSocketBytes = 4 << 20;
-
-tl::unexpected<Error> failure(const char* what) {
-  return fail(std::string("rtnetlink: ") + what + ": " + std::strerror(errno));
-}
 
 std::string name_in(const nlmsghdr& header) {
   const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(&header));
@@ -37,59 +30,31 @@ std::string name_in(const nlmsghdr& header) {
 }  // namespace
 
 Result<std::unique_ptr<Links>> Links::open() {
-  const int socket = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (socket < 0) return failure("no socket");
-  std::unique_ptr<Links> links(new Links(socket));
-  if (::setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBytes, sizeof kSocketBytes) != 0)
-    ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kSocketBytes, sizeof kSocketBytes);
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK;
-  if (::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return failure("bind");
+  SLUICE_ASSIGN(auto socket, rtnetlink::Socket::open(RTMGRP_LINK));
+  if (::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBytes, sizeof kSocketBytes) != 0)
+    ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUF, &kSocketBytes, sizeof kSocketBytes);
+  std::unique_ptr<Links> links(new Links(std::move(socket)));
   SLUICE_TRY(links->ask_for_all());
   links->changed_.clear();
   return links;
 }
 
-Links::~Links() {
-  ::close(socket_);
-}
-
 Status Links::ask_for_all() {
-  struct {
-    nlmsghdr header;
-    ifinfomsg info;
-  } request{};
-  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.info);
-  request.header.nlmsg_type = RTM_GETLINK;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.info.ifi_family = AF_UNSPEC;
-  if (::send(socket_, &request, request.header.nlmsg_len, 0) < 0) return failure("send");
-  alignas(nlmsghdr) std::array<std::uint8_t, kBufferBytes> buffer;
-  for (bool complete = false; !complete;) {
-    const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), 0);
-    if (got < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
-    if (got < 0) return failure("receive");
-    complete = read_messages(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return {};
+  ifinfomsg wanted{};
+  wanted.ifi_family = AF_UNSPEC;
+  return socket_.list(RTM_GETLINK, {reinterpret_cast<const std::uint8_t*>(&wanted), sizeof wanted},
+                      [this](const nlmsghdr& message) { read(message); });
 }
 
-bool Links::read_messages(const std::uint8_t* data, std::size_t size) {
-  const auto* header = reinterpret_cast<const nlmsghdr*>(data);
-  for (std::size_t left = size; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-    if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) return true;
-    if (header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) continue;
-    const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(header));
-    // Of a bridge that the interface is in comes RTM_DELLINK as well, with this family, when it leaves it.
-    if (info->ifi_family != AF_UNSPEC) continue;
-    if (header->nlmsg_type == RTM_NEWLINK)
-      learn(info->ifi_index, name_in(*header));
-    else
-      forget(info->ifi_index);
-  }
-  return false;
+void Links::read(const nlmsghdr& message) {
+  if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
+  const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
+  // Of a bridge that the interface is in comes RTM_DELLINK as well, with this family, when it leaves it.
+  if (info->ifi_family != AF_UNSPEC) return;
+  if (message.nlmsg_type == RTM_NEWLINK)
+    learn(info->ifi_index, name_in(message));
+  else
+    forget(info->ifi_index);
 }
 
 void Links::learn(int index, const std::string& name) {
@@ -110,18 +75,22 @@ void Links::forget(int index) {
 }
 
 void Links::start_over() {
-  for (const auto& [index, name] : names_) changed_.insert(name);
-  names_.clear();
-  indices_.clear();
-  (void)ask_for_all();
+  auto names = std::exchange(names_, {});
+  auto indices = std::exchange(indices_, {});
+  for (const auto& [index, name] : names) changed_.insert(name);
+  if (ask_for_all()) return;
+  // Better what was than nothing: all interfaces would seem to have gone.
+  names_ = std::move(names);
+  indices_ = std::move(indices);
 }
 
 void Links::update() {
-  alignas(nlmsghdr) std::array<std::uint8_t, kBufferBytes> buffer;
+  alignas(nlmsghdr) std::array<std::uint8_t, rtnetlink::kDatagramBytes> buffer;
   for (;;) {
-    const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t got = ::recv(socket_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (got >= 0)
-      read_messages(buffer.data(), static_cast<std::size_t>(got));
+      rtnetlink::for_each_message({buffer.data(), static_cast<std::size_t>(got)},
+                                  [this](const nlmsghdr& message) { read(message); });
     else if (errno == ENOBUFS)
       start_over();
     else if (errno != EINTR)

@@ -10,8 +10,10 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "base/result.h"
+#include "base/rtnetlink.h"
 
 namespace sluice::port {
 
@@ -19,12 +21,11 @@ class Links {
  public:
   /// Knows all interfaces when it returns.
   static Result<std::unique_ptr<Links>> open();
-  ~Links();
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
   /// Polls readable when the kernel has news.
-  int fd() const { return socket_; }
+  int fd() const { return socket_.fd(); }
   /// Takes in what the kernel has told by now.
   void update();
   /// As of now: what the kernel has told is taken in first.
@@ -33,17 +34,16 @@ class Links {
   std::set<std::string> take_changed() { return std::exchange(changed_, {}); }
 
  private:
-  explicit Links(int socket) : socket_(socket) {}
+  explicit Links(rtnetlink::Socket socket) : socket_(std::move(socket)) {}
 
   Status ask_for_all();
-  /// @return whether the answer to ask_for_all() is complete.
-  bool read_messages(const std::uint8_t* data, std::size_t size);
+  void read(const nlmsghdr& message);
   void learn(int index, const std::string& name);
   void forget(int index);
   /// Of what the kernel could not tell, everything is asked again.
   void start_over();
 
-  int socket_;
+  rtnetlink::Socket socket_;
   std::unordered_map<int, std::string> names_;  ///< by index
   std::map<std::string, int> indices_;
   std::set<std::string> changed_;

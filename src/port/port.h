@@ -60,6 +60,10 @@ class Port {
   virtual std::optional<bool> admin_up() const { return std::nullopt; }
   /// Any thread, as what asks the device.
   virtual Status set_admin_up(bool) { return {}; }
+  /// The destructor leaves a persistent device where it is, to whoever opens it next.
+  virtual void keep_device() {}
+  /// Whether the destructor waits for the kernel. It may run on any thread then.
+  virtual bool closes_slowly() const { return false; }
 
  protected:
   explicit Port(std::string name) : name_(std::move(name)) {}

@@ -1,20 +1,20 @@
 #include "port/qos.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <linux/gen_stats.h>
+#include <linux/netlink.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <system_error>
 #include <vector>
 
-extern char** environ;
+#include "base/rtnetlink.h"
 
 namespace sluice::port {
 
@@ -25,58 +25,8 @@ constexpr std::array<std::string_view, 7> kTypes = {
 /// Of a class: the kernel takes no rate below a frame a second (Open vSwitch's default).
 constexpr std::uint64_t kLeastRate = 12'000;
 constexpr std::uint64_t kDefaultLink = 10'000'000'000;
-/// The class that all queues share.
-constexpr std::uint32_t kRootClass = 0xfffe;
-
-/// Runs tc with the words, `input` on its standard input. @return what it printed; the error is what it
-/// complained
-Result<std::string> run_tc(std::vector<std::string> words, const std::string& input) {
-  words.insert(words.begin(), "tc");
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  int in[2], out[2];
-  if (pipe2(in, O_CLOEXEC) != 0) return fail("cannot run tc: " + std::system_category().message(errno));
-  if (pipe2(out, O_CLOEXEC) != 0) {
-    close(in[0]), close(in[1]);
-    return fail("cannot run tc: " + std::system_category().message(errno));
-  }
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out[1], STDERR_FILENO);
-  pid_t child = -1;
-  const int spawned = posix_spawnp(&child, "tc", &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(in[0]), close(out[1]);
-  // tc answers only what is wrong, so that it reads on while this is written. What it did not want to read,
-  // it says.
-  for (std::size_t at = 0; spawned == 0 && at < input.size();) {
-    const ssize_t put = write(in[1], input.data() + at, input.size() - at);
-    if (put > 0)
-      at += static_cast<std::size_t>(put);
-    else if (errno != EINTR)
-      break;
-  }
-  close(in[1]);
-  std::string text;
-  std::array<char, 4096> buffer;
-  while (spawned == 0) {
-    const ssize_t got = read(out[0], buffer.data(), buffer.size());
-    if (got == 0 || (got < 0 && errno != EINTR)) break;
-    if (got > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  close(out[0]);
-  if (spawned != 0)
-    return fail(
-        fmt::format("cannot run tc ({}): it takes iproute2", std::system_category().message(spawned)));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
-  return fail(text.substr(0, text.find('\n')));
-}
+/// The class that all queues share, and the handle of the discipline.
+constexpr std::uint32_t kRootClass = 0xfffe, kMajor = 1u << 16;
 
 std::optional<std::uint64_t> number_in(const std::map<std::string, std::string>& options,
                                        const std::string& key) {
@@ -120,20 +70,63 @@ std::string class_commands(const std::string& interface, const QosConfig& config
   return text;
 }
 
-// --- What tc prints
+// --- What the kernel says
 
-/// The word behind `key`.
-std::string_view after(std::string_view line, std::string_view key) {
-  const auto at = line.find(key);
-  if (at == std::string_view::npos) return {};
-  const auto rest = line.substr(at + key.size());
-  return rest.substr(0, rest.find_first_of(" ,)\n"));
+template <typename T>
+std::optional<T> read_attribute(const rtattr* at) {
+  T value{};
+  if (RTA_PAYLOAD(at) < sizeof value) return std::nullopt;
+  std::memcpy(&value, RTA_DATA(at), sizeof value);
+  return value;
 }
 
-std::uint64_t parse_number(std::string_view word) {
-  std::uint64_t value = 0;
-  std::from_chars(word.data(), word.data() + word.size(), value);
-  return value;
+/// gnet_stats(…) of a class.
+void read_statistics(const rtattr* nest, QueueState& queue) {
+  int left = static_cast<int>(RTA_PAYLOAD(nest));
+  for (const auto* at = static_cast<const rtattr*>(RTA_DATA(nest)); RTA_OK(at, left);
+       at = RTA_NEXT(at, left)) {
+    if (at->rta_type == TCA_STATS_BASIC) {
+      // Without the padding behind it, which the kernel leaves out.
+      constexpr std::size_t kBytes = sizeof(std::uint64_t) + sizeof(std::uint32_t);
+      gnet_stats_basic basic{};
+      if (RTA_PAYLOAD(at) >= kBytes) std::memcpy(&basic, RTA_DATA(at), kBytes);
+      queue.tx_bytes = basic.bytes;
+      queue.tx_packets = std::max<std::uint64_t>(queue.tx_packets, basic.packets);
+    } else if (at->rta_type == TCA_STATS_PKT64) {
+      queue.tx_packets = read_attribute<std::uint64_t>(at).value_or(queue.tx_packets);
+    } else if (at->rta_type == TCA_STATS_QUEUE) {
+      if (const auto stats = read_attribute<gnet_stats_queue>(at)) queue.tx_errors = stats->drops;
+    }
+  }
+}
+
+/// The queue that a class is; nothing if it is none of ours.
+std::optional<QueueState> read_queue(const nlmsghdr& message) {
+  const auto* info = static_cast<const tcmsg*>(NLMSG_DATA(&message));
+  const std::uint32_t minor = TC_H_MIN(info->tcm_handle);
+  if (TC_H_MAJ(info->tcm_handle) != kMajor || minor == 0 || minor > kMaxQueues) return std::nullopt;
+  QueueState queue{.number = minor - 1};
+  bool ours = false;
+  int left = static_cast<int>(TCA_PAYLOAD(&message));
+  for (const rtattr* at = TCA_RTA(info); RTA_OK(at, left); at = RTA_NEXT(at, left)) {
+    if ((at->rta_type & NLA_TYPE_MASK) == TCA_STATS2) read_statistics(at, queue);
+    if (at->rta_type != TCA_KIND) continue;
+    const auto* text = static_cast<const char*>(RTA_DATA(at));
+    ours = has_queues("linux-" + std::string(text, ::strnlen(text, RTA_PAYLOAD(at))));
+  }
+  return ours ? std::optional(queue) : std::nullopt;
+}
+
+/// A request about the interface.
+tcmsg about(const std::string& interface) {
+  tcmsg request{};
+  request.tcm_family = AF_UNSPEC;
+  request.tcm_ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
+  return request;
+}
+
+Bytes bytes_of(const tcmsg& request) {
+  return {reinterpret_cast<const std::uint8_t*>(&request), sizeof request};
 }
 
 }  // namespace
@@ -188,49 +181,54 @@ Result<std::string> qos_commands(const std::string& interface, const QosConfig& 
   return fail(fmt::format("QoS type \"{}\" is unknown", type));
 }
 
-std::vector<QueueState> parse_queues(std::string_view text) {
-  std::map<std::uint32_t, QueueState> found;
-  QueueState* queue = nullptr;
+std::string remove_command(const std::string& interface) {
+  return fmt::format("qdisc del dev {} root\n", interface);
+}
+
+std::map<unsigned, std::string> parse_complaints(std::string_view text) {
+  constexpr std::string_view kWhere = "Command failed -:";
+  std::map<unsigned, std::string> complaints;
+  std::string_view why;
   while (!text.empty()) {
     const auto line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (line.starts_with("class ")) {
-      queue = nullptr;
-      const auto id = after(line, " 1:");
-      std::uint32_t minor = 0;
-      std::from_chars(id.data(), id.data() + id.size(), minor, 16);
-      if (minor == 0 || minor > kMaxQueues) continue;
-      queue = &found[minor - 1];
-      queue->number = minor - 1;
-    } else if (queue != nullptr && line.starts_with(" Sent ")) {
-      queue->tx_bytes = parse_number(after(line, " Sent "));
-      queue->tx_packets = parse_number(after(line, " bytes "));
-      queue->tx_errors = parse_number(after(line, "(dropped "));
+    if (!line.starts_with(kWhere)) {
+      if (why.empty() && !line.starts_with("Warning:")) why = line;  // what was done has warnings, too
+      continue;
     }
+    unsigned number = 0;
+    std::from_chars(line.data() + kWhere.size(), line.data() + line.size(), number);
+    complaints.emplace(number, why.empty() ? "tc does not say why" : why);
+    why = {};
   }
-  std::vector<QueueState> queues;
-  for (const auto& [number, state] : found) queues.push_back(state);
-  return queues;
+  return complaints;
 }
 
-void remove_qos(const std::string& interface) {
-  (void)run_tc({"qdisc", "del", "dev", interface, "root"}, {});  // there may be none
-}
-
-Status apply_qos(const std::string& interface, const QosConfig& config, std::uint64_t link) {
-  SLUICE_ASSIGN(const std::string commands, qos_commands(interface, config, link));
-  if (commands.empty()) return {};
-  remove_qos(interface);
-  if (const auto done = run_tc({"-batch", "-"}, commands); !done) {
-    remove_qos(interface);
-    return fail(fmt::format("{} can't be set up on {}: {}", config.type, interface, done.error().message));
-  }
-  return {};
+bool has_discipline(const std::string& interface) {
+  auto socket = rtnetlink::Socket::open();
+  auto request = about(interface);
+  request.tcm_parent = TC_H_ROOT;
+  bool found = false;
+  if (!socket || request.tcm_ifindex == 0) return false;
+  (void)socket->get(RTM_GETQDISC, bytes_of(request), [&](const nlmsghdr& message) {
+    const auto* info = static_cast<const tcmsg*>(NLMSG_DATA(&message));
+    found |= message.nlmsg_type == RTM_NEWQDISC && info->tcm_handle != 0;
+  });
+  return found;
 }
 
 Result<std::vector<QueueState>> read_queues(const std::string& interface) {
-  SLUICE_ASSIGN(const std::string text, run_tc({"-statistics", "class", "show", "dev", interface}, {}));
-  return parse_queues(text);
+  SLUICE_ASSIGN(auto socket, rtnetlink::Socket::open());
+  const auto request = about(interface);
+  if (request.tcm_ifindex == 0) return fail(fmt::format("there is no interface {}", interface));
+  std::map<std::uint32_t, QueueState> found;
+  SLUICE_TRY(socket.list(RTM_GETTCLASS, bytes_of(request), [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != RTM_NEWTCLASS) return;
+    if (const auto queue = read_queue(message)) found[queue->number] = *queue;
+  }));
+  std::vector<QueueState> queues;
+  for (const auto& [number, state] : found) queues.push_back(state);
+  return queues;
 }
 
 }  // namespace sluice::port

@@ -2,10 +2,11 @@
 // and its queues (ovs-vswitchd.conf.db(5), tables QoS and Queue).
 //
 // Queue N of linux-htb and linux-hfsc is class 1:N+1 below class 1:fffe, as Open vSwitch has it; a packet
-// chooses it by its priority (priority_of_queue). The kernel is asked through tc(8) (iproute2), which says in
-// words what it does not have.
+// chooses it by its priority (priority_of_queue). A discipline is set up by tc(8) (iproute2), which says in
+// words what the kernel does not have: here is what tc is to read, and what it answers. Who runs it is not
+// decided here (bridge/qos_agent.h). What runs, and what it counted, the kernel is asked itself.
 //
-// Main; each call runs a process and waits for it.
+// Main.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct QueueConfig {
 };
 
 struct QosConfig {
-  std::string type;  ///< "linux-htb"
+  std::string type;  ///< "linux-htb"; empty: no discipline
   std::map<std::string, std::string> options;
   std::map<std::uint32_t, QueueConfig> queues;  ///< queue 0 is there whether it is named or not
 
@@ -56,10 +57,9 @@ constexpr std::uint32_t priority_of_queue(std::uint32_t queue) {
   return queue == 0 || queue >= kMaxQueues ? queue : 1u << 16 | (queue + 1);
 }
 
-/// Replaces the interface's discipline. The error says what tc said; the interface is then without one.
-/// @param link_bits_per_second  what max-rate is if it is not given; 0: not known
-Status apply_qos(const std::string& interface, const QosConfig& config, std::uint64_t link_bits_per_second);
-void remove_qos(const std::string& interface);
+/// Whether a discipline was set up on the interface, by whomever: not the one that the kernel has for want
+/// of another.
+bool has_discipline(const std::string& interface);
 /// By number; none if the interface has no queues.
 Result<std::vector<QueueState>> read_queues(const std::string& interface);
 
@@ -69,10 +69,13 @@ std::uint64_t qos_max_rate(const QosConfig& config, std::uint64_t link_bits_per_
 /// takes.
 std::map<std::uint32_t, QueueConfig> effective_queues(const QosConfig& config,
                                                       std::uint64_t link_bits_per_second);
-/// Input of `tc -batch` for it; an error if the type is not known.
+/// Input of `tc -batch` that sets it up on an interface without a discipline; an error if the type is not
+/// known.
 Result<std::string> qos_commands(const std::string& interface, const QosConfig& config,
                                  std::uint64_t link_bits_per_second);
-/// The queues in the output of `tc -statistics class show`.
-std::vector<QueueState> parse_queues(std::string_view text);
+/// Takes a discipline away; fails if there is none.
+std::string remove_command(const std::string& interface);
+/// What `tc -force -batch` complained of: lines of its input, from 1 on, and why.
+std::map<unsigned, std::string> parse_complaints(std::string_view text);
 
 }  // namespace sluice::port

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "port/namespace_test_util.h"
+
 namespace sluice::port {
 namespace {
 
@@ -44,32 +48,43 @@ TEST(Qos, OtherDisciplines) {
   EXPECT_EQ(commands("bogus", {}), "error: QoS type \"bogus\" is unknown");
 }
 
-TEST(Qos, WhatTcPrints) {
-  const auto queues =
-      parse_queues(R"(class htb 1:1 parent 1:fffe prio 0 rate 12Kbit ceil 10Mbit burst 1563b cburst 1563b 
- Sent 86 bytes 1 pkt (dropped 3, overlimits 0 requeues 0) 
- backlog 0b 0p requeues 0
- lended: 1 borrowed: 0 giants: 0
- tokens: 15395832 ctokens: 18475
-
-class htb 1:fffe root rate 20Mbit ceil 20Mbit burst 1500b cburst 1500b 
- Sent 100 bytes 2 pkt (dropped 0, overlimits 0 requeues 0) 
-class htb 1:6 parent 1:fffe prio 7 rate 1Mbit ceil 2Mbit burst 10000b cburst 10000b 
- Sent 14 bytes 1 pkt (dropped 0, overlimits 0 requeues 0) 
-class fq_codel 8001:1 parent 8001: 
- Sent 9 bytes 9 pkt (dropped 9, overlimits 0 requeues 0) 
-)");
-  ASSERT_EQ(queues.size(), 2u);
-  EXPECT_EQ(queues[0], (QueueState{.number = 0, .tx_packets = 1, .tx_bytes = 86, .tx_errors = 3}));
-  EXPECT_EQ(queues[1], (QueueState{.number = 5, .tx_packets = 1, .tx_bytes = 14, .tx_errors = 0}));
-  EXPECT_TRUE(parse_queues("").empty());
-  EXPECT_TRUE(parse_queues("class htb\n Sent\nclass htb 1:zz\n").empty());
+TEST(Qos, WhatTcComplainsOf) {
+  const auto complaints = parse_complaints(
+      "Error: Cannot delete qdisc with handle of zero.\nCommand failed -:1\n"
+      "What is \"bogus\"?\nUsage: ... qdisc add ... htb [default N] [r2q N]\n\nTC HTB version 3.3\n"
+      "Command failed -:5\nCommand failed -:7\nleft over\n");
+  EXPECT_EQ(complaints,
+            (std::map<unsigned, std::string>{{1, "Error: Cannot delete qdisc with handle of zero."},
+                                             {5, "What is \"bogus\"?"},
+                                             {7, "tc does not say why"}}));
+  EXPECT_TRUE(parse_complaints("").empty());
+  EXPECT_EQ(remove_command("v0"), "qdisc del dev v0 root\n");
 }
 
 TEST(Qos, PrioritiesOfPackets) {
   EXPECT_EQ(priority_of_queue(0), 0u);
   EXPECT_EQ(priority_of_queue(5), 0x10006u);
   EXPECT_EQ(priority_of_queue(0x20001), 0x20001u) << "one that a flow has set for somebody else";
+}
+
+TEST(Qos, WhatTheKernelSays) {
+  const NetworkNamespace space("qos");
+  if (!space.made()) GTEST_SKIP() << "needs root and network namespaces";
+  space.ip("link add v0 up type veth peer name v1");
+  const NetworkNamespace::Entered inside(space);
+  EXPECT_FALSE(has_discipline("v0")) << "the kernel's own does not count";
+  EXPECT_TRUE(read_queues("v0")->empty());
+  EXPECT_FALSE(has_discipline("nobody"));
+  EXPECT_FALSE(read_queues("nobody"));
+  const QosConfig config{.type = "linux-htb", .options = {{"max-rate", "20000000"}}, .queues = {{5, {}}}};
+  const auto commands = qos_commands("v0", config, 0);
+  if (std::system(("printf '" + *commands + "' | tc -batch -").c_str()) != 0) GTEST_SKIP() << "needs htb";
+  EXPECT_TRUE(has_discipline("v0"));
+  EXPECT_EQ(*read_queues("v0"), (std::vector<QueueState>{{.number = 0}, {.number = 5}}))
+      << "not the class that they share";
+  EXPECT_FALSE(has_discipline("v1"));
+  EXPECT_EQ(std::system(("printf '" + remove_command("v0") + "' | tc -batch -").c_str()), 0);
+  EXPECT_FALSE(has_discipline("v0"));
 }
 
 }  // namespace

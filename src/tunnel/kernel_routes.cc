@@ -6,24 +6,18 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 
+#include "base/rtnetlink.h"
 #include "net/address.h"
 
 namespace sluice::tunnel {
 
 namespace {
-
-constexpr std::size_t kBufferBytes = 32'768;  // more than a message of a dump (rtnetlink(7))
-
-tl::unexpected<Error> failure(const char* what) {
-  return fail(std::string("rtnetlink: ") + what + ": " + std::strerror(errno));
-}
 
 /// 4 or 16 bytes.
 be128 read_address(const void* bytes, int family) {
@@ -87,7 +81,7 @@ std::optional<Route> read_route(const nlmsghdr& header, const std::vector<Device
 
 Result<std::vector<DeviceAddress>> read_device_addresses() {
   ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return failure("addresses");
+  if (::getifaddrs(&first) != 0) return fail(std::string("addresses of interfaces: ") + std::strerror(errno));
   const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, ::freeifaddrs);
   std::vector<DeviceAddress> addresses;
   for (const ifaddrs* at = first; at; at = at->ifa_next) {
@@ -102,37 +96,17 @@ Result<std::vector<DeviceAddress>> read_device_addresses() {
 }
 
 Result<std::vector<Route>> read_kernel_routes(const std::vector<DeviceAddress>& addresses) {
-  const int socket = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (socket < 0) return failure("no socket");
-  struct Closer {
-    int socket;
-    ~Closer() { ::close(socket); }
-  } const closer{socket};
-  struct {
-    nlmsghdr header;
-    rtmsg info;
-  } request{};
-  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.info);
-  request.header.nlmsg_type = RTM_GETROUTE;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.info.rtm_family = AF_UNSPEC;
-  if (::send(socket, &request, request.header.nlmsg_len, 0) < 0) return failure("send");
-
+  SLUICE_ASSIGN(auto socket, rtnetlink::Socket::open());
+  rtmsg wanted{};
+  wanted.rtm_family = AF_UNSPEC;
   std::vector<Route> routes;
-  alignas(nlmsghdr) std::array<std::uint8_t, kBufferBytes> buffer;
-  while (true) {
-    const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failure("receive");
-    auto left = static_cast<std::uint32_t>(got);
-    for (const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(header, left);
-         header = NLMSG_NEXT(header, left)) {
-      if (header->nlmsg_type == NLMSG_DONE) return routes;
-      if (header->nlmsg_type == NLMSG_ERROR) return fail("rtnetlink: the kernel refuses to list its routes");
-      if (header->nlmsg_type != RTM_NEWROUTE) continue;
-      if (auto route = read_route(*header, addresses)) routes.push_back(std::move(*route));
-    }
-  }
+  SLUICE_TRY(socket.list(RTM_GETROUTE, {reinterpret_cast<const std::uint8_t*>(&wanted), sizeof wanted},
+                         [&](const nlmsghdr& message) {
+                           if (message.nlmsg_type != RTM_NEWROUTE) return;
+                           if (auto route = read_route(message, addresses))
+                             routes.push_back(*std::move(route));
+                         }));
+  return routes;
 }
 
 }  // namespace sluice::tunnel

@@ -38,6 +38,12 @@ void CommandRegistry::add_deferred(std::string name, std::string usage, unsigned
   commands_[std::move(name)] = {std::move(usage), min_args, max_args, std::move(handler)};
 }
 
+void CommandRegistry::add_alias(std::string name, std::string_view of) {
+  Command command = commands_.find(of)->second;
+  command.hidden = true;
+  commands_[std::move(name)] = std::move(command);
+}
+
 void CommandRegistry::remove(std::string_view name) {
   if (const auto found = commands_.find(name); found != commands_.end()) commands_.erase(found);
 }
@@ -59,7 +65,7 @@ void CommandRegistry::run(std::string_view name, Args args, Reply reply) const {
 std::string CommandRegistry::list(std::string_view prefix) const {
   std::string out = "The available commands are:\n";
   for (const auto& [name, command] : commands_)
-    if (name.starts_with(prefix)) out += fmt::format("  {:<23} {}\n", name, command.usage);
+    if (!command.hidden && name.starts_with(prefix)) out += fmt::format("  {:<23} {}\n", name, command.usage);
   return out;
 }
 

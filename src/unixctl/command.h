@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ class Reply {
    public:
     virtual ~Sink() = default;
     virtual void answer(Result<std::string> result) = 0;
+    virtual void append(std::string lines) = 0;
+    /// Bytes that the client has not taken yet; nothing: there is no client any more.
+    virtual std::optional<std::size_t> waiting() const = 0;
   };
 
   explicit Reply(io::Held<Sink> sink) : sink_(std::move(sink)) {}
@@ -34,6 +38,11 @@ class Reply {
 
   /// Gives the answer. Call once.
   void operator()(Result<std::string> result);
+  /// The beginning of an answer that is too long to be held: whole lines, any number of times. What the call
+  /// operator gives is its end; an error then breaks the connection off.
+  void append(std::string lines) { sink_->append(std::move(lines)); }
+  /// Bytes that the client has not taken yet; nothing: nobody waits for the answer any more.
+  std::optional<std::size_t> waiting() const { return sink_->waiting(); }
 
  private:
   io::Held<Sink> sink_;
@@ -55,6 +64,8 @@ class CommandRegistry {
   /// For what takes long or must wait: the handler keeps the reply.
   void add_deferred(std::string name, std::string usage, unsigned min_args, unsigned max_args,
                     DeferredHandler handler);
+  /// Another name of a command that is there, which list-commands does not show.
+  void add_alias(std::string name, std::string_view of);
   void remove(std::string_view name);
 
   /// Runs a command. An unknown name or a wrong number of arguments is answered as ovs-vswitchd does.
@@ -70,6 +81,7 @@ class CommandRegistry {
     std::string usage;
     unsigned min_args, max_args;
     DeferredHandler handler;
+    bool hidden = false;
   };
   std::map<std::string, Command, std::less<>> commands_;
 };

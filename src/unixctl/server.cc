@@ -31,11 +31,14 @@ struct Server::Impl {
    public:
     Answer(Session* session, jsonrpc::Json id) : session_(session), id_(std::move(id)) {}
     void answer(Result<std::string> result) override;
+    void append(std::string lines) override;
+    std::optional<std::size_t> waiting() const override;
     void cut() { session_ = nullptr; }
 
    private:
     Session* session_;
     jsonrpc::Json id_;
+    bool begun_ = false;  ///< some of the answer was sent
   };
 
   /// A client.
@@ -53,12 +56,19 @@ struct Server::Impl {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    void answered(const jsonrpc::Message& message) {
+    /// A part of an answer as it stands in the message; `last`: the answer is complete.
+    void send(std::string text, bool last) {
+      connection_.send_part(std::move(text));
+      if (!last) return;
       pending_ = {};
-      connection_.send(message);
       // From the loop, not from here: the answer may come from deep inside whatever completed.
       if (!waiting_.empty()) server_.loop.post([&server = server_, id = id_] { server.serve(id); });
     }
+    /// The answer that was begun can't be ended.
+    void break_off() {
+      server_.loop.post([&server = server_, id = id_] { server.sessions.erase(id); });
+    }
+    std::size_t queued() const { return connection_.queued(); }
     /// Runs the oldest waiting request if none is being answered.
     void serve();
     bool json() const { return json_; }
@@ -102,13 +112,36 @@ struct Server::Impl {
 
 void Server::Impl::Answer::answer(Result<std::string> result) {
   if (session_ == nullptr) return;
+  if (begun_) {
+    if (!result) return std::exchange(session_, nullptr)->break_off();
+    append(as_lines(std::move(*result)));
+    Session& session = *std::exchange(session_, nullptr);
+    return session.send(session.json() ? R"(","reply-format":"plain"},"error":null})" : R"(","error":null})",
+                        true);
+  }
   Session& session = *std::exchange(session_, nullptr);
   if (!result)
-    return session.answered(
-        jsonrpc::Message::failure(std::move(id_), as_lines(std::move(result.error().message))));
+    return session.send(jsonrpc::format_message(jsonrpc::Message::failure(
+                            std::move(id_), as_lines(std::move(result.error().message)))),
+                        true);
   jsonrpc::Json text = as_lines(std::move(*result));
   if (session.json()) text = {{"reply-format", "plain"}, {"reply", std::move(text)}};
-  session.answered(jsonrpc::Message::reply(std::move(id_), std::move(text)));
+  session.send(jsonrpc::format_message(jsonrpc::Message::reply(std::move(id_), std::move(text))), true);
+}
+
+void Server::Impl::Answer::append(std::string lines) {
+  if (session_ == nullptr) return;
+  std::string part;
+  if (!std::exchange(begun_, true))
+    part = fmt::format(R"({{"id":{},"result":{})", jsonrpc::format_json(id_),
+                       session_->json() ? R"({"reply":")" : R"(")");
+  const std::string quoted = jsonrpc::format_json(jsonrpc::Json(std::move(lines)));
+  part.append(quoted, 1, quoted.size() - 2);
+  session_->send(std::move(part), false);
+}
+
+std::optional<std::size_t> Server::Impl::Answer::waiting() const {
+  return session_ == nullptr ? std::nullopt : std::optional(session_->queued());
 }
 
 void Server::Impl::Session::serve() {

@@ -29,11 +29,14 @@ class TestSink final : public Reply::Sink {
  public:
   explicit TestSink(std::string& text) : text_(text) {}
   void answer(Result<std::string> result) override {
-    text_ = result ? *result : "error: " + result.error().message;
+    text_ = result ? parts_ + *result : "error: " + result.error().message;
   }
+  void append(std::string lines) override { parts_ += lines; }
+  std::optional<std::size_t> waiting() const override { return parts_.size(); }
 
  private:
   std::string& text_;
+  std::string parts_;
 };
 
 /// What a command answers.
@@ -252,6 +255,48 @@ TEST_F(ServerTest, AnswersAreWrappedForClientsThatWantJson) {
     EXPECT_FALSE(client->call("set-options", Strings{"--format", "json"})->refused);
     EXPECT_EQ(client->call("version", {})->text, "testd (Sluice) 0.1\n");
   });
+}
+
+TEST_F(ServerTest, LongAnswersComeInParts) {
+  std::vector<Reply> begun;
+  commands_.add_deferred("begin", "", 0, 0, [&](Args, Reply reply) {
+    reply.append("\"a\"\n");
+    reply.append("b\n");
+    begun.push_back(std::move(reply));
+    loop_.post([&] { begun.back()("c"); });
+  });
+  commands_.add_deferred("break", "", 0, 0, [&](Args, Reply reply) { reply.append("a\n"); });
+  with_client([&] {
+    EXPECT_EQ(exchange(R"({"method":"begin","params":[],"id":"x"}{"method":"echo","params":[],"id":2})", 2),
+              R"({"id":"x","result":"\"a\"\nb\nc\n","error":null}{"id":2,"result":"","error":null})");
+    EXPECT_EQ(exchange(R"({"method":"set-options","params":["--format","json"],"id":0})"
+                       R"({"method":"begin","params":[],"id":1})",
+                       2),
+              R"({"id":0,"result":{"reply":"","reply-format":"plain"},"error":null})"
+              R"({"id":1,"result":{"reply":"\"a\"\nb\nc\n","reply-format":"plain"},"error":null})");
+    EXPECT_EQ(exchange(R"({"method":"break","params":[],"id":0})"), R"({"id":0,"result":"a\n<closed>)");
+  });
+  EXPECT_TRUE(server_->idle());
+}
+
+TEST_F(ServerTest, WhoAnswersSeesThatNobodyWaitsAnyMore) {
+  std::optional<Reply> reply;
+  commands_.add_deferred("begin", "", 0, 0, [&](Args, Reply given) {
+    given.append("a\n");
+    reply.emplace(std::move(given));
+  });
+  with_client([&] {
+    const auto socket = io::connect_unix(path_);
+    ASSERT_TRUE(socket);
+    const std::string request = R"({"method":"begin","params":[],"id":0})";
+    ASSERT_EQ(send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(request.size()));
+    char byte;
+    ASSERT_EQ(recv(socket->get(), &byte, 1, 0), 1);
+  });
+  ASSERT_TRUE(reply);
+  run_until([&] { return !reply->waiting(); });
+  EXPECT_FALSE(reply->waiting());
 }
 
 TEST_F(ServerTest, LogCommandsWork) {

@@ -157,6 +157,11 @@ def test_vlan_modes(pair):
         pair.compare(packet, "-generate")
     for packet in packets:
         pair.compare(packet.replace("ff:ff:ff:ff:ff:ff", MAC).replace(MAC, "50:54:00:00:00:02", 1))
+    pair.vsctl("clear bridge br0 flood_vlans")
+    for value in ("always", "if-nonzero", "never", "true"):
+        pair.vsctl(" -- ".join(f"set port p{n} protected=false other_config:priority-tags={value}" for n in range(1, PORTS + 1)))
+        for packet in packets:
+            pair.compare(packet)
 
 
 def test_mirrors(pair):
@@ -194,7 +199,10 @@ def test_bonds(pair):
     for words in (("bond/set-active-member", "bond0", "zz"), ("bond/set-active-member", "nob", "b2"),
                   ("bond/set-active-member", "bond0", "b2"), ("bond/set-active-member", "bond0", "b1"),
                   ("bond/migrate", "bond0", "3", "zz"), ("bond/migrate", "bond0", "3", "b1"),
-                  ("bond/migrate", "bond0", "3", "b2"), ("lacp/show", "foo"), ("lacp/show",), ("stp/show",),
+                  ("bond/migrate", "bond0", "3", "b2"), ("bond/set-active-slave", "bond0", "b2"),
+                  ("bond/set-active-slave", "bond0"), ("bond/enable-slave", "bond0", "zz"),
+                  ("bond/disable-slave", "a", "b", "c"), ("bond/enable-slave", "bond0", "b2"),
+                  ("lacp/show-stats", "foo"), ("lacp/show", "foo"), ("lacp/show",), ("stp/show",),
                   ("stp/show", "nobr")):
         theirs, ours = ([answer(switch, words)] for switch in pair.switches)
         assert ours == theirs, words
@@ -206,9 +214,74 @@ def test_bonds(pair):
         wait_for(lambda s=switch: s.appctl("lacp/show", "bond0"), "member: b2: expired attached")
     lacp = [re.sub(r"(?<=sys_id: )[0-9a-f:]+|(?<=key: )\d+", "N", s.appctl("lacp/show", "bond0")) for s in pair.switches]
     assert lacp[0] == lacp[1]
+    for words in (("lacp/show-stats",), ("lacp/show-stats", "bond0")):
+        theirs, ours = (re.sub(r"\d+$", "N", switch.appctl(*words), flags=re.M) for switch in pair.switches)
+        assert ours == theirs and ours.count("\n\nmember: ") == 2
     pair.compare(f"in_port=12,dl_src={MAC},dl_dst=01:80:c2:00:00:02,dl_type=0x8809")
     pair.compare(f"in_port=1,dl_src={MAC},dl_dst=01:80:c2:00:00:02,dl_type=0x8809")
     pair.compare(f"in_port=12,{BROADCAST}")
+
+
+def test_delays_of_bonds(pair):
+    """updelay and downdelay count from when a link changed, or a command did."""
+    pair.add_bridge("br0", "p1")
+    for switch in pair.switches:
+        switch.appctl("time/stop")
+    pair.vsctl("add-bond br0 bond0 b1 b2 -- set interface b1 type=dummy ofport_request=11 -- "
+               "set interface b2 type=dummy ofport_request=12 -- set port bond0 other_config:bond-primary=b1")
+    for switch in pair.switches:
+        wait_for(lambda s=switch: s.appctl("bond/show", "bond0"), "member b2: enabled")
+    pair.vsctl("set port bond0 bond_updelay=3000 bond_downdelay=2000")
+
+    def shown(switch, wanted):
+        return re.sub("(?<=member mac: )[0-9a-f:]+", "M", wait_for(lambda: switch.appctl("bond/show", "bond0"), wanted))
+
+    link, warp = "netdev-dummy/set-admin-state", "time/warp"
+    for words, wanted in (
+            ((link, "b1", "down"), "member b1: enabled\n  active member\n  downdelay expires in 2000 ms\n"),
+            ((warp, "1000", "500"), "member b1: enabled\n  active member\n  downdelay expires in 1000 ms\n"),
+            ((warp, "1000", "500"), "member b1: disabled\n  may_enable: false\n"),
+            ((link, "b1", "up"), "member b1: disabled\n  updelay expires in 3000 ms\n"),
+            ((warp, "2500", "500"), "member b1: disabled\n  updelay expires in 500 ms\n"),
+            ((link, "b1", "down"), "member b1: disabled\n  may_enable: false\n"),
+            ((warp, "1000", "500"), "member b1: disabled\n  may_enable: false\n"),
+            ((link, "b1", "up"), "member b1: disabled\n  updelay expires in 3000 ms\n"),
+            ((warp, "3000", "500"), "member b1: enabled\n  active member\n"),
+            ((link, "b2", "down"), "member b2: enabled\n  downdelay expires in 2000 ms\n"),
+            ((warp, "1500", "500"), "member b2: enabled\n  downdelay expires in 500 ms\n"),
+            ((link, "b2", "up"), "member b2: enabled\n  may_enable: true\n"),
+            (("bond/disable-slave", "bond0", "b1"), "member b1: disabled\n  updelay expires in 3000 ms\n"),
+            ((warp, "2000", "500"), "member b1: disabled\n  updelay expires in 1000 ms\n"),
+            (("bond/enable-slave", "bond0", "b1"), "member b1: enabled\n  active member\n")):
+        answers = [switch.appctl(*words) for switch in pair.switches]
+        assert answers[0] == answers[1], words
+        texts = [shown(switch, wanted) for switch in pair.switches]
+        assert texts[0] == texts[1], words
+
+
+def test_a_controller_that_stays_away(pair):
+    """fail_mode standalone: after three times the probe interval the bridge switches by itself."""
+    pair.add_bridge("br0", "p1", "p2")
+    for switch in pair.switches:
+        switch.appctl("time/stop")
+    pair.vsctl("set-fail-mode br0 standalone -- set-controller br0 tcp:127.0.0.1:1 -- "
+               "set controller br0 inactivity_probe=100000")
+    frame = "ffffffffffff" + MAC.replace(":", "") + "0800" + "00" * 50
+
+    def floods(switch):
+        switch.appctl("netdev-dummy/receive", "p1", frame)
+        return "tx pkts=0," not in switch.ofctl("dump-ports", "br0", "2")
+
+    for switch in pair.switches:
+        switch.appctl("time/warp", "250000", "10000")
+    assert [floods(switch) for switch in pair.switches] == [False, False]
+    for switch in pair.switches:
+        switch.appctl("time/warp", "100000", "10000")
+    end = time.monotonic() + 10
+    while not all([floods(switch) for switch in pair.switches]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert all("BACKOFF" in switch.vsctl("get", "controller", "br0", "status") for switch in pair.switches)
 
 
 def test_spanning_tree(pair):
@@ -247,6 +320,147 @@ def test_rapid_spanning_tree(pair):
     for switch in pair.switches:
         wait_for(lambda s=switch: s.vsctl("get", "port", "p1", "rstp_status") + s.vsctl("get", "bridge", "br0", "rstp_status"),
                  "{}\n{}")
+
+
+def test_mac_learning(pair):
+    """What is learned, where it moves, when it is forgotten, and what commands say of it."""
+    pair.add_bridge("br0", "p1", "p2", "p3")
+    pair.flows("br0", "actions=NORMAL")
+    for switch in pair.switches:
+        switch.appctl("time/stop")
+
+    def hear(port, host, to="50:54:00:00:00:ff", vid=None, kind="0800"):
+        tag = f"8100{vid:04x}" if vid is not None else ""
+        frame = f"{to.replace(':', '')}50540000{host:04x}{tag}{kind}" + "00" * 50
+        for switch in pair.switches:
+            switch.appctl("netdev-dummy/receive", f"p{port}", frame)
+
+    def hear_now(port, host):
+        """Waits until it is learned, or the clock would go on before."""
+        hear(port, host)
+        for switch in pair.switches:
+            wait_for(lambda s=switch: re.sub(" +", " ", s.appctl("fdb/show", "br0")) + "\n", f" {port} 0 50:54:00:00:00:{host:02x} 0\n")
+
+    def warp(milliseconds):
+        for switch in pair.switches:
+            switch.appctl("time/warp", str(milliseconds))
+
+    def same(*words, in_order=True):
+        end = time.monotonic() + (10 if words[0].endswith("show") else 0)  # frames may be on their way, and entries to go
+        while True:
+            texts = [answer(switch, words) for switch in pair.switches]
+            if not in_order:
+                texts = ["\n".join(sorted(text.splitlines())) for text in texts]
+            if texts[0] == texts[1]:
+                return texts[1]
+            assert time.monotonic() < end, (words, *texts)
+            time.sleep(0.05)
+
+    for words in (("fdb/show", "nobr"), ("fdb/flush", "nobr"), ("fdb/add", "br0"), ("fdb/add", "br0", "p1", "0"),
+                  ("fdb/add", "br0", "p9", "0", "50:54:00:00:00:09"), ("fdb/add", "br0", "p1", "0", "zz"),
+                  ("fdb/add", "nobr", "p1", "0", "50:54:00:00:00:09"), ("fdb/del", "br0", "0", "50:54:00:00:00:09"),
+                  ("fdb/del", "br0", "0", "zz"), ("fdb/del", "nobr", "0", "50:54:00:00:00:09"), ("fdb/stats-show", "nobr"),
+                  ("fdb/stats-clear", "nobr"), ("fdb/stats-show",), ("fdb/stats-show", "br0"), ("fdb/show", "br0")):
+        same(*words)
+    for host in range(1, 5):
+        hear_now(1 + host % 2, host)
+        warp(1000)
+    hear(3, 9, vid=0)
+    hear(3, 9, vid=7)
+    hear(3, 10, vid=7 | 0x2000)
+    same("fdb/show", "br0")
+    hear(3, 1)
+    same("fdb/show", "br0")
+    pair.compare("in_port=2,dl_src=50:54:00:00:00:02,dl_dst=50:54:00:00:00:01,dl_type=0x800")
+    pair.compare("in_port=3,dl_src=50:54:00:00:00:02,dl_dst=50:54:00:00:00:01,dl_type=0x800")
+    for words in (("fdb/add", "br0", "p2", "0", "50:54:00:00:00:42"), ("fdb/add", "br0", "p3", "0", "50:54:00:00:00:01"),
+                  ("fdb/add", "br0", "p1", "7", "50:54:00:00:00:09"), ("fdb/show", "br0")):
+        same(*words)
+    hear(1, 0x42)
+    hear(1, 1)
+    same("fdb/show", "br0")
+    pair.compare("in_port=1,dl_src=50:54:00:00:00:42,dl_dst=50:54:00:00:00:09,dl_type=0x800")
+    same("fdb/stats-show", "br0")
+    # Open vSwitch would let the fixed ones age.
+    for vid, host in ((0, 0x42), (0, 1), (7, 9)):
+        same("fdb/del", "br0", str(vid), f"50:54:00:00:00:{host:02x}")
+    pair.vsctl("set bridge br0 other_config:mac-aging-time=20")
+    warp(15000)
+    hear_now(1, 2)
+    same("fdb/show", "br0", in_order=False)
+    warp(10000)
+    end = time.monotonic() + 60
+    while "50:54:00:00:00:03" in same("fdb/show", "br0"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    same("fdb/stats-show", "br0")
+    pair.vsctl("set bridge br0 other_config:mac-table-size=10")
+    for host in range(0x50, 0x60):
+        hear_now(1, host)
+        warp(1000)
+    assert same("fdb/show", "br0").count("\n") == 11
+    same("fdb/stats-show", "br0")
+    same("fdb/stats-clear", "br0")
+    same("fdb/stats-show", "br0")
+    same("fdb/del", "br0", "0", "50:54:00:00:00:5f")
+    same("fdb/show", "br0")
+    pair.vsctl("del-port p2")
+    same("fdb/show", "br0")
+    pair.vsctl("set bridge br0 flood_vlans=7")
+    hear(3, 0x70, vid=7)
+    hear(3, 0x71)
+    same("fdb/show", "br0")
+    same("fdb/flush", "br0")
+    same("fdb/show", "br0")
+    same("fdb/flush")
+    hear(1, 0x80)
+    hear(1, 0x81, to="01:80:c2:00:00:0e", kind="88cc")
+    hear(1, 0x82, to="ff:ff:ff:ff:ff:ff")
+    same("fdb/show", "br0")
+
+
+def test_frames_that_bridges_keep_to_themselves(pair):
+    """LLDP and others to reserved addresses: by NORMAL, by a flow, with forward-bpdu."""
+    pair.add_bridge("br0", "p1", "p2", "p3")
+    addresses = [f"01:80:c2:00:00:{last:02x}" for last in (0, 1, 2, 3, 0xE, 0xF, 0x10, 0x20, 0x21)]
+    addresses += ["00:e0:2b:00:00:00", "01:00:0c:cc:cc:cc", "01:00:0c:cc:cc:cd", "01:00:0c:cd:cd:cd", "01:00:0c:00:00:00",
+                  "00:e0:2b:00:00:04", "00:e0:2b:00:00:06"]
+    packets = [f"in_port=1,dl_src={MAC},dl_dst={address},dl_type={kind}" for address in addresses for kind in ("0x88cc", "0x05ff")]
+    for forward in ("false", "true"):
+        pair.vsctl(f"set bridge br0 other_config:forward-bpdu={forward}")
+        for flow in ("actions=NORMAL", "dl_type=0x88cc,actions=2", "actions=flood"):
+            pair.flows("br0", flow)
+            for packet in packets:
+                pair.compare(packet)
+
+
+def test_bpdus_over_patch_ports(pair):
+    pair.add_bridge("br0", "p1")
+    pair.add_bridge("br1", "q4", "q5")
+    pair.vsctl("add-port br0 pa -- set interface pa type=patch options:peer=pb ofport_request=10 -- "
+               "add-port br1 pb -- set interface pb type=patch options:peer=pa ofport_request=11")
+    pair.flows("br0", "actions=NORMAL")
+    bpdu = f"in_port=1,dl_src={MAC},dl_dst=01:80:c2:00:00:00,dl_type=0x05ff"
+    for first, second in (("stp_enable=false", "stp_enable=true"), ("other_config:forward-bpdu=true", "stp_enable=true"),
+                          ("stp_enable=false", "rstp_enable=true stp_enable=false"),
+                          ("other_config:forward-bpdu=true", "other_config:forward-bpdu=true rstp_enable=false")):
+        pair.vsctl(f"clear bridge br0 other_config -- set bridge br0 {first} -- set bridge br1 {second}")
+        for flow in ("actions=NORMAL", "in_port=11,actions=4"):
+            pair.flows("br1", flow)
+            pair.compare(bpdu)
+
+
+def test_dscp_of_queues(pair):
+    pair.add_bridge("br0", "p1", "p2", "p3")
+    pair.vsctl("set port p2 qos=@q -- --id=@q create qos type=linux-htb queues:0=@a queues:1=@b queues:2=@c -- "
+               "--id=@a create queue dscp=10 -- --id=@b create queue dscp=46 -- --id=@c create queue external_ids:a=b")
+    packets = [f"in_port=1,{UDP}", f"in_port=1,{UDP},nw_tos=40", f"in_port=1,{BROADCAST}",
+               f"in_port=1,dl_src={MAC},dl_dst=50:54:00:00:00:02,udp6,ipv6_src=::1,ipv6_dst=::2,nw_ttl=3,udp_dst=2"]
+    for actions in ("2", "set_queue:0,2", "set_queue:1,2", "set_queue:1,2,3", "set_queue:2,2", "set_queue:1,2,set_queue:2,2,3",
+                    "enqueue:2:1,3", "set_queue:1,NORMAL", "set_queue:1,mod_nw_tos:8,2,3", "set_queue:9,2"):
+        pair.flows("br0", f"actions={actions}")
+        for packet in packets:
+            pair.compare(packet)
 
 
 def checksum(data):
@@ -294,6 +508,12 @@ def test_multicast_snooping(pair):
     def receive(port, frame):
         for switch in pair.switches:
             switch.appctl("netdev-dummy/receive", f"p{port}", frame)
+
+    def hear_now(port, host):
+        """Waits until it is learned, or the clock would go on before."""
+        hear(port, host)
+        for switch in pair.switches:
+            wait_for(lambda s=switch: re.sub(" +", " ", s.appctl("fdb/show", "br0")) + "\n", f" {port} 0 50:54:00:00:00:{host:02x} 0\n")
 
     def warp(milliseconds):
         for switch in pair.switches:

@@ -44,24 +44,53 @@ TEST_F(OpenFlowAgentTest, SaysWhatItIs) {
   }
 }
 
-TEST_F(OpenFlowAgentTest, TablesAreRenamed) {
+TEST_F(OpenFlowAgentTest, OfTablesOnlyNamesChange) {
   begin(1);
-  const auto request = [](OfVersion version, std::uint8_t table, std::string name) {
-    openflow::TableFeaturesReply wanted;
-    openflow::TableFeatures& features = wanted.entries.emplace_back();
-    features.table = table;
-    features.name = std::move(name);
-    const auto message = openflow::make_message(wanted, {.version = version}, 1);
+  using openflow::TableCommand, openflow::TableFeatures;
+  const auto asking = [](OfVersion version, std::vector<TableFeatures> tables) {
+    const auto message =
+        openflow::make_message(openflow::TableFeaturesReply{std::move(tables)}, {.version = version}, 1);
     const auto bytes = openflow::encode(message);
     const auto head = static_cast<std::ptrdiff_t>(openflow::header_bytes(*message.form, version));
     return TableFeaturesRequest{.entries = {bytes.begin() + head, bytes.end()}};
   };
+  const auto modified = [](std::uint8_t table, std::string name,
+                           TableCommand command = TableCommand::Modify) {
+    return TableFeatures{.table = table,
+                         .command = command,
+                         .name = std::move(name),
+                         .metadata_match = ~std::uint64_t{0},
+                         .metadata_write = ~std::uint64_t{0},
+                         .max_entries = 1000000,
+                         .eviction = true,
+                         .vacancy_events = true};
+  };
+  // With all properties, which say that the tables can do nothing.
   for (const OfVersion version : {k13, k14, k15}) {
     const auto client = connect(version);
-    EXPECT_THAT(client->ask(request(version, 3, "acl")), HasSubstr("table 3 (\"acl\")"));
-    EXPECT_EQ(client->fails(request(version, 254, "acl")), "OFPTFFC_BAD_TABLE");
-    EXPECT_THAT(client->ask(request(version, 3, "")), Not(HasSubstr("acl")));
+    EXPECT_EQ(client->fails(asking(version, {modified(3, "acl")})), "OFPTFFC_EPERM");
+    EXPECT_EQ(client->fails(asking(version, {modified(254, "acl")})), "OFPTFFC_BAD_TABLE");
+    EXPECT_EQ(client->fails(asking(version, {modified(3, "a"), modified(3, "b")})), "NXTFFC_DUP_TABLE");
   }
+  const auto bare = [&](const TableFeatures& table) {
+    constexpr std::size_t kBareBytes = 64;
+    auto request = asking(k15, {table});
+    request.entries.resize(kBareBytes);
+    request.entries[0] = 0;
+    request.entries[1] = kBareBytes;
+    return request;
+  };
+  const auto client = connect(k15);
+  EXPECT_THAT(client->ask(bare(modified(3, "acl"))), HasSubstr("table 3 (\"acl\")"));
+  EXPECT_THAT(client->ask(bare(modified(3, ""))), Not(HasSubstr("acl")));
+  EXPECT_EQ(client->fails(bare(modified(3, "acl", TableCommand::Disable))), "OFPTFFC_EPERM");
+  EXPECT_EQ(client->fails(bare(modified(3, "acl", TableCommand::Replace))),
+            "OFPTFFC_EPERM");  // others would go
+  TableFeatures small = modified(3, "acl");
+  small.max_entries = 7;
+  EXPECT_EQ(client->fails(bare(small)), "OFPTFFC_EPERM");
+  EXPECT_EQ(client->fails(bare(modified(3, "acl", static_cast<TableCommand>(4)))), "OFPTFFC_BAD_COMMAND");
+  EXPECT_THAT(client->ask(TableFeaturesRequest{}), Not(HasSubstr("acl")));
 }
 
 TEST_F(OpenFlowAgentTest, FlowsInEveryVersion) {
@@ -174,22 +203,13 @@ TEST_F(OpenFlowAgentTest, FlowRemovedSaysWhyAndWhatItCounted) {
 TEST_F(OpenFlowAgentTest, BundlesAreAllOrNothing) {
   begin();
   const auto client = connect(k14);
-  const auto add = [&](std::uint32_t id, Body body) {
-    const std::uint32_t xid = client->xid + 1;  // of the message that carries it
-    return client->ask(BundleAdd{.id = id,
-                                 .flags = {.atomic = true},
-                                 .message = encode(make_message(std::move(body), {.version = k14}, xid))});
-  };
-  const auto control = [&](std::uint32_t id, BundleControlType type) {
-    return client->ask(BundleControl{.id = id, .type = type, .flags = {.atomic = true}});
-  };
   const auto flow = [](const std::string& text) {
     return FlowMod{action::parse_flow(text, action::FlowCommand::Add).value()};
   };
-  control(1, BundleControlType::OpenRequest);
-  EXPECT_EQ(add(1, flow("tcp,actions=2")), "");
-  EXPECT_EQ(add(1, flow("udp,actions=meter:9")), "");
-  const std::string failed = control(1, BundleControlType::CommitRequest);
+  client->bundle(1, BundleControlType::OpenRequest);
+  EXPECT_EQ(client->bundle_add(1, flow("tcp,actions=2")), "");
+  EXPECT_EQ(client->bundle_add(1, flow("udp,actions=meter:9")), "");
+  const std::string failed = client->bundle(1, BundleControlType::CommitRequest);
   EXPECT_THAT(failed, AllOf(StartsWith("OFPT_ERROR (OF1.4) (xid=0x67): OFPMMFC_INVALID_METER\n"),
                             HasSubstr("(xid=0x68): OFPBFC_MSG_FAILED")));
   EXPECT_EQ(device().bridge().pipeline().flow_count(), 0u);
@@ -197,31 +217,31 @@ TEST_F(OpenFlowAgentTest, BundlesAreAllOrNothing) {
   // What is wrong whatever the tables are is said at once, and the bundle goes on without it.
   FlowMod buffered = flow("sctp,actions=2");
   buffered.flow.buffer_id = 7;
-  EXPECT_THAT(add(3, buffered), HasSubstr("OFPBRC_BUFFER_UNKNOWN"));
-  EXPECT_THAT(add(3, flow("table=254,actions=2")), HasSubstr("OFPBRC_EPERM"));
-  EXPECT_EQ(add(3, flow("sctp,actions=2")), "");
-  EXPECT_THAT(control(3, BundleControlType::CommitRequest), HasSubstr("type=COMMIT_REPLY"));
+  EXPECT_THAT(client->bundle_add(3, buffered), HasSubstr("OFPBRC_BUFFER_UNKNOWN"));
+  EXPECT_THAT(client->bundle_add(3, flow("table=254,actions=2")), HasSubstr("OFPBRC_EPERM"));
+  EXPECT_EQ(client->bundle_add(3, flow("sctp,actions=2")), "");
+  EXPECT_THAT(client->bundle(3, BundleControlType::CommitRequest), HasSubstr("type=COMMIT_REPLY"));
   EXPECT_EQ(device().bridge().pipeline().clear_flows(), 1u);
 
   // A group and flows that use it; a packet-out meets the flows as they are at its place.
-  control(2, BundleControlType::OpenRequest);
-  add(2, GroupMod{action::parse_group("group_id=1,type=all,bucket=actions=3").value()});
-  add(2, flow("priority=1,actions=group:1"));
+  client->bundle(2, BundleControlType::OpenRequest);
+  client->bundle_add(2, GroupMod{action::parse_group("group_id=1,type=all,bucket=actions=3").value()});
+  client->bundle_add(2, flow("priority=1,actions=group:1"));
   PacketOut out;
   field::set_match(out.metadata, field::FieldId::InPortOxm, 1, 0xffffffff);
   out.actions = action::parse_actions("resubmit(,0)").value();
   out.packet = build(Ip4{} / Udp{});
-  add(2, out);
-  add(2, flow("priority=1,actions=2"));
+  client->bundle_add(2, out);
+  client->bundle_add(2, flow("priority=1,actions=2"));
   PortMod port{.number = 2, .address = agent->describe_port(2)->address};
   port.config = port.mask = port_config::kNoPacketIn;
-  add(2, port);
-  EXPECT_THAT(control(2, BundleControlType::CommitRequest), HasSubstr("type=COMMIT_REPLY flags=0"));
+  client->bundle_add(2, port);
+  EXPECT_THAT(client->bundle(2, BundleControlType::CommitRequest), HasSubstr("type=COMMIT_REPLY flags=0"));
   expect(3, Ip4{} / Udp{});
   send(1, Ip4{} / Udp{});
   expect(2, Ip4{} / Udp{});
   EXPECT_EQ(agent->describe_port(2)->config, port_config::kNoPacketIn);
-  EXPECT_EQ(control(2, BundleControlType::DiscardRequest).find("OFPT_ERROR"), 0u);
+  EXPECT_EQ(client->bundle(2, BundleControlType::DiscardRequest).find("OFPT_ERROR"), 0u);
 }
 
 TEST_F(OpenFlowAgentTest, PacketOutsGoThroughTables) {
@@ -242,7 +262,7 @@ TEST_F(OpenFlowAgentTest, PacketOutsGoThroughTables) {
     expect(3, Ip4{} / Tcp{.flags = "S"});
   }
   EXPECT_EQ(connections().size(), 6u);
-  EXPECT_THAT(device().dump_flows(), HasSubstr("n_packets=6, n_bytes=252, priority=32768,udp,in_port=1"));
+  EXPECT_THAT(device().dump_flows(), HasSubstr("n_packets=6, n_bytes=252, udp,in_port=1"));
 }
 
 TEST_F(OpenFlowAgentTest, PacketOutErrors) {
@@ -396,6 +416,9 @@ TEST_F(OpenFlowAgentTest, TablesEvictAndTellOfVacancy) {
   ASSERT_TRUE(device().bridge().pipeline().configure_table(1, {.max_flows = 10}));
   const auto client = connect(k14);
   EXPECT_EQ(client->fails(TableMod{.table = 254}), "OFPTMFC_EPERM");
+  SetAsync asks_for_table_status;
+  asks_for_table_status.primary[static_cast<std::size_t>(AsyncKind::TableStatus)] = 1u << 3 | 1u << 4;
+  EXPECT_EQ(client->ask(asks_for_table_status), "");
   EXPECT_EQ(client->ask(TableMod{.table = 1, .eviction = true, .vacancy = Vacancy{.down = 30, .up = 60}}),
             "");
   std::string told;

@@ -175,15 +175,6 @@ TEST_F(OpenFlowBounds, ADumpTellsEachFlowThatStaysOnce) {
 TEST_F(OpenFlowBounds, PacketsOfABundleComeToABoundedNumberOfActions) {
   begin();
   const auto client = connect(k14);
-  const auto control = [&](BundleControlType type) {
-    return client->ask(BundleControl{.id = 1, .type = type, .flags = {.atomic = true}});
-  };
-  const auto add = [&](Body body) {
-    const std::uint32_t xid = client->xid + 1;  // of the message that carries it
-    return client->ask(BundleAdd{.id = 1,
-                                 .flags = {.atomic = true},
-                                 .message = encode(make_message(std::move(body), {.version = k14}, xid))});
-  };
   std::string outputs = "actions=2";
   for (unsigned i = 1; i < 4000; ++i) outputs += i % 2 == 0 ? ",2" : ",3";
   ASSERT_EQ(client->flow("priority=1," + outputs), "");
@@ -192,10 +183,12 @@ TEST_F(OpenFlowBounds, PacketsOfABundleComeToABoundedNumberOfActions) {
   out.actions = action::parse_actions("resubmit(,0)").value();
   out.packet = build(Ip4{} / Udp{});
   for (const unsigned packets : {60u, 70u}) {
-    control(BundleControlType::OpenRequest);
-    ASSERT_EQ(add(FlowMod{action::parse_flow("tcp,actions=drop", action::FlowCommand::Add).value()}), "");
-    for (unsigned i = 0; i < packets; ++i) ASSERT_EQ(add(out), "");
-    const std::string said = control(BundleControlType::CommitRequest);
+    client->bundle(1, BundleControlType::OpenRequest);
+    ASSERT_EQ(client->bundle_add(
+                  1, FlowMod{action::parse_flow("tcp,actions=drop", action::FlowCommand::Add).value()}),
+              "");
+    for (unsigned i = 0; i < packets; ++i) ASSERT_EQ(client->bundle_add(1, out), "");
+    const std::string said = client->bundle(1, BundleControlType::CommitRequest);
     if (packets == 60)
       EXPECT_THAT(said, HasSubstr("type=COMMIT_REPLY"));
     else
@@ -307,6 +300,146 @@ TEST_F(OpenFlowBounds, WhoDoesNotReadWhileAPauseEndsIsNotBuried) {
   EXPECT_TRUE(resumed);
   EXPECT_EQ(picture.size(), kFlows + 1);  // and the flow that began the pause
   for (const auto& [cookie, actions] : picture) ASSERT_EQ(actions, "output:2") << cookie;
+}
+
+// What packets learn while a pause ends is told once: by the walk over the flows, or as it happens.
+TEST_F(OpenFlowBounds, FlowsThatPacketsLearnWhileAPauseEndsAreToldOnce) {
+  begin();
+  constexpr unsigned kFlows = 10'000;
+  add_flows(kFlows);
+  const auto client = connect(k14), other = connect(k13);
+  ASSERT_EQ(other->flow("priority=65535,in_port=1,udp,actions=learn(table=1,cookie=0x100000,"
+                        "eth_type=0x800,nw_proto=17,NXM_OF_UDP_DST[]),output:2"),
+            "");
+  FlowMonitorRequest request;
+  MonitorRequest& monitor = request.entries.emplace_back();
+  monitor.id = 1;
+  monitor.table = 1;
+  monitor.flags = {.add = true, .removed = true, .modify = true};
+  client->ask(request);
+  client->unsent_bytes = 1 << 20;
+  EXPECT_EQ(other->flow("cookie=200000,table=1,priority=1,tcp,actions=1"), "");
+  EXPECT_THAT(client->output(), HasSubstr("PAUSED"));
+  EXPECT_EQ(other->flow("cookie=200001,table=1,priority=2,tcp,actions=1"), "");
+  client->unsent_bytes = 0;
+  agent->run();
+  unsigned learned = 0;
+  std::vector<std::vector<std::uint8_t>> messages;
+  for (bool more = true; more && learned < 100;) {
+    ++learned;
+    send(1, Ip4{} / Udp{.dport = static_cast<std::uint16_t>(learned)});
+    more = client->session().serve_next();
+    for (auto& message : client->messages()) messages.push_back(std::move(message));
+  }
+  agent->run();
+  for (auto& message : client->messages()) messages.push_back(std::move(message));
+  EXPECT_GE(learned, 3u);
+  const auto seen = cookies(messages);
+  EXPECT_EQ(seen.count(200001), 1u);
+  EXPECT_EQ(seen.count(0x100000), learned);
+}
+
+// However few flows there are: one that changes before it is told is told as it is then.
+TEST_F(OpenFlowBounds, MonitorsBeginWithFlowsAsTheyAreWhenTheyAreTold) {
+  begin();
+  constexpr unsigned kFlows = 100;
+  add_flows(kFlows);
+  const auto client = connect(k14), other = connect(k13);
+  FlowMonitorRequest request;
+  for (std::uint32_t id = 0; id < 1000; ++id) {
+    MonitorRequest& monitor = request.entries.emplace_back();
+    monitor.id = id;
+    monitor.table = action::kNoTable;
+    monitor.flags = {.initial = true, .actions = true};
+  }
+  client->receive(client->encoded(request));
+  // The request, and one slice of its answer.
+  ASSERT_TRUE(client->session().serve_next());
+  ASSERT_TRUE(client->session().serve_next());
+  ASSERT_TRUE(client->session().is_working());
+  ASSERT_EQ(other->flow("actions=output:3", action::FlowCommand::Modify), "");
+  client->serve();
+  std::set<std::uint64_t> seen;
+  unsigned before = 0;
+  for (const auto& bytes : client->messages()) {
+    const auto message = decode(bytes);
+    ASSERT_TRUE(message);
+    for (const auto& update : as<FlowUpdates>(*message)->entries) {
+      ASSERT_EQ(update.event, UpdateEvent::Initial);
+      EXPECT_TRUE(seen.insert(update.flow.new_cookie.value()).second);
+      const std::string actions = action::format_actions(update.flow.actions);
+      if (actions == "output:1" && before + 1 == seen.size())
+        ++before;
+      else
+        EXPECT_EQ(actions, "output:3") << update.flow.new_cookie.value();
+    }
+  }
+  EXPECT_EQ(seen.size(), kFlows);
+  EXPECT_GE(before, 1u);
+  EXPECT_LE(before, ofproto::monitor_limits::kSlice / 1000 + 1);
+}
+
+// Of a flow that came in a pause the controller may have been told before the pause ends: then it is told
+// when it goes, too.
+TEST_F(OpenFlowBounds, WhatAnAnswerInAPauseToldIsToldWhenItGoes) {
+  begin();
+  const auto client = connect(k14), other = connect(k13);
+  FlowMonitorRequest request;
+  MonitorRequest& monitor = request.entries.emplace_back();
+  monitor.id = 1;
+  monitor.table = action::kNoTable;
+  monitor.flags = {.add = true, .removed = true, .modify = true};
+  client->ask(request);
+  client->unsent_bytes = 1 << 20;
+  EXPECT_EQ(other->flow("cookie=1,priority=1,tcp,actions=1"), "");
+  EXPECT_THAT(client->output(), HasSubstr("PAUSED"));
+  EXPECT_EQ(other->flow("cookie=2,priority=2,tcp,actions=1"), "");
+  monitor.id = 2;
+  monitor.flags.initial = true;
+  EXPECT_THAT(client->ask(request), HasSubstr("event=INITIAL table=0 cookie=0x2 "));
+  EXPECT_EQ(other->flow("cookie=3,priority=3,tcp,actions=1"), "");
+  EXPECT_EQ(other->flow("priority=3,tcp", action::FlowCommand::DeleteStrict), "");
+  EXPECT_EQ(client->output(), "") << "he never knew it";
+  EXPECT_EQ(other->flow("priority=2,tcp", action::FlowCommand::DeleteStrict), "");
+  EXPECT_THAT(client->output(), HasSubstr("event=DELETED reason=delete table=0 cookie=0x2 "));
+  client->unsent_bytes = 0;
+  agent->run();
+  EXPECT_THAT(client->output(), HasSubstr("RESUMED"));
+}
+
+// Where the end of a pause goes over the flows twice, what the first walk told is told when it goes.
+TEST_F(OpenFlowBounds, WhatTheFirstOfTwoWalksToldIsToldWhenItGoes) {
+  begin();
+  add_flows(10'000);
+  const auto client = connect(k14), other = connect(k13);
+  FlowMonitorRequest request;
+  MonitorRequest& monitor = request.entries.emplace_back();
+  monitor.id = 1;
+  monitor.table = action::kNoTable;
+  monitor.flags = {.add = true, .removed = true, .modify = true};
+  client->ask(request);
+  client->unsent_bytes = 1 << 20;
+  EXPECT_EQ(other->flow("cookie=200000,table=1,priority=1,tcp,actions=1"), "");
+  EXPECT_THAT(client->output(), HasSubstr("PAUSED"));
+  EXPECT_EQ(other->flow("cookie=200001,table=1,priority=2,tcp,actions=1"), "");
+  client->unsent_bytes = 0;
+  agent->run();
+  ASSERT_TRUE(client->session().is_working());
+  // He stops to read: another walk is to follow. Then a flow comes that this one finds at its end.
+  client->unsent_bytes = ofproto::peer_limits::kServeBelowBytes + ofproto::peer_limits::kAsyncBelowBytes + 1;
+  EXPECT_EQ(other->flow("cookie=200002,table=1,priority=3,tcp,actions=1"), "");
+  EXPECT_EQ(other->flow("cookie=200003,table=1,priority=4,tcp,actions=1"), "");
+  client->unsent_bytes = 0;
+  std::string told;
+  for (bool more = true; more && told.find("cookie=0x30d43 ") == std::string::npos;) {
+    more = client->session().serve_next();
+    told += client->output();
+  }
+  ASSERT_THAT(told, AllOf(HasSubstr("event=ADDED table=1 cookie=0x30d43 "), Not(HasSubstr("RESUMED"))));
+  EXPECT_EQ(other->flow("table=1,priority=4,tcp", action::FlowCommand::DeleteStrict), "");
+  EXPECT_THAT(client->output(), HasSubstr("event=DELETED reason=delete table=1 cookie=0x30d43 "));
+  client->serve();
+  EXPECT_THAT(client->output(), HasSubstr("RESUMED"));
 }
 
 TEST_F(OpenFlowBounds, GroupsThatWatchGroupsAreATreeWithoutEnd) {

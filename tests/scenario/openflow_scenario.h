@@ -72,6 +72,16 @@ class Client final : public ofproto::PeerWire {
   }
   std::string fails(Body body, bool nxm = false) { return error_of(ask(std::move(body), nxm)); }
 
+  std::string bundle(std::uint32_t id, BundleControlType type) {
+    return ask(BundleControl{.id = id, .type = type, .flags = {.atomic = true}});
+  }
+  /// The message inside bears the transaction id of the one that carries it.
+  std::string bundle_add(std::uint32_t id, Body body) {
+    return ask(BundleAdd{.id = id,
+                         .flags = {.atomic = true},
+                         .message = encode(make_message(std::move(body), dialect_, xid + 1))});
+  }
+
   std::string flow(const std::string& text, action::FlowCommand command = action::FlowCommand::Add,
                    bool nxm = false) {
     return fails(FlowMod{action::parse_flow(text, command).value()}, nxm);

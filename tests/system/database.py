@@ -3,6 +3,7 @@ ovs-vswitchd, and nothing but the real tools."""
 
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -31,8 +32,9 @@ def both_hosts(configure=None, **kwargs):
 class DatabaseHost(Namespace):
     """A namespace with ovsdb-server and a switch, both with a run directory of their own, which goes with it."""
 
-    def __init__(self, installed=False, options=()):
-        super().__init__("db")
+    def __init__(self, installed=False, options=(), schema=None, beside=None):
+        """`schema`: the text of another one than the installed. `beside`: a host whose namespace this one shares."""
+        super().__init__("db", of=beside)
         self.dir = tempfile.mkdtemp(prefix="sluice-db-")
         self.folders.append(self.dir)
         self.installed = installed
@@ -43,7 +45,12 @@ class DatabaseHost(Namespace):
         self.program = f"{self.dir}/ovs-vswitchd"
         os.symlink("/usr/sbin/ovs-vswitchd" if installed else f"{BUILD}/sluiced", self.program)
         self.server = self.switch = None
-        subprocess.run(["ovsdb-tool", "create", f"{self.dir}/conf.db", SCHEMA], check=True)
+        schema_file = SCHEMA
+        if schema:
+            schema_file = f"{self.dir}/vswitch.ovsschema"
+            with open(schema_file, "w", encoding="utf-8") as file:
+                file.write(schema)
+        subprocess.run(["ovsdb-tool", "create", f"{self.dir}/conf.db", schema_file], check=True)
 
     def start_server(self):
         for left_behind in ("db.sock", "ovsdb-server.pid"):  # by one that was killed
@@ -51,9 +58,12 @@ class DatabaseHost(Namespace):
                 os.remove(f"{self.dir}/{left_behind}")
         self.server = self.start(["ovsdb-server", f"{self.dir}/conf.db", f"--remote=punix:{self.dir}/db.sock",
                                   f"--pidfile={self.dir}/ovsdb-server.pid"], env=self.env)
-        wait_until(lambda: os.path.exists(f"{self.dir}/ovsdb-server.pid") and os.path.exists(f"{self.dir}/db.sock"),
-                   "ovsdb-server listens")
+        wait_until(lambda: os.path.exists(f"{self.dir}/ovsdb-server.pid") and self._server_listens(), "ovsdb-server listens")
         self.vsctl("--no-wait", "init")
+
+    def _server_listens(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(f"{self.dir}/db.sock") == 0
 
     def stop_server(self):
         self._stop(self.server)

@@ -30,10 +30,14 @@ def wait_until(condition, what, timeout=10.0):
 
 
 class Namespace:
-    def __init__(self, label):
-        self.name = f"sl{os.getpid()}-{next(_serial)}-{label}"
+    def __init__(self, label, of=None):
+        """`of`: another one, which stays when this one is closed first."""
+        self.name = of.name if of else f"sl{os.getpid()}-{next(_serial)}-{label}"
+        self.is_guest = of is not None
         self.processes = []
         self.folders = []
+        if self.is_guest:
+            return
         subprocess.run(["ip", "netns", "add", self.name], check=True)
         self.run("ip link set lo up")
 
@@ -55,6 +59,11 @@ class Namespace:
         self.processes.append(process)
         return process
 
+    def pids(self):
+        """The processes inside."""
+        done = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in done.stdout.split()]
+
     def close(self):
         for process in self.processes:
             if process.poll() is None:
@@ -64,9 +73,20 @@ class Namespace:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
+        if not self.is_guest:
+            self._remove()
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+    def _remove(self):
+        # What they started and left behind: a server's process for a session, whose user may be another one.
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
 
 
 class Host(Namespace):

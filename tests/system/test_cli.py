@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import subprocess
 
 import pytest
@@ -40,6 +42,17 @@ def test_a_bad_config_line_names_the_place(switch, tmp_path):
     done = run("sluiced", "--config", str(config), env=switch.env)
     assert done.returncode == 1
     assert f"{config}:3" in done.stderr and "nonsense" in done.stderr and one_sentence(done.stderr)
+
+
+def test_tables_beyond_the_address_space(switch, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('[conntrack]\nmax_connections = 1_000_000_000\n[[bridge]]\nname = "br0"\n')
+    limit = 2 << 30  # a table that fills the memory of any machine that builds this is larger
+    done = run("sluiced", "--config", str(config), env=switch.env,
+               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    assert done.returncode == 1 and one_sentence(done.stderr)
+    assert re.search(r"there is no address space for a table of \d+ connections and 33554432 bytes of fragments: "
+                     r"lower these sizes or raise the limit of the process \(ulimit -v\)$", done.stderr.strip())
 
 
 def test_a_second_daemon_in_the_same_run_directory_is_refused(switch):

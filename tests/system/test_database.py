@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -218,6 +220,50 @@ def test_changes_while_the_database_was_away_are_caught_up(rig):
     assert ping(a, "10.1.1.2")
 
 
+def test_a_database_that_does_not_answer(rig):
+    host = rig.running()
+    a, _ = two_clients(rig, host)
+    host.run("ip link add px type veth peer name py")
+    host.vsctl("add-port br0 px")
+    wait_until(lambda: host.get("Interface", "px", "admin_state") == "down", "its state is written")
+    host.server.send_signal(signal.SIGSTOP)
+    try:
+        late = host.tool("ovs-vsctl", "--timeout=2", "add-br", "late", check=False)
+        assert late.returncode != 0, "nobody answers"
+        assert ping(a, "10.1.1.2"), "the data plane goes on"
+        host.run("ip link set px up")
+        assert host.appctl("ofproto/list") == "br0\n"
+        host.ofctl("add-flow", "br0", "priority=9,icmp,actions=drop")
+        assert not ping(a, "10.1.1.2"), "flows are taken"
+        host.ofctl("del-flows", "br0", "icmp")
+    finally:
+        host.server.send_signal(signal.SIGCONT)
+    host.vsctl("add-br br1")
+    assert "br1\n" in host.appctl("ofproto/list")
+    wait_until(lambda: host.get("Interface", "px", "admin_state") == "up", "what happened meanwhile is told")
+    assert ping(a, "10.1.1.2")
+    assert "|WARN|" not in host.log_text() and "|ERR|" not in host.log_text()
+
+
+def test_a_database_that_is_away_for_long(rig):
+    """Longer than the first waits between the tries to reach it, of 1 and 2 seconds."""
+    host = rig.running()
+    a, _ = two_clients(rig, host)
+    before = configuration(host)
+    host.stop_server()
+    for _ in range(20):
+        assert ping(a, "10.1.1.2")
+        time.sleep(0.2)
+    host.run("ip link add px type veth peer name py")
+    host.start_server()
+    host.vsctl("add-port br0 px")  # waits: the switch is back
+    assert host.get("Interface", "px", "ofport") == "3"
+    host.vsctl("del-port px")
+    assert configuration(host) == before
+    assert ping(a, "10.1.1.2")
+    assert "|WARN|" not in host.log_text() and "|ERR|" not in host.log_text()
+
+
 def test_only_one_switch_acts_on_a_database(rig):
     host = rig.running()
     host.vsctl("add-br br0")
@@ -234,11 +280,118 @@ def test_only_one_switch_acts_on_a_database(rig):
     host._stop(second)
 
 
-def test_two_switches_with_different_run_directories(rig):
-    one, two = rig.running(), rig.running()
-    one.vsctl("add-br br0")
-    two.vsctl("add-br br1")
+def test_two_switches_on_one_host(rig):
+    """With run directories of their own, in one namespace: neither touches what is the other's."""
+    one = rig.running()
+    a, _ = two_clients(rig, one)
+    two = rig.running(beside=one)
+    two.vsctl("add-br br1 -- add-port br1 in1 -- set interface in1 type=internal")
+    c, d = rig.namespace("c"), rig.namespace("d")
+    two.veth("pc", c, "eth0", "10.2.1.1/24")
+    two.veth("pd", d, "eth0", "10.2.1.2/24")
+    two.vsctl("add-port br1 pc -- add-port br1 pd")
     assert (one.appctl("ofproto/list"), two.appctl("ofproto/list")) == ("br0\n", "br1\n")
+    assert ping(a, "10.1.1.2") and ping(c, "10.2.1.2")
+
+    taken = two.tool("ovs-vsctl", "add-port", "br1", "br0", "--", "set", "interface", "br0", "type=internal").stderr
+    assert "could not open network device br0 (cannot create tap device br0: the name is taken by another device)" in taken
+    assert two.get("Interface", "br0", "ofport") == "-1"
+    assert "the name is taken" in one.tool("ovs-vsctl", "add-br", "in1").stderr
+    assert "the name is taken" in one.get("Interface", "in1", "error")
+    one.vsctl("del-br in1")
+    two.vsctl("del-port br0")
+    assert {"br0", "br1", "in1"} < set(one.interfaces())
+
+    two.appctl("exit --cleanup")
+    assert set(one.interfaces()) == {"lo", "br0", "pa", "pb", "pc", "pd"}
+    assert ping(a, "10.1.1.2")
+    assert (one.get("Interface", "br0", "error"), one.appctl("ofproto/list")) == ("[]", "br0\n")
+
+
+def test_exit_with_cleanup_is_answered_when_the_devices_are_gone(rig):
+    host = rig.running()
+    host.vsctl("add-br", "br0", *(word for n in range(40) for word in
+                               ("--", "add-port", "br0", f"in{n}", "--", "set", "interface", f"in{n}", "type=internal")))
+    assert len(host.interfaces()) == 1 + 1 + 40
+    host.appctl("exit --cleanup")
+    assert host.interfaces() == ["lo"]
+    assert host.switch.wait(20) == 0
+    assert host.get("Interface", "in7", "error") == "[]", "that they went is not told"
+
+
+def test_exit_does_not_wait_for_clients_that_do_not_read(rig):
+    host = rig.running()
+    host.vsctl("add-br br0")
+    with open(f"{host.dir}/flows", "w", encoding="utf-8") as file:
+        file.writelines(f"priority={n},in_port={n},actions=drop\n" for n in range(1, 20001))
+    host.ofctl("add-flows", "br0", f"{host.dir}/flows")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{host.dir}/ovs-vswitchd.{host.switch.pid}.ctl")
+        client.sendall(b'{"method":"bridge/dump-flows","params":["br0"],"id":0}')
+        assert client.recv(100).startswith(b'{')
+        host.appctl("exit")
+        assert host.switch.wait(20) == 0
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_internal_devices_outlive_the_switch(rig, installed):
+    """With their addresses, however it ends, unless it is told to clean up; beside the installed ovs-vswitchd."""
+    host = rig.running(installed=installed)
+    a = rig.namespace("a")
+    host.veth("pa", a, "eth0", "10.1.1.1/24")
+    host.vsctl("add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 pa "
+               "-- add-port br0 in0 -- set interface in0 type=internal -- add-port br0 in1 -- set interface in1 type=internal")
+    host.run("ip addr add 10.1.1.3/24 dev br0")
+    host.run("ip link set br0 up")
+    host.run("ip link set in0 up")
+    host.vsctl("set interface in0 mtu_request=1400")
+    wait_until(lambda: ping(a, "10.1.1.3"), "the host is reached through its bridge")
+
+    def devices():
+        facts = {}
+        for name in ("br0", "in0", "in1"):
+            index, _, *rest = host.run(f"ip -o link show {name}").stdout.split()
+            facts[name] = (index, rest[rest.index("mtu") + 1], rest[rest.index("link/ether") + 1],
+                           [word for word in host.run(f"ip -4 -o addr show {name}").stdout.split() if "/" in word])
+        return facts
+
+    before, datapath_id = devices(), host.get("Bridge", "br0", "datapath_id")
+    assert before["br0"][3] == ["10.1.1.3/24"] and before["in0"][1] == "1400"
+    for end in (lambda: host.appctl("exit"), lambda: host.switch.send_signal(signal.SIGTERM),
+                lambda: host.switch.send_signal(signal.SIGKILL)):
+        end()
+        host.switch.wait(20)
+        assert devices() == before
+        host.start_switch()
+        host.vsctl("set bridge br0 external_ids:any=thing")  # the switch has followed
+        assert devices() == before
+        assert host.get("Bridge", "br0", "datapath_id") == datapath_id
+        wait_until(lambda: ping(a, "10.1.1.3"), "the host is reached again")
+    host.vsctl("del-port in0")
+    assert "in0" not in host.interfaces()
+    host.stop_switch()
+    host.start_switch()
+    host.vsctl("del-port in1")
+    assert {"in0", "in1", "br0"} & set(host.interfaces()) == {"br0"}
+    host.vsctl("del-br br0")
+    assert "br0" not in host.interfaces()
+
+
+@pytest.mark.parametrize("there, back", [("br0", "br1"), ("br1", "br0")])
+def test_a_port_moves_to_another_bridge_in_one_transaction(rig, there, back):
+    host = rig.running()
+    a, _ = two_clients(rig, host)
+    host.vsctl("add-br br1 -- add-port br0 in0 -- set interface in0 type=internal")
+    for bridge, other in ((there, back), (back, there)):
+        for name, more in (("pa", ""), ("in0", "-- set interface in0 type=internal")):
+            host.vsctl(f"--if-exists del-port {name} -- add-port {bridge} {name} {more}")
+            assert host.get("Interface", name, "error") == "[]"
+            assert host.vsctl(f"port-to-br {name}") == bridge
+            assert f"({name})" in host.ofctl(f"show {bridge}") and f"({name})" not in host.ofctl(f"show {other}")
+        if bridge == "br0":  # the client may just have given up asking for the address
+            wait_until(lambda: ping(a, "10.1.1.2"), "they are on one bridge")
+        else:
+            assert not ping(a, "10.1.1.2")
 
 
 def test_what_the_switch_reports(rig):

@@ -16,7 +16,7 @@ DIFFERENT = {
     ("Datapath", "datapath_version"): "empty there",
     ("Datapath", "capabilities"): {
         "add_mpls", "ct_eventmask", "lb_output_action", "max_hash_alg", "max_vlan_headers", "nd_ext", "sample_nesting",
-        "tnl_push_pop"},
+        "psample", "tnl_push_pop"},
     ("Open_vSwitch", "iface_types"): "tunnels and AF_XDP",
     ("Open_vSwitch", "ovs_version"): "filled in where nobody did", ("Open_vSwitch", "db_version"): "as above",
     ("Open_vSwitch", "system_type"): "as above", ("Open_vSwitch", "system_version"): "as above",

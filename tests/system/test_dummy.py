@@ -155,6 +155,9 @@ def test_dummies_stand_in_for_what_a_host_has():
         host.vsctl("add-br br0 -- add-port br0 eth7 -- add-port br0 in7 -- set interface in7 type=internal")
         assert (host.get("Interface", "eth7", "ofport"), host.get("Interface", "in7", "ofport")) == ("1", "2")
         assert host.interfaces() == ["lo"]
+        host.vsctl("add-port br0 b7 -- set interface b7 type=bogus", check=False)
+        assert host.get("Interface", "b7", "error") == (
+            '"could not open network device b7 (Address family not supported by protocol)"')
     finally:
         host.close()
 
@@ -243,6 +246,60 @@ def test_streams_are_wires(fresh_hosts):
     # The other hosts' time may stand still, and with it the installed one's attempts to connect.
     theirs, ours = (stream_conversation(host) for host in fresh_hosts)
     assert theirs == ours
+    assert "netdev_dummy|WARN|s1: punix:" in (told := fresh_hosts[1].log_text()) and "a frame of 5 bytes: expected" in told
     assert ours[-1] is None and ours[4] == (bytes.fromhex(HEADER) + bytes(46)).hex()
     fault = fresh_hosts[1].vsctl("add-port br0 s3 -- set interface s3 type=dummy options:stream=nonsense:1", check=False)
     assert "nonsense" in fresh_hosts[1].get("Interface", "s3", "error"), fault
+
+
+def log_lines(host, module):
+    """What the module has logged, without the time and the running number."""
+    fields = [line.split("|", 4) for line in host.log_text().splitlines()]
+    return [(line[3], line[4]) for line in fields if len(line) == 5 and line[2] == module]
+
+
+# In the log of ovs-vswitchd 3.1; Sluice has further ones, of what that one does not log.
+FEATURES_THAT_DIFFER = {"VLAN header stack length probed as", "Datapath supports eventmask in conntrack action",
+                        "Max dp_hash algorithm probed to be", "Datapath supports add_mpls action", "Datapath supports IPv6 ND Extensions"}
+
+
+def test_features_of_the_datapath_are_logged(hosts):
+    theirs, ours = ([(level, text.replace("dummy@ovs-dummy", "netdev@ovs-netdev")) for level, text in log_lines(host, "ofproto_dpif")
+                     if "Datapath" in text or "probed" in text] for host in hosts)
+    assert len(theirs) > 20
+    common = [line for line in theirs if not any(text in line[1] for text in FEATURES_THAT_DIFFER)]
+    assert set(common) <= set(ours)
+    assert ours.count(("INFO", "netdev@ovs-netdev: Datapath supports ct_clear action")) == 1
+    for text in ("Datapath supports explicit drop action", "Datapath does not support IPv6 ND Extensions",
+                 "VLAN header stack length probed as 2"):
+        assert ("INFO", f"netdev@ovs-netdev: {text}") in ours
+
+
+MACS = "505400000002505400000001"
+
+
+def fragment(version, offset, size, more, ident):
+    """A fragment of a UDP datagram from 10.0.0.1 or fd00::1, as hexadecimal digits."""
+    if version == 4:
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + size, ident, (more << 13) | offset // 8, 64, 17, 0,
+                             socket.inet_aton("10.0.0.1"), socket.inet_aton("10.0.0.2"))
+        total = sum(struct.unpack("!10H", header))
+        total = (total & 0xffff) + (total >> 16)
+        header = header[:10] + struct.pack("!H", ~total & 0xffff) + header[12:]
+        return MACS + "0800" + (header + bytes(size)).hex()
+    header = struct.pack("!IHBB16s16sBBHI", 6 << 28, 8 + size, 44, 64, socket.inet_pton(socket.AF_INET6, "fd00::1"),
+                         socket.inet_pton(socket.AF_INET6, "fd00::2"), 17, 0, offset | more, ident)
+    return MACS + "86dd" + (header + bytes(size)).hex()
+
+
+def test_datagrams_that_are_too_large_are_logged(hosts):
+    for host in hosts:
+        host.ofctl("add-flow", "br0", "in_port=1,ip,actions=ct(commit,zone=7),2")
+        host.ofctl("add-flow", "br0", "in_port=1,ipv6,actions=ct(commit,zone=7),2")
+        # There one line in a minute for both versions. 65520 bytes and a header, 65800 bytes.
+        for version, last in ((4, 1120),) if host.installed else ((4, 1120), (6, 1400)):
+            for offset in range(0, 64400, 1400):
+                host.appctl("netdev-dummy/receive", "p1", fragment(version, offset, 1400, True, 77))
+            host.appctl("netdev-dummy/receive", "p1", fragment(version, 64400, last, False, 77))
+            wait_until(lambda: f"Unsupported big reassembled v{version} packet" in host.log_text(), "it is logged")
+    assert log_lines(hosts[1], "ipf") == [("INFO", f"Unsupported big reassembled v{n} packet") for n in (4, 6)]

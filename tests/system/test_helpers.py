@@ -116,6 +116,25 @@ def test_example(switch):
     assert server.get(CLIENT[4], port=CONTROL) is None
 
 
+def test_sessions_end_with_their_host(switch):
+    """vsftpd's processes for a client that is still there, one of which is another user's."""
+    client, server = two_hosts(switch)
+    switch.boot(flows(4, "tcp", CONTROL, ""))
+    serve_ftp(server)
+    client.start(["bash", "-c", f"exec 3<>/dev/tcp/{SERVER[4]}/{CONTROL}; sleep 100"])
+
+    def programs(pids):
+        """Of those that run."""
+        return [name for pid in pids for name in [os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+                                                  if os.path.exists(f"/proc/{pid}/exe") else ""] if name]
+
+    wait_until(lambda: programs(server.pids()).count("vsftpd") > 1, "a session has processes of its own")
+    before = server.pids()
+    switch.hosts.remove(server)
+    server.close()
+    wait_until(lambda: not programs(before), "they are gone")
+
+
 def test_without_helper_there_is_no_data_connection(switch):
     client, server = two_hosts(switch)
     switch.boot(flows(4, "tcp", CONTROL, ""))

@@ -55,17 +55,17 @@ def throw_away_machine():
 def test_installs_and_goes(machine):
     out = machine.run("""
         dpkg -i /tmp/*.deb >&2
-        dpkg -s sluice | grep '^Status: install ok installed'
+        dpkg -s sluice-switch | grep '^Status: install ok installed'
         sluice --version; sluiced --version
         update-alternatives --query ovs-vswitchd | grep -A1 '^Alternative: /usr/lib/sluice/ovs-vswitchd'
         readlink -f /usr/sbin/ovs-vswitchd
         update-alternatives --set ovs-vswitchd /usr/lib/sluice/ovs-vswitchd >&2
         ovs-vswitchd --version
-        dpkg -r sluice >&2
+        dpkg -r sluice-switch >&2
         readlink -f /usr/sbin/ovs-vswitchd
         ! [ -e /usr/sbin/sluiced ]
         mkdir -p /var/log/sluice /etc/sluice; touch /var/log/sluice/sluiced.log
-        dpkg --purge sluice >&2
+        dpkg --purge sluice-switch >&2
         ! [ -e /var/log/sluice ]; ! [ -e /etc/sluice ]
     """).stdout.splitlines()
     assert out[0] == "Status: install ok installed"
@@ -73,6 +73,52 @@ def test_installs_and_goes(machine):
     assert out[5] == "/usr/lib/openvswitch-switch/ovs-vswitchd", "nobody asked for Sluice yet"
     assert "Sluice" in out[6]
     assert out[7] == "/usr/lib/openvswitch-switch/ovs-vswitchd"
+
+
+def test_ovs_ctl_takes_it(machine):
+    """Services of openvswitch-switch are started by ovs-ctl, which wants to know what version it starts."""
+    out = machine.run("""
+        dpkg -i /tmp/*.deb >&2
+        update-alternatives --set ovs-vswitchd /usr/lib/sluice/ovs-vswitchd >&2
+        rm -rf /etc/openvswitch; mkdir -p /etc/openvswitch /run/openvswitch
+        ip link set lo up
+        /usr/share/openvswitch/scripts/ovs-ctl --no-ovs-vswitchd --system-id=random start
+        ovs-vswitchd --detach --no-chdir --pidfile --log-file
+        ovs-vsctl --timeout=10 add-br br7
+        ovs-vsctl get Open_vSwitch . ovs_version
+        ovs-vswitchd --version
+        /usr/share/openvswitch/scripts/ovs-ctl stop >&2
+        ! /usr/share/openvswitch/scripts/ovs-ctl status
+    """).stdout.splitlines()
+    assert "Configuring Open vSwitch system IDs." in out
+    version = next(line for line in out if line.startswith("ovs-vswitchd (")).split()[-1]
+    assert f'"{version}"' in out
+    assert out[-2:] == ["ovsdb-server is not running", "ovs-vswitchd is not running"]
+
+
+def test_upgrades_keep_what_was_configured(machine):
+    out = machine.run("""
+        dpkg -i /tmp/*.deb >&2
+        update-alternatives --set ovs-vswitchd /usr/lib/sluice/ovs-vswitchd >&2
+        mkdir -p /etc/sluice; echo 'workers = 2' >/etc/sluice/switch.toml
+        dpkg-deb -R /tmp/*.deb /tmp/newer
+        sed -i 's/^Version: .*/Version: 99.0/' /tmp/newer/DEBIAN/control
+        dpkg-deb -b /tmp/newer /tmp/newer.deb >&2
+        dpkg -i /tmp/newer.deb >&2
+        dpkg-query -W sluice-switch
+        cat /etc/sluice/switch.toml
+        update-alternatives --query ovs-vswitchd | grep -e ^Status -e ^Value
+        dpkg --purge sluice-switch >&2
+        cat /etc/sluice/switch.toml
+    """).stdout.splitlines()
+    assert out == ["sluice-switch\t99.0", "workers = 2", "Status: manual", "Value: /usr/lib/sluice/ovs-vswitchd",
+                   "workers = 2"]
+
+
+def test_apt_does_not_take_another_package_for_it(machine):
+    """Debian's own package sluice is another program."""
+    out = machine.run("dpkg-deb -f /tmp/*.deb Package Conflicts Replaces").stdout.splitlines()
+    assert out == ["Package: sluice-switch", "Conflicts: sluice", "Replaces: sluice"]
 
 
 def test_what_the_units_start_works(machine):

@@ -17,13 +17,14 @@ GROUPS = {
     "client": [{"direction": "egress"}],
 }
 # Ports that are tried out: a namespace each. The others are internal ports.
-ROLES = {1: "web", 2: "db", 3: "db", 4: "client"}
+ROLES = {1: "web", 2: "db", 3: "db", 4: "client", 5: "web", 6: "client"}
+SERVICES = (22, 80, 5432)
 
 SERVER = """
 import selectors, socket
 ready = selectors.DefaultSelector()
 for port in (22, 80, 5432):
-    s = socket.create_server(("", port))
+    s = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
     ready.register(s, selectors.EVENT_READ)
 while True:
     for key, _ in ready.select():
@@ -35,6 +36,28 @@ CLIENT = """
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3]))
 sys.exit(0 if s.recv(5) == b"hello" else 1)
+"""
+# Tries all "ADDRESS PORT" of its arguments at once; prints those that said hello before nothing came for a while.
+MANY = """
+import selectors, socket, sys
+ready = selectors.DefaultSelector()
+for target in sys.argv[1:]:
+    address, port = target.split()
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    s.setblocking(False)
+    s.connect_ex((address, int(port)))
+    ready.register(s, selectors.EVENT_READ, target)
+while ready.get_map():
+    events = ready.select(2)
+    if not events:
+        break
+    for key, _ in events:
+        ready.unregister(key.fileobj)
+        try:
+            if key.fileobj.recv(5) == b"hello":
+                print(key.data)
+        except OSError:
+            pass
 """
 
 
@@ -52,14 +75,16 @@ class Cloud:
             self.vms[n] = Namespace(role)
             self.host.veth(f"vm{n}", self.vms[n], "eth0", f"10.0.0.{n}/24")
             self.vms[n].run(f"ip link set eth0 address {mac(n)}")
-            self.vms[n].run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
+            self.vms[n].run("sysctl -qw net.ipv6.conf.eth0.addr_gen_mode=1")  # no address but the one that is known
+            self.vms[n].run("ip -6 addr flush dev eth0")
+            self.vms[n].run(f"ip addr add fd00::{n}/64 dev eth0 nodad")
         words = ["add-br", "br-int", "--", "set", "bridge", "br-int", "fail_mode=secure"]
         for n in range(1, PORTS + 1):
             words += ["--", "add-port", "br-int", f"vm{n}", "--", "set", "interface", f"vm{n}", f"ofport_request={n}"]
             words += [] if n in ROLES else ["type=internal"]
         self.host.vsctl(*words)
         others = ["web", "db", "client"]
-        self.ports = {f"vm{n}": {"ofport": n, "mac": mac(n), "ip": f"10.0.0.{n}", "groups": [ROLES.get(n, others[n % 3])]}
+        self.ports = {f"vm{n}": {"ofport": n, "mac": mac(n), "ip": f"10.0.0.{n}", "ip6": f"fd00::{n:x}", "groups": [ROLES.get(n, others[n % 3])]}
                       for n in range(1, PORTS + 1)}
         self.apply()
         for vm in self.vms.values():
@@ -87,6 +112,14 @@ class Cloud:
         return self.vms[source].run(["ping", "-n", "-q", "-c", "1", "-W", "1", *more, f"10.0.0.{target}"],
                                     check=False).returncode == 0
 
+    def reached_by_all(self):
+        """(source, target, version, service) of all connections that come about."""
+        tried = {n: {f"{address} {port}": (n, m, version, port) for m in self.vms if m != n for port in SERVICES
+                     for version, address in ((4, f"10.0.0.{m}"), (6, f"fd00::{m:x}"))} for n in self.vms}
+        running = [(n, self.vms[n].start(["/usr/bin/python3", "-c", MANY, *tried[n]], stdout=subprocess.PIPE, text=True))
+                   for n in self.vms]
+        return {tried[n][line] for n, process in running for line in process.communicate(timeout=60)[0].splitlines()}
+
     def packets(self, match):
         total = 0
         for line in self.host.ofctl("dump-flows", "br-int", match).splitlines():
@@ -113,7 +146,7 @@ def test_flows_are_few(cloud):
     # 17 web servers times 2 services for each of 17 databases would be 578 flows for that rule alone.
     flows = cloud.host.ofctl("--no-stats dump-flows br-int table=82").splitlines()
     webs = sum("web" in port["groups"] for port in cloud.ports.values())
-    of_one = [line for line in flows if "conjunction(" in line and "reg5=0x2," in line and "tp_dst=543" in line]
+    of_one = [line for line in flows if "conjunction(" in line and "reg5=0x2," in line and ",tcp," in line]
     members = [line for line in flows if "conjunction(" in line and "reg5=0x2," in line and "nw_src=" in line]
     dbs = sum("db" in port["groups"] for port in cloud.ports.values())
     assert (len(of_one), len(members)) == (2, webs + dbs)
@@ -124,12 +157,27 @@ def test_rules_with_addresses_and_ports(cloud):
     assert cloud.refuses(OTHER, WEB, 22)
 
 
+def test_every_connection_of_both_versions_is_allowed_or_refused(cloud):
+    def allowed(source, target, service):
+        to_web = ROLES[target] == "web" and service == 80
+        to_db = ROLES[target] == "db" and service == 5432 and ROLES[source] == "web"
+        return ROLES[source] != "db" and (to_web or to_db)
+
+    wanted = {(n, m, version, service) for n in ROLES for m in ROLES if n != m for version in (4, 6) for service in SERVICES
+              if allowed(n, m, service)}
+    assert len(wanted) == 20
+    assert cloud.reached_by_all() == wanted
+
+
 def test_remote_groups(cloud):
     assert cloud.reaches(WEB, DB, 5432)
     assert cloud.refuses(OTHER, DB, 5432), "not in group web"
     assert cloud.refuses(WEB, DB, 80), "not a service of group db"
     assert cloud.pings(DB, DB2)
     assert not cloud.pings(WEB, DB)
+    ping6 = ["ping", "-6", "-n", "-q", "-c", "1", "-W", "1"]
+    assert cloud.vms[DB].run([*ping6, f"fd00::{DB2}"], check=False).returncode == 0
+    assert cloud.vms[WEB].run([*ping6, f"fd00::{DB}"], check=False).returncode != 0
     assert cloud.refuses(DB, WEB, 80), "group db may send ICMP alone"
 
 

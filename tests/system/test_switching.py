@@ -2,6 +2,7 @@
 namespaces."""
 
 import re
+import signal
 import subprocess
 
 import pytest
@@ -194,6 +195,34 @@ def test_queues_limit_what_is_sent(rig):
     assert ping(a, "10.1.1.2")
     host.vsctl("clear port pb qos")
     assert host.appctl("qos/show", "pb") == "QoS not configured on pb\n"
+
+
+def test_queues_that_an_earlier_run_left_behind(rig):
+    host = rig.running()
+    if not kernel_has(host, "htb"):
+        pytest.skip("this kernel has no sch_htb")
+    names = [f"v{n}" for n in range(4)]
+    for name in names:
+        host.run(f"ip link add {name} type veth peer name {name}peer")
+
+    def shaped():
+        return sorted(name for name in names if "htb 1:" in host.run(f"tc qdisc show dev {name}").stdout)
+
+    host.run("tc qdisc add dev v0 root handle 1: htb")
+    host.run("tc qdisc add dev v1 root handle 1: htb")
+    host.vsctl("add-br br0 -- add-port br0 v0 -- add-port br0 v1 -- set port v1 qos=@q -- --id=@q create qos type=linux-noop")
+    assert shaped() == ["v1"], "without a row no discipline, and linux-noop leaves what is there"
+    host.vsctl("add-port br0 v2 -- add-port br0 v3 -- --id=@q create qos type=linux-htb -- set port v2 qos=@q -- set port v3 qos=@q")
+    assert shaped() == ["v1", "v2", "v3"]
+    host.stop_switch(signal.SIGKILL)
+    assert shaped() == ["v1", "v2", "v3"]
+    host.vsctl("--no-wait", "clear", "port", "v2", "qos")
+    host.start_switch()
+    host.vsctl("set bridge br0 other_config:x=y")
+    assert shaped() == ["v1", "v3"]
+    assert "can't be set up" not in host.log_text()
+    host.vsctl("del-port v3")
+    assert shaped() == ["v1"]
 
 
 def test_internal_ports_follow_the_smallest_mtu(rig):

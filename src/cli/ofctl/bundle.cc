@@ -44,7 +44,7 @@ Result<openflow::Body> parse_line(Run& run, std::string_view line, const action:
     usable = usable & packet.usable;
     return openflow::Body(std::move(packet.message));
   }
-  return fail(fmt::format("Unsupported bundle message type: {}", kind));
+  return fail(fmt::format("Unsupported bundle message type: {}", kind.substr(0, kind.find(','))));
 }
 
 }  // namespace

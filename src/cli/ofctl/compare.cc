@@ -106,16 +106,24 @@ Result<int> replace_flows(Run& run) {
     mod.flow = std::move(flow);
     messages.add(openflow::encode(openflow::make_message(std::move(mod), connection.dialect, 0)));
   };
-  for (const auto& [identity, pair] : comparison)
-    if (!pair.first) add(*pair.second, FlowCommand::DeleteStrict);
-  for (const auto& [identity, pair] : comparison)
-    if (pair.first && (!pair.second || run.options.readd || !same(*pair.first, *pair.second)))
-      add(*pair.first, FlowCommand::Add);
+  // Table by table, and in each first what goes.
+  for (auto table = comparison.begin(); table != comparison.end();) {
+    const auto next = std::find_if(table, comparison.end(), [&](const auto& flow) {
+      return std::get<std::uint8_t>(flow.first) != std::get<std::uint8_t>(table->first);
+    });
+    for (auto it = table; it != next; ++it)
+      if (!it->second.first) add(*it->second.second, FlowCommand::DeleteStrict);
+    for (auto it = table; it != next; ++it) {
+      const auto& [file, there] = it->second;
+      if (file && (!there || run.options.readd || !same(*file, *there))) add(*file, FlowCommand::Add);
+    }
+    table = next;
+  }
   if (run.options.bundle) {
     SLUICE_TRY(send_bundle(run, connection, messages));
     return 0;
   }
-  SLUICE_ASSIGN(const bool done, send_all(run, connection, target, messages));
+  SLUICE_ASSIGN(const bool done, send_all(run, connection, target, messages, Ids::InARow));
   return done ? 0 : 1;
 }
 

@@ -148,19 +148,23 @@ Result<Connection> open_and_encode(Run& run, const std::string& target, const Fl
   return connection;
 }
 
-Result<bool> send_all(Run& run, Connection& connection, const std::string& target, MessageList& messages) {
+Result<bool> send_all(Run& run, Connection& connection, const std::string& target, MessageList& messages,
+                      Ids ids) {
   // One at a time also where each message is logged.
   const std::size_t largest = run.log.logger("vconn").enabled(log::Level::Dbg) ? kFirstBatch : kLargestBatch;
+  const auto xid_of = [&](std::size_t i) { return openflow::decode_header(messages[i])->xid; };
   std::size_t batch = kFirstBatch, end = 0;
   std::vector<std::uint8_t> bytes;
+  if (ids == Ids::InARow)
+    for (std::size_t i = 0; i < messages.size(); ++i) messages.set_xid(i, run.next_xid());
   for (std::size_t start = 0; start < messages.size(); start = end, batch = std::min(batch * 2, largest)) {
     end = std::min(start + batch, messages.size());
     bytes.clear();
-    const std::uint32_t first = run.last_xid + 1;
     for (std::size_t i = start; i < end; ++i) {
-      // Each has the id that it would have with a barrier of its own behind it.
-      messages.set_xid(i, run.next_xid());
-      if (i + 1 < end) (void)run.next_xid();
+      if (ids == Ids::BetweenBarriers) {
+        messages.set_xid(i, run.next_xid());
+        if (i + 1 < end) (void)run.next_xid();
+      }
       const Bytes message = messages[i];
       bytes.insert(bytes.end(), message.begin(), message.end());
     }
@@ -171,7 +175,7 @@ Result<bool> send_all(Run& run, Connection& connection, const std::string& targe
       SLUICE_ASSIGN(auto answer, connection.receive());
       const std::uint32_t xid = openflow::decode_header(answer)->xid;
       if (xid == barrier) break;
-      if (openflow::is_error(answer) && xid >= first && xid < barrier && !refused)
+      if (openflow::is_error(answer) && xid >= xid_of(start) && xid <= xid_of(end - 1) && !refused)
         refused = std::move(answer);
     }
     if (refused) {

@@ -46,7 +46,10 @@ Result<Connection> open_and_encode(Run& run, const std::string& target, const Fl
 /// Sends messages in order, stopping at the first that is refused: its error goes to standard error, and the
 /// answer is false. Many travel behind one barrier, so those that follow a refused one closely may have taken
 /// effect.
-Result<bool> send_all(Run& run, Connection& connection, const std::string& target, MessageList& messages);
+/// @param ids  Transaction ids are told with errors: as if each had a barrier behind it, or all in a row.
+enum class Ids : std::uint8_t { BetweenBarriers, InARow };
+Result<bool> send_all(Run& run, Connection& connection, const std::string& target, MessageList& messages,
+                      Ids ids = Ids::BetweenBarriers);
 
 /// Sends messages as one ordered, atomic bundle. If it is refused, standard error says which of them and why,
 /// and the result is an error.

@@ -37,6 +37,7 @@ Result<int> send_groups(Run& run, const std::vector<GroupSpec>& groups) {
   Protocols usable;
   for (const GroupSpec& group : groups)
     if (group.command == GroupCommand::RemoveBucket) usable = kWithBucketIds;
+  if (run.options.bundle) usable = usable & Protocols(Protocols::kOf13Up);
   SLUICE_ASSIGN(Connection connection, open_for_flows(run, target, usable, format));
   MessageList messages;
   for (const GroupSpec& group : groups) {

@@ -248,6 +248,7 @@ void Listener::begin_barrier(unixctl::Reply reply) {
 Result<int> listen(Run& run, Connection connection, Listening listening) {
   std::fflush(stdout);
   io::Process process = io::Process::start(run.options.process);
+  if (run.options.process.detach) set_alarm(run.options.timeout_s);
   std::unique_ptr<io::PidFile> pidfile;
   if (run.options.pidfile) {
     const std::string& file = *run.options.pidfile;

@@ -30,6 +30,7 @@ enum Code : int {
   kColor,
   kMayCreate,
   kBundle,
+  kPcap,
   kDetach,
   kNoChdir,
   kPidfile,
@@ -39,10 +40,10 @@ enum Code : int {
   kIgnored,
 };
 
+/// In the order in which ovs-ofctl lists them.
 constexpr option kOptions[] = {
     {"timeout", required_argument, nullptr, 't'},
     {"strict", no_argument, nullptr, kStrict},
-    {"read-only", no_argument, nullptr, kReadOnly},
     {"readd", no_argument, nullptr, kReadd},
     {"flow-format", required_argument, nullptr, 'F'},
     {"packet-in-format", required_argument, nullptr, 'P'},
@@ -57,28 +58,30 @@ constexpr option kOptions[] = {
     {"unixctl", required_argument, nullptr, kUnixctl},
     {"help", no_argument, nullptr, 'h'},
     {"option", no_argument, nullptr, 'o'},
+    {"bundle", no_argument, nullptr, kBundle},
     {"color", optional_argument, nullptr, kColor},
     {"may-create", no_argument, nullptr, kMayCreate},
-    {"bundle", no_argument, nullptr, kBundle},
-    {"version", no_argument, nullptr, 'V'},
-    {"protocols", required_argument, nullptr, 'O'},
-    {"verbose", optional_argument, nullptr, 'v'},
-    {"private-key", required_argument, nullptr, 'p'},
-    {"certificate", required_argument, nullptr, 'c'},
-    {"ca-cert", required_argument, nullptr, 'C'},
+    {"pcap", no_argument, nullptr, kPcap},
+    {"raw", no_argument, nullptr, kIgnored},
+    {"read-only", no_argument, nullptr, kReadOnly},
     {"detach", no_argument, nullptr, kDetach},
+    {"no-self-confinement", no_argument, nullptr, kIgnored},
     {"no-chdir", no_argument, nullptr, kNoChdir},
     {"pidfile", optional_argument, nullptr, kPidfile},
     {"overwrite-pidfile", no_argument, nullptr, kOverwritePidfile},
     {"monitor", no_argument, nullptr, kMonitor},
-    {"log-file", optional_argument, nullptr, kLogFile},
     {"user", required_argument, nullptr, kIgnored},
+    {"version", no_argument, nullptr, 'V'},
+    {"protocols", required_argument, nullptr, 'O'},
+    {"verbose", optional_argument, nullptr, 'v'},
+    {"log-file", optional_argument, nullptr, kLogFile},
     {"syslog-method", required_argument, nullptr, kIgnored},
     {"syslog-target", required_argument, nullptr, kIgnored},
+    {"private-key", required_argument, nullptr, 'p'},
+    {"certificate", required_argument, nullptr, 'c'},
+    {"ca-cert", required_argument, nullptr, 'C'},
     {"ssl-protocols", required_argument, nullptr, kIgnored},
     {"ssl-ciphers", required_argument, nullptr, kIgnored},
-    {"bootstrap-ca-cert", required_argument, nullptr, kIgnored},
-    {"peer-ca-cert", required_argument, nullptr, kIgnored},
     {nullptr, 0, nullptr, 0},
 };
 constexpr const char* kShort = "t:F:P:mhoVO:v::p:c:C:";
@@ -235,6 +238,9 @@ Status read_option(int code, const char* argument, Run& run) {
     case kBundle:
       options.bundle = true;
       return {};
+    case kPcap:
+      options.pcap = true;
+      return {};
     case kUnixctl:
       options.control_socket = argument;
       return {};
@@ -324,6 +330,19 @@ std::vector<std::string> option_names() {
   for (const option& o : kOptions)
     if (o.name != nullptr) names.push_back(std::string("--") + o.name);
   return names;
+}
+
+std::string option_list() {
+  constexpr const char* kArguments[] = {"", "ARG",
+                                        "[ARG]"};  // no_argument, required_argument, optional_argument
+  std::string text;
+  for (const option& o : kOptions) {
+    if (o.name == nullptr) continue;
+    const char* argument = kArguments[o.has_arg];
+    text += fmt::format("--{}{}{}\n", o.name, o.has_arg == no_argument ? "" : "=", argument);
+    if (o.val < kStrict) text += fmt::format("-{} {}\n", static_cast<char>(o.val), argument);
+  }
+  return text;
 }
 
 std::string help_text(const std::string& program) {

@@ -15,8 +15,10 @@ struct CommandLine {
 /// @param words  without the program's name. An error has an empty message if getopt has complained itself.
 Result<CommandLine> read_options(const std::vector<std::string>& words, Run& run);
 
-/// What --option prints, and completion offers.
+/// What completion offers.
 std::vector<std::string> option_names();
+/// What --option prints.
+std::string option_list();
 
 /// The page that --help shows.
 std::string help_text(const std::string& program);

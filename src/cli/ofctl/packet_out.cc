@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "action/all_actions.h"
 #include "action/flow_spec.h"
 #include "cli/hex.h"
 #include "cli/ofctl/dump.h"
@@ -49,6 +50,8 @@ Result<PacketOutText> parse_packet_out(std::string_view text, const action::Name
     at += length;
   }
   SLUICE_ASSIGN(action::FlowSpec spec, action::parse_packet_fields(flow, names));
+  for (const action::Action& action : spec.actions)
+    if (action::as<action::GotoTable>(action)) return fail("goto_table instruction not allowed here");
   if (!packet) return fail("must specify packet");
   PacketOutText out{.usable = spec.usable};
   out.message.metadata = spec.match;

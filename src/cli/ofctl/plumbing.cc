@@ -19,13 +19,15 @@ namespace {
 
 /// Flows as they would travel in the best format that is allowed.
 Result<std::string> parse_flow_text(Run& run, const std::vector<action::FlowSpec>& flows) {
-  return action::format_parsed_flows(flows, run.allowed_formats());
+  auto text = action::format_parsed_flows(flows, run.allowed_formats());
+  if (!text) print("usable protocols: " + action::format_protocols(action::common_protocols(flows)) + "\n");
+  return text;
 }
 
 Result<std::string> parse_flow_file(Run& run) {
   SLUICE_ASSIGN(const std::string text, read_file(run.words[0], "open failed"));
   std::vector<action::FlowSpec> flows;
-  action::FlowLines lines(text, action::FlowCommand::Add);
+  action::FlowLines lines(text, action::FlowCommand::Add, false);
   while (const auto line = lines.next()) {
     auto flow = parse_flow(run, line->text, line->command, {});
     if (!flow) return fail(fmt::format("{}:{}: {}", run.words[0], line->number, flow.error().message));

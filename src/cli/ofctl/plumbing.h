@@ -24,5 +24,8 @@ Result<int> plumbing(Run& run) {
 Result<int> ofp_parse_pcap(Run& run);
 Result<int> parse_pcap(Run& run);
 Result<int> parse_key_value(Run& run);
+Result<int> compose_packet(Run& run);
+Result<int> parse_packet(Run& run);
+Result<int> check_vlan(Run& run);
 
 }  // namespace sluice::cli::ofctl

@@ -30,7 +30,7 @@ struct Options {
   std::uint32_t versions = 1u << 1;  ///< bit n is wire version n
   action::Protocols formats;         ///< -F
   bool strict = false, read_only = false, readd = false, bundle = false, may_create = false,
-       timestamp = false, stats = true, color = false;
+       timestamp = false, stats = true, color = false, pcap = false;
   std::optional<bool> names;  ///< nothing: read names, show them on a terminal
   int verbosity = 0;
   std::optional<openflow::Style> packet_in;

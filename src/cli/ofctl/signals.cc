@@ -37,6 +37,10 @@ void catch_signals(unsigned timeout_s) {
   // A second signal of the kind ends the process where it is; the alarm comes again for that.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGALRM}) sigaction(signal, &action, nullptr);
+  set_alarm(timeout_s);
+}
+
+void set_alarm(unsigned timeout_s) {
   const itimerval alarm{.it_interval = {1, 0}, .it_value = {static_cast<time_t>(timeout_s), 0}};
   if (timeout_s != 0) setitimer(ITIMER_REAL, &alarm, nullptr);
 }

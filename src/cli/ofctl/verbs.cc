@@ -106,11 +106,14 @@ constexpr VerbRow kVerbs[] = {
     {"parse-ofp10-match", "", 0, 0, false, plumbing<"parse-ofp10-match">, nullptr},
     {"parse-ofp11-match", "", 0, 0, false, plumbing<"parse-ofp11-match">, nullptr},
     {"parse-pcap", "", 1, kAny, false, parse_pcap, nullptr},
+    {"check-vlan", "", 2, 2, false, check_vlan, nullptr},
     {"print-error", "", 1, 1, false, plumbing<"print-error">, nullptr},
     {"encode-error-reply", "", 2, 2, false, plumbing<"encode-error-reply">, nullptr},
     {"ofp-print", "", 1, 2, false, plumbing<"ofp-print">, nullptr},
     {"encode-hello", "", 1, 1, false, plumbing<"encode-hello">, nullptr},
     {"parse-key-value", "", 1, kAny, false, parse_key_value, nullptr},
+    {"compose-packet", "", 1, 2, false, compose_packet, nullptr},
+    {"parse-packet", "", 0, 0, false, parse_packet, nullptr},
 };
 
 int complain(const Run& run, std::string_view message) {
@@ -202,7 +205,7 @@ int run(const std::string& program, const std::vector<std::string>& words, const
   } else if (line->wants == CommandLine::Wants::Version) {
     print(fmt::format("{} (Sluice) {}\nOpenFlow versions 0x1:0x6\n", program, kVersion));
   } else if (line->wants == CommandLine::Wants::OptionList) {
-    for (const std::string& name : option_names()) print(name + "\n");
+    print(option_list());
   } else {
     catch_signals(run.options.timeout_s);
     const auto status = dispatch(run, std::move(line->words));

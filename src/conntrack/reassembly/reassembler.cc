@@ -186,8 +186,8 @@ struct Reassembler::Impl {
     if (reason == DropReason::FragmentOverlap) counters.overlapped += n;
     if (reason == DropReason::FragmentTooSmall) counters.too_small += n;
     if (reason == DropReason::FragmentDuplicate) counters.duplicate += n;
-    if (reason == DropReason::FragmentMalformed || reason == DropReason::FragmentTooLong)
-      counters.malformed += n;
+    if (reason == DropReason::FragmentMalformed) counters.malformed += n;
+    if (reason == DropReason::FragmentTooLong) counters.too_long += n;
   }
   void publish(Shard& shard) const {
     std::int64_t oldest = kNever;
@@ -639,6 +639,7 @@ ReassemblyCounters Reassembler::counters(IpVersion version) const {
     sum.purged += c.purged;
     sum.duplicate += c.duplicate;
     sum.malformed += c.malformed;
+    sum.too_long += c.too_long;
   }
   return sum;
 }

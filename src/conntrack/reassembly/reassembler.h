@@ -62,6 +62,7 @@ struct ReassemblyCounters {
   std::uint64_t completed = 0;  ///< of those: part of a packet that became whole
   std::uint64_t datagrams = 0;  ///< packets that became whole
   std::uint64_t expired = 0, too_small = 0, overlapped = 0, purged = 0, duplicate = 0, malformed = 0;
+  std::uint64_t too_long = 0;  ///< of datagrams that would have more bytes than IP can say
 };
 
 /// A datagram that waits for more.

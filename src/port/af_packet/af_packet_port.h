@@ -29,6 +29,7 @@ class AfPacketPort final : public Port {
   ~AfPacketPort() override;
 
   std::string_view type() const override { return "system"; }
+  bool closes_slowly() const override { return true; }
   void receive(packet::PacketBatch& batch, packet::PacketPool& pool) override;
   void send(const packet::Packet& packet) override;
   void flush() override;

@@ -9,7 +9,8 @@ DummyPort::DummyPort(std::string name, DummyOptions options)
     : Port(std::move(name)),
       options_(std::move(options)),
       event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      sent_fd_(options_.announce_sent ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1) {}
+      sent_fd_(options_.announce_sent ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1),
+      mtu_(options_.mtu) {}
 
 DummyPort::~DummyPort() {
   wire_.reset();

@@ -61,6 +61,7 @@ class DummyPort final : public Port {
   void set_wire(std::unique_ptr<DummyWire> wire) { wire_ = std::move(wire); }
   const DummyWire* wire() const { return wire_.get(); }
   void set_link(bool up);
+  void set_mtu(std::uint32_t mtu) { mtu_.store(mtu, std::memory_order_relaxed); }
 
   /// Writes what comes in, what goes out, or both (the same file twice) to captures from now on.
   Status capture(const std::string& received_path, const std::string& sent_path);
@@ -76,7 +77,7 @@ class DummyPort final : public Port {
   void send(const packet::Packet& packet) override;
   int receive_fd() const override { return event_fd_; }
   net::Mac mac() const override { return options_.mac; }
-  std::uint32_t mtu() const override { return options_.mtu; }
+  std::uint32_t mtu() const override { return mtu_.load(std::memory_order_relaxed); }
   bool link_up() const override { return link_up_.load(std::memory_order_relaxed); }
 
  private:
@@ -94,6 +95,7 @@ class DummyPort final : public Port {
   SoftwareOffload software_;
   int event_fd_, sent_fd_;
   std::atomic<bool> link_up_{true};
+  std::atomic<std::uint32_t> mtu_;
   mutable std::mutex mutex_;
   std::deque<Waiting> received_;                                  ///< guarded by mutex_
   std::deque<Sent> sent_;                                         ///< guarded by mutex_

@@ -27,6 +27,8 @@ using packet::PacketPool;
 constexpr std::uint32_t kMaxFrame = 65536 + 64;
 constexpr std::uint32_t kSmallFrame = PacketPool::kSmallBytes;
 
+constexpr const char* kTaken = "the name is taken by another device";
+
 /// What the host may leave undone in packets that it gives us.
 constexpr unsigned kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
@@ -39,12 +41,14 @@ Error cannot_create(const std::string& name, const std::string& why) {
 struct TapPort::Impl {
   Impl(int f, int s, const std::string& name) : fd(f), socket(s), netdev(s, name), spill(kMaxFrame) {}
   ~Impl() {
+    if (removes_device) ioctl(fd, TUNSETPERSIST, 0);
     close(fd);
     close(socket);
   }
 
-  int fd;      ///< the device's
-  int socket;  ///< for questions about the interface
+  int fd;                       ///< the device's
+  int socket;                   ///< for questions about the interface
+  bool removes_device = false;  ///< it would stay otherwise
   Netdev netdev;
   std::vector<std::uint8_t> spill;  ///< for the tail of a frame that a small packet does not hold
   SoftwareOffload software;
@@ -72,20 +76,29 @@ Result<std::unique_ptr<TapPort>> TapPort::create(const std::string& name, const 
   auto impl = std::make_unique<Impl>(fd, socket, name);
   if (socket < 0) return cannot(std::strerror(errno));
 
-  if (impl->netdev.index()) return cannot("the name is taken by another device");
+  const bool is_there = impl->netdev.index().has_value();
+  if (is_there && !options.persistent) return cannot(kTaken);
   ifreq request{};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if (ioctl(fd, TUNSETIFF, &request) != 0) return cannot(std::strerror(errno));
+  if (ioctl(fd, TUNSETIFF, &request) != 0) return cannot(is_there ? kTaken : std::strerror(errno));
   int header_size = sizeof(VnetHeader);
   if (ioctl(fd, TUNSETVNETHDRSZ, &header_size) != 0 || ioctl(fd, TUNSETOFFLOAD, kOffloads) != 0)
     return cannot(std::string("offloads: ") + std::strerror(errno));
 
   auto port = std::unique_ptr<TapPort>(new TapPort(name, std::move(impl)));
   if (options.mac) SLUICE_TRY(port->set_mac(*options.mac));
-  SLUICE_TRY(port->set_mtu(options.mtu));
+  if (!is_there) SLUICE_TRY(port->set_mtu(options.mtu));
   if (options.up) SLUICE_TRY(port->set_admin_up(true));
+  if (options.persistent) {
+    if (ioctl(fd, TUNSETPERSIST, 1) != 0) return cannot(std::string("to stay: ") + std::strerror(errno));
+    port->impl_->removes_device = true;
+  }
   return port;
+}
+
+void TapPort::keep_device() {
+  impl_->removes_device = false;
 }
 
 Status TapPort::set_mac(const net::Mac& mac) {

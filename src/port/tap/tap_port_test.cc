@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "port/factory.h"
@@ -46,6 +48,47 @@ TEST_F(TapTest, DeviceIsMadeConfiguredAndRemoved) {
     EXPECT_EQ((*tap)->mtu(), 9000u);
   }
   EXPECT_FALSE(interface_exists("br0"));
+}
+
+TEST_F(TapTest, ManyAreGoneWhenTheyAreClosed) {
+  const NetworkNamespace::Entered inside(space_);
+  std::vector<std::unique_ptr<Port>> ports;
+  for (int i = 0; i < 40; ++i) {
+    auto port = make_port(i % 4 == 0 ? "dummy" : "internal", "t" + std::to_string(i));
+    ASSERT_TRUE(port) << port.error().message;
+    ports.push_back(std::move(*port));
+  }
+  EXPECT_TRUE(interface_exists("t1") && interface_exists("t39"));
+  close_ports(std::move(ports));
+  for (int i = 0; i < 40; ++i) EXPECT_FALSE(interface_exists("t" + std::to_string(i)));
+  close_ports({});
+}
+
+TEST_F(TapTest, APersistentDeviceStaysUntilAPortThatDoesNotKeepItIsClosed) {
+  const NetworkNamespace::Entered inside(space_);
+  const TapOptions options{.up = false, .persistent = true};
+  {
+    auto first = TapPort::create("br0", {.mac = kMac, .mtu = 1400, .up = true, .persistent = true});
+    ASSERT_TRUE(first) << first.error().message;
+    EXPECT_EQ(TapPort::create("br0", options).error().message,
+              "cannot create tap device br0: the name is taken by another device");
+    (*first)->keep_device();
+  }
+  ASSERT_TRUE(interface_exists("br0"));
+  EXPECT_FALSE(TapPort::create("br0", {})) << "a device that is not to stay is a new one";
+  {
+    auto second = TapPort::create("br0", options);
+    ASSERT_TRUE(second) << second.error().message;
+    EXPECT_EQ((*second)->mac(), kMac);
+    EXPECT_EQ((*second)->mtu(), 1400u);
+    EXPECT_TRUE((*second)->link_up());
+  }
+  EXPECT_FALSE(interface_exists("br0"));
+
+  space_.ip("link add other type veth peer name br1");
+  EXPECT_EQ(TapPort::create("br1", options).error().message,
+            "cannot create tap device br1: the name is taken by another device");
+  EXPECT_TRUE(interface_exists("br1"));
 }
 
 TEST_F(TapTest, TakenNamesAreRefused) {
