@@ -73,11 +73,12 @@ class Trace:
             actions = re.search(r"^Datapath actions: (.*)", section, re.M | re.S)[1].split("\nrecirc", 1)[0].strip()
             tag = re.search(r"^Flow:.*dl_vlan=(\d+),dl_vlan_pcp=(\d+)", section, re.M)
             own = [f"(vid={tag[1]},pcp={tag[2]})"] if tag else []
-            self.sections.append([narration.strip(), leaving(actions, own, names)])
+            tos = re.search(r"^Flow:.*nw_tos=(\d+)", section, re.M)
+            self.sections.append([narration.strip(), leaving(actions, own, int(tos[1]) if tos else 0, names)])
 
 
-def leaving(actions, tags, names):
-    """The packets that datapath actions send, each with its tags; anything else as it is."""
+def leaving(actions, tags, tos, names):
+    """The packets that datapath actions send, each with its tags and DSCP, whatever their order; anything else as it is."""
     truncated, found = "", []
     for word in re.findall(r"\d+(?=,|$)|[a-z_]+(?:\((?:[^()]|\([^()]*\)|\((?:[^()]|\([^()]*\))*\))*\))?", actions):
         if word.startswith("push_vlan"):
@@ -86,8 +87,10 @@ def leaving(actions, tags, names):
             tags = tags[1:]
         elif word.startswith("trunc"):
             truncated = word
+        elif dscp := re.fullmatch(r"set\(ipv[46]\((?:tos|tclass)=(\w+)/0xfc\)\)", word):
+            tos = int(dscp[1], 0)
         elif word.isdigit():
-            found.append(f"{names[word]} {' '.join(tags)}{truncated}")
+            found.append(f"{names[word]} {' '.join(tags)} tos={tos:#x}{truncated}")
             truncated = ""
         else:
             word = re.sub(r"recirc\(0x[0-9a-f]+\)", "recirc(R)", word)
