@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from certificates import make_certificates
 from net import BUILD, Switch, wait_until
 
 VERSIONS = ["OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15"]
@@ -443,21 +444,6 @@ def test_bad_clients_beside_a_good_controller(switch, two_hosts, how):
 
 def daemon_pid(switch):
     return int(open(f"{switch.rundir}/sluiced.pid", encoding="utf-8").read())
-
-
-def make_certificates(folder):
-    """A CA, and certificates of a switch and of a client that it signed."""
-    def run(*words):
-        subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for ca in ("ca", "other"):
-        run("req", "-x509", *key, "-days", "30", "-subj", f"/CN={ca}", "-keyout", f"{folder}/{ca}.key", "-out",
-            f"{folder}/{ca}.pem")
-    for name, ca in (("switch", "ca"), ("client", "ca"), ("stranger", "other")):
-        run("req", *key, "-subj", f"/CN={name}", "-keyout", f"{folder}/{name}-key.pem", "-out", f"{folder}/{name}.req")
-        run("x509", "-req", "-days", "30", "-in", f"{folder}/{name}.req", "-CA", f"{folder}/{ca}.pem", "-CAkey",
-            f"{folder}/{ca}.key", "-CAcreateserial", "-out", f"{folder}/{name}-cert.pem")
 
 
 def test_tls(switch):
