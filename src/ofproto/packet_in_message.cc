@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "net/protocol.h"
+#include "openflow/packet_in_reason.h"
 #include "pipeline/frozen_state.h"
 
 namespace sluice::ofproto {
@@ -70,13 +71,13 @@ Match metadata_of(const FlowKey& key) {
 
 }  // namespace
 
+static_assert(pipeline::kReasonExplicitMiss == static_cast<std::uint8_t>(openflow::kExplicitMiss));
+
 PacketInMessage packet_in_message(const PacketIn& packet, const pipeline::FrozenData* state) {
   PacketInMessage message;
   openflow::PacketIn& body = message.body;
   message.controller_id = packet.action.controller_id;
-  message.explicit_miss = packet.action.reason == pipeline::kReasonExplicitMiss;
-  body.reason =
-      message.explicit_miss ? PacketInReason::NoMatch : static_cast<PacketInReason>(packet.action.reason);
+  body.reason = static_cast<PacketInReason>(packet.action.reason);
   body.total_length = static_cast<std::uint32_t>(packet.bytes.size());
   body.packet = packet.bytes;
 
@@ -88,6 +89,7 @@ PacketInMessage packet_in_message(const PacketIn& packet, const pipeline::Frozen
     body.table = state->rule_table;
     if (state->from_rule) body.cookie = state->rule_cookie;
     message.implicit_miss = !state->from_rule && body.reason == PacketInReason::NoMatch;
+    if (message.implicit_miss) body.cookie = 0;  // as Open vSwitch, whose misses are a flow's
     body.userdata = state->userdata;
   } else {
     body.cookie = packet.action.rule_cookie;

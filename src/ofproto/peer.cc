@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ofproto/sessions.h"
-#include "pipeline/frozen_state.h"
+#include "openflow/packet_in_reason.h"
 
 namespace sluice::ofproto {
 
@@ -111,18 +111,13 @@ bool Peer::wants_implicit_misses() const {
          session_.wants(AsyncKind::PacketIn, static_cast<unsigned>(PacketInReason::NoMatch));
 }
 
-PacketInReason Peer::reason_of_explicit_miss() const {
-  return session_.version() < openflow::k13 ? PacketInReason::Action : PacketInReason::NoMatch;
-}
-
 bool Peer::wants_packet_in(std::uint8_t reason) const {
-  const unsigned told =
-      reason == pipeline::kReasonExplicitMiss ? static_cast<unsigned>(reason_of_explicit_miss()) : reason;
-  return session_.wants(AsyncKind::PacketIn, told);
+  const PacketInReason told = reason_in(session_.version(), static_cast<PacketInReason>(reason));
+  return session_.wants(AsyncKind::PacketIn, static_cast<unsigned>(told));
 }
 
 void Peer::send_packet_in(const PacketInMessage& message, Instant now) {
-  const PacketInReason reason = message.explicit_miss ? reason_of_explicit_miss() : message.body.reason;
+  const PacketInReason reason = reason_in(session_.version(), message.body.reason);
   if (message.controller_id != session_.controller_id() ||
       !session_.wants(AsyncKind::PacketIn, static_cast<unsigned>(reason)) ||
       (message.implicit_miss && !wants_implicit_misses()))

@@ -32,8 +32,6 @@ struct PacketInMessage {
   std::uint16_t controller_id = 0;
   /// No flow matched, and none says so: as a table miss of OpenFlow 1.0 to 1.2. Later versions do not get it.
   bool implicit_miss = false;
-  /// The flow of priority 0 that matches all sent it: to versions that have no such notion, an action.
-  bool explicit_miss = false;
 };
 
 /// Limits of a peer's queues.
@@ -117,8 +115,6 @@ class Peer final : openflow::SessionObserver {
  private:
   /// Sends a packet-in, unless as many wait as may.
   void queue_packet_in(openflow::PacketIn packet);
-  /// What the peer's version calls a packet that a table-miss flow sent.
-  openflow::PacketInReason reason_of_explicit_miss() const;
   void received(Bytes message) override;
   void sent(Bytes messages) override;
   void has_work() override { wire_.output_ready(); }

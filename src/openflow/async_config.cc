@@ -1,7 +1,5 @@
 #include "openflow/async_config.h"
 
-#include <algorithm>
-
 namespace sluice::openflow {
 
 namespace {
@@ -32,8 +30,8 @@ constexpr Kind kKinds[kAsyncKinds] = {
     {"REQUESTFORWARD", {"group_mod_request", "meter_mod_request"}},
 };
 
-/// Reasons that a version has. Those of 1.4 that earlier versions know as well are fewer; lists of properties
-/// have those of 1.4 in every version.
+/// Reasons that a version's configuration may name: those of packet-ins are the version's own, all others are
+/// those of 1.4.
 std::uint32_t known_reasons(std::size_t kind, OfVersion version) {
   switch (static_cast<AsyncKind>(kind)) {
     case AsyncKind::PacketIn:
@@ -41,7 +39,7 @@ std::uint32_t known_reasons(std::size_t kind, OfVersion version) {
     case AsyncKind::PortStatus:
       return 0x7;
     case AsyncKind::FlowRemoved:
-      return version < k11 ? 0x7 : version < k14 ? 0x1f : 0x3f;
+      return 0x3f;
     case AsyncKind::RoleStatus:
       return 0x7;
     case AsyncKind::TableStatus:
@@ -107,7 +105,7 @@ AsyncConfig AsyncConfig::of(const AsyncMasks& masks) {
 Status AsyncConfig::decode(ByteReader& body, const DecodeContext& context, AsyncConfig& out) {
   if (is_fixed(*context.form, context.version)) {
     for (std::size_t kind = 0; kind < kFixedKinds; ++kind) {
-      const std::uint32_t known = known_reasons(kind, kind == 2 ? k14 : k13);
+      const std::uint32_t known = known_reasons(kind, context.version);
       out.primary[kind] = body.u32() & known;
       out.secondary[kind] = body.u32() & known;
     }
@@ -136,7 +134,7 @@ Status AsyncConfig::decode(ByteReader& body, const DecodeContext& context, Async
     std::uint32_t mask = value.u32();
     if (!value.ok() || value.remaining() != 0)
       return bad_length("property of an asynchronous configuration", OfError::BpcBadLen);
-    const std::uint32_t known = known_reasons(kind, std::max(context.version, k14));
+    const std::uint32_t known = known_reasons(kind, context.version);
     if ((mask & ~known) != 0 && !reply)
       return fail(
           fmt::format("asynchronous configuration: {:#x} for {} (OFPACFC_INVALID)", mask, kKinds[kind].name),
@@ -151,7 +149,7 @@ void AsyncConfig::encode(Encoder& out) const {
   const OfVersion version = out.version();
   if (is_fixed(out.form(), version)) {
     for (std::size_t kind = 0; kind < kFixedKinds; ++kind) {
-      const std::uint32_t known = known_reasons(kind, kind == 2 ? k14 : k13);
+      const std::uint32_t known = known_reasons(kind, version);
       out.out().u32(primary[kind].value_or(0) & known);
       out.out().u32(secondary[kind].value_or(0) & known);
     }
@@ -162,7 +160,7 @@ void AsyncConfig::encode(Encoder& out) const {
       const auto& mask = (of_primary ? primary : secondary)[kind];
       if (!mask) continue;
       const PropertyWriter property(out.out(), property_of(kind, of_primary));
-      out.out().u32(*mask & known_reasons(kind, std::max(version, k14)));
+      out.out().u32(*mask & known_reasons(kind, version));
     }
 }
 

@@ -6,6 +6,7 @@
 #include "field/match_text.h"
 #include "flow/extract.h"
 #include "net/protocol.h"
+#include "openflow/packet_in_reason.h"
 #include "packet/packet_pool.h"
 #include "wire/walk.h"
 
@@ -52,12 +53,6 @@ constexpr std::uint32_t kNoBuffer = 0xffffffff;
 constexpr std::uint64_t kNoCookie = ~std::uint64_t{0};
 /// Bytes of the widest field, which is what a stack holds.
 constexpr std::size_t kMaxStackValue = 128;
-
-/// Reasons that a version does not have are its "action".
-std::uint8_t reason_to_wire(PacketInReason reason, OfVersion version) {
-  if (version < k14 && reason > PacketInReason::InvalidTtl) reason = PacketInReason::Action;
-  return static_cast<std::uint8_t>(reason);
-}
 
 std::string reason_name(PacketInReason reason) {
   constexpr std::string_view kNames[] = {
@@ -300,7 +295,7 @@ void encode_properties(const PacketIn& in, Encoder& encoder) {
   if (in.buffer) put_integer(out, kBuffer, *in.buffer);
   if (in.table != 0) put_byte(out, kTable, in.table);
   if (in.cookie) put_wide(out, kCookie, *in.cookie);
-  put_byte(out, kReason, reason_to_wire(in.reason, encoder.version()));
+  put_byte(out, kReason, static_cast<std::uint8_t>(reason_in(encoder.version(), in.reason)));
   {
     const PropertyWriter metadata(out, kMetadata);
     field::encode_match(in.metadata, encoder.version(), out);
@@ -336,7 +331,7 @@ void PacketIn::encode(Encoder& out) const {
   const OfVersion version = out.version();
   ByteWriter& bytes = out.out();
   const auto length16 = static_cast<std::uint16_t>(std::min<std::uint32_t>(total_length, 0xffff));
-  const std::uint8_t why = reason_to_wire(reason, version);
+  const std::uint8_t why = static_cast<std::uint8_t>(reason_in(version, reason));
   if (out.form().style == Style::Nicira2) return encode_properties(*this, out);
   bytes.u32(buffer.value_or(kNoBuffer));
   if (out.form().style == Style::Nicira) {

@@ -24,11 +24,12 @@ class Switch(Ovs):
         self.add_bridge("br0", 3)
         self.controllers, self.said = [], []
 
-    def begin(self, protocol, controllers=1):
+    def begin(self, protocol, controllers=1, also=""):
+        """`also`: a protocol that ovs-ofctl may speak beside."""
         self.protocol = protocol
         for _ in range(controllers):
             self.controllers.append(Controller(f"{self.dir}/c{len(self.controllers)}", VERSIONS[protocol]))
-        self.vsctl("set", "bridge", "br0", f"protocols={protocol}")
+        self.vsctl("set", "bridge", "br0", "protocols=" + ",".join({protocol, also} - {""}))
         self.vsctl("set-controller", "br0", *(f"unix:{c.path}" for c in self.controllers))
         for controller in self.controllers:
             controller.connected()
@@ -39,7 +40,7 @@ class Switch(Ovs):
         for controller in self.controllers:
             controller.close()
         self.vsctl("set", "bridge", "br0", "protocols=[]", "flow_tables={}")
-        self.run("ovs-ofctl", "-O", "OpenFlow13", "del-flows", "br0")
+        self.replace_groups("br0", "")
         self.controllers, self.said = [], []
 
     def note(self, what, keep=True):
@@ -81,11 +82,11 @@ def switches():
             switch.close()
 
 
-def compare(switches, protocol, scenario, controllers=1):
+def compare(switches, protocol, scenario, controllers=1, also=""):
     said = []
     for switch in switches:
         try:
-            switch.begin(protocol, controllers)
+            switch.begin(protocol, controllers, also)
             scenario(switch)
             said.append(switch.said)
         finally:
@@ -210,6 +211,63 @@ def test_asynchronous_configuration(switches):
                 switch.of("add-flow", "br0", "send_flow_rem,priority=9,tcp,actions=drop")
                 switch.of("--strict", "del-flows", "br0", "priority=9,tcp")
     compare(switches, "OpenFlow13", scenario, 2)
+
+
+def properties(kinds):
+    """An asynchronous configuration as a list of properties."""
+    return b"".join(struct.pack("!HHI", kind, 8, mask) for kind, mask in kinds)
+
+
+# The ways in which a controller says what packet-ins it wants, as one that is no secondary.
+ASYNC = {
+    "OFPT_SET_ASYNC": lambda c, mask: c.say(28, properties([(1, mask)]) if c.version > 4 else struct.pack("!6I", mask, *bytes(5))),
+    "NXT_SET_ASYNC_CONFIG": lambda c, mask: c.say(4, struct.pack("!8I", 0x2320, 19, mask, *bytes(5))),
+    "NXT_SET_ASYNC_CONFIG2": lambda c, mask: c.say(4, struct.pack("!II", 0x2320, 27) + properties([(1, mask)])),
+}
+REASONS = ("no_match", "action", "invalid_ttl", "action_set", "group", "packet_out")
+
+
+@pytest.mark.parametrize("protocol", ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15"])
+def test_packet_ins_by_reason(switches, protocol):
+    """Each way to a controller, and which of them one hears of that wants some reasons alone."""
+    flows = ["tp_src=1,actions=controller", "tp_src=2,actions=write_actions(controller)", "tp_src=3,actions=group:1",
+             "tp_src=4,actions=write_actions(group:1)", "tp_src=5,actions=dec_ttl,3"]
+    if protocol != "OpenFlow10":  # Open vSwitch asks for another reason there than it tells
+        flows.append("tp_src=6,actions=goto_table:1")
+    flows += [f"tp_src={10 + n},actions=controller(reason={reason})" for n, reason in enumerate(REASONS)]
+    sources = [1, 2, 3, 4, 5, 6, 7, *range(10, 10 + len(REASONS))]  # of 7 no flow says anything
+
+    def udp(source, ttl=64):
+        return UDP.replace("0001000200080000", f"{source:04x}000200080000").replace("40110000", f"{ttl:02x}110000")
+
+    def of15(switch, *words, text=None):
+        switch.run("ovs-ofctl", "-O", "OpenFlow15", *words, text=text)
+
+    def packets(switch, what):
+        """What follows from what was asked before, and is not in its answer, has happened when nothing more is heard."""
+        switch.note(what)
+        switch.appctl("revalidator/purge")
+        for source in sources:
+            switch.appctl("netdev-dummy/receive", "p1", udp(source, 1 if source == 5 else 64))
+        for actions in ("controller", "group:1", "resubmit(,1)"):
+            of15(switch, "packet-out", "br0", f"in_port=2,packet={udp(9)},actions={actions}")
+        switch.note(f"packets: {what}")
+
+    def scenario(switch):
+        own = switch.controllers[0]
+        of15(switch, "add-group", "br0", "group_id=1,type=all,bucket=actions=controller")
+        of15(switch, "add-flows", "br0", "-", text="\n".join(["table=1,priority=0,actions=controller"] + [f"udp,{f}" for f in flows]))
+        packets(switch, "as it begins")
+        for name, ask in ASYNC.items():
+            known = own.version >= 4 if name == "OFPT_SET_ASYNC" else own.version <= 4 if name == "NXT_SET_ASYNC_CONFIG2" else True
+            for mask in (2, 5, 8, 48, 63) if known else (1,):
+                ask(own, mask)
+                packets(switch, f"{name} {mask}")
+        ASYNC["NXT_SET_ASYNC_CONFIG"](own, 63)
+        for style in (1, 2):
+            own.say(4, struct.pack("!III", 0x2320, 16, style))
+            packets(switch, f"packet-in format {style}")
+    compare(switches, protocol, scenario, also="OpenFlow15")
 
 
 def flow_table(switch, table, **columns):
