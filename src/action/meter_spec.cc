@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "action/codec.h"
+#include "action/meter_limits.h"
 
 namespace sluice::action {
 
@@ -132,9 +133,10 @@ Status check_meter(const MeterSpec& meter) {
                 OfError::MmfcInvalidMeter);
   if (meter.kbps == meter.pktps)
     return fail(fmt::format("meter {}: expected either kbps or pktps", meter.id), OfError::MmfcBadFlags);
-  if (meter.bands.empty() || meter.bands.size() > 8)
-    return fail(fmt::format("meter {} has {} bands: expected 1 to 8", meter.id, meter.bands.size()),
-                OfError::MmfcOutOfBands);
+  if (meter.bands.empty() || meter.bands.size() > kMaxMeterBands)
+    return fail(
+        fmt::format("meter {} has {} bands: expected 1 to {}", meter.id, meter.bands.size(), kMaxMeterBands),
+        OfError::MmfcOutOfBands);
   for (const MeterBand& band : meter.bands)
     if (band.rate == 0)
       return fail(fmt::format("meter {}: a band has rate 0", meter.id), OfError::MmfcBadRate);

@@ -293,8 +293,8 @@ void ActionEngine::branch(const Program& program, Run& run, bool last, unsigned 
 
 void ActionEngine::apply(const Sample& action, Run& run, bool last, unsigned nesting) {
   auto [chosen, rest] = split(run, [&](const Packet&) {
-    return static_cast<std::uint32_t>(rng_.next() >> 32) < action.probability ||
-           action.probability == UINT32_MAX;
+    return action.probability == UINT32_MAX ||
+           static_cast<std::uint32_t>(rng_.next() >> 32) < action.probability;
   });
   branch(*action.actions, chosen, last, nesting);
   join(chosen, rest, run);

@@ -1,6 +1,7 @@
 #include "datapath/meter.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 namespace sluice::datapath {
@@ -69,34 +70,49 @@ Meter::Stats Meter::stats() const {
   return stats;
 }
 
-MeterTable::MeterTable() : table_(std::make_unique<const Table>()) {}
-
 MeterTable::~MeterTable() {
-  for (Meter* meter : *table_.get()) delete meter;
+  for (const auto& place : chunks_) {
+    const std::unique_ptr<Chunk> chunk(place.load(std::memory_order_relaxed));
+    if (!chunk) continue;
+    for (const auto& meter : *chunk) delete meter.load(std::memory_order_relaxed);
+  }
 }
 
-void MeterTable::put(std::uint32_t number, Meter* meter) {
-  auto next = std::make_unique<Table>(*table_.get());
-  if (next->size() <= number) next->resize(number + 1);
-  Meter* const old = std::exchange((*next)[number], meter);
-  table_.publish(std::move(next));
-  if (old) rcu::retire([old] { delete old; });
+Meter* MeterTable::put(std::uint32_t number, Meter* meter) {
+  std::atomic<Chunk*>& place = chunks_[number / kPerChunk];
+  Chunk* chunk = place.load(std::memory_order_relaxed);
+  if (!chunk) place.store(chunk = new Chunk{}, std::memory_order_release);
+  Meter* const old = (*chunk)[number % kPerChunk].exchange(meter, std::memory_order_acq_rel);
+  const std::uint64_t bit = std::uint64_t{1} << number % kPerWord;
+  if (meter)
+    taken_[number / kPerWord] |= bit;
+  else
+    taken_[number / kPerWord] &= ~bit;
+  return old;
 }
 
 std::optional<std::uint32_t> MeterTable::add(const MeterConfig& config, Instant now) {
-  std::uint32_t number = 0;
-  while (find(number)) ++number;
-  if (number >= kMaxMeters) return std::nullopt;
+  const auto word = std::find_if(taken_.begin(), taken_.end(), [](std::uint64_t bits) { return ~bits != 0; });
+  if (word == taken_.end()) return std::nullopt;
+  const auto number = static_cast<std::uint32_t>(word - taken_.begin()) * kPerWord +
+                      static_cast<std::uint32_t>(std::countr_one(*word));
   put(number, new Meter(config, now));
   return number;
 }
 
 void MeterTable::replace(std::uint32_t number, const MeterConfig& config, Instant now) {
-  put(number, new Meter(config, now));
+  Meter* const old = put(number, new Meter(config, now));
+  if (old) rcu::retire([old] { delete old; });
 }
 
-void MeterTable::remove(std::uint32_t number) {
-  if (find(number)) put(number, nullptr);
+void MeterTable::remove(std::span<const std::uint32_t> numbers) {
+  std::vector<Meter*> gone;
+  for (const std::uint32_t number : numbers)
+    if (find(number)) gone.push_back(put(number, nullptr));
+  if (gone.empty()) return;
+  rcu::retire([gone = std::move(gone)] {
+    for (Meter* meter : gone) delete meter;
+  });
 }
 
 std::optional<Meter::Stats> MeterTable::stats(std::uint32_t number) const {

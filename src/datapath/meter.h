@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -79,15 +80,16 @@ class MeterTable {
   /// Meters of all bridges.
   static constexpr std::uint32_t kMaxMeters = 65'536;
 
-  MeterTable();
+  MeterTable() = default;
   ~MeterTable();
   MeterTable(const MeterTable&) = delete;
   MeterTable& operator=(const MeterTable&) = delete;
 
   /// Null if there is none.
   Meter* find(std::uint32_t number) const {
-    const Table& table = *table_.get();
-    return number < table.size() ? table[number] : nullptr;
+    if (number >= kMaxMeters) return nullptr;
+    const Chunk* chunk = chunks_[number / kPerChunk].load(std::memory_order_acquire);
+    return chunk ? (*chunk)[number % kPerChunk].load(std::memory_order_acquire) : nullptr;
   }
 
   // --- Main
@@ -96,13 +98,19 @@ class MeterTable {
   std::optional<std::uint32_t> add(const MeterConfig& config, Instant now);
   /// Another meter under the same number: counters and buckets begin anew.
   void replace(std::uint32_t number, const MeterConfig& config, Instant now);
-  void remove(std::uint32_t number);
+  void remove(std::uint32_t number) { remove({&number, 1}); }
+  /// One grace period for all of them.
+  void remove(std::span<const std::uint32_t> numbers);
   std::optional<Meter::Stats> stats(std::uint32_t number) const;
 
  private:
-  using Table = std::vector<Meter*>;
-  void put(std::uint32_t number, Meter* meter);
-  rcu::Published<Table> table_;
+  static constexpr std::uint32_t kPerChunk = 256, kPerWord = 64;
+  using Chunk = std::array<std::atomic<Meter*>, kPerChunk>;
+  /// @return the meter that was there
+  Meter* put(std::uint32_t number, Meter* meter);
+  /// Made when the first of its numbers is given, for good.
+  std::array<std::atomic<Chunk*>, kMaxMeters / kPerChunk> chunks_{};
+  std::array<std::uint64_t, kMaxMeters / kPerWord> taken_{};  ///< a bit for each number
 };
 
 /// The drop precedence of an assured-forwarding class (RFC 2597 section 6) raised by so many levels, at most

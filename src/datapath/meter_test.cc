@@ -90,6 +90,53 @@ TEST(MeterTable, NumbersAreTheLowestFreeOnes) {
   rcu::reclaim();
 }
 
+TEST(MeterTable, TakesAsManyAsItSays) {
+  MeterTable table;
+  const MeterConfig config{.packets = true, .bands = {{.rate = 1}}};
+  for (std::uint32_t number = 0; number < MeterTable::kMaxMeters; ++number)
+    ASSERT_EQ(table.add(config, at_ms(0)), number);
+  EXPECT_EQ(table.add(config, at_ms(0)), std::nullopt);
+  EXPECT_EQ(table.find(MeterTable::kMaxMeters), nullptr);
+  table.remove(40'000);
+  table.remove(300);
+  EXPECT_EQ(table.add(config, at_ms(0)), 300u);
+  EXPECT_EQ(table.add(config, at_ms(0)), 40'000u);
+  EXPECT_EQ(table.add(config, at_ms(0)), std::nullopt);
+  rcu::reclaim();
+}
+
+// A worker that measures by a number finds the meter that is there, or the one that was.
+TEST(MeterTable, MetersChangeWhileTheyMeasure) {
+  MeterTable table;
+  const MeterConfig config{.packets = true, .bands = {{.rate = 1'000'000}}};
+  ASSERT_EQ(table.add(config, at_ms(0)), 0u);
+  std::atomic<bool> stop{false};
+  std::atomic<unsigned> measured{0};
+  std::vector<std::thread> workers;
+  for (unsigned n = 0; n < 2; ++n)
+    workers.emplace_back([&] {
+      const rcu::ThreadRegistration registration;
+      while (!stop.load()) {
+        for (std::uint32_t number = 0; number < 600; ++number)
+          if (Meter* meter = table.find(number)) {
+            meter->measure(64, at_ms(0));
+            measured.fetch_add(number == 0);
+          }
+        rcu::quiescent();
+      }
+    });
+  for (unsigned changes = 0; changes < 10 || measured.load() < 30; ++changes) {
+    for (unsigned n = 0; n < 500; ++n) table.add(config, at_ms(0));
+    table.replace(0, config, at_ms(0));
+    for (std::uint32_t number = 1; number <= 500; ++number) table.remove(number);
+  }
+  stop = true;
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_EQ(table.find(1), nullptr);
+  EXPECT_NE(table.find(0), nullptr);
+  rcu::reclaim();
+}
+
 TEST(MeterTable, DropPrecedenceRisesWithinItsClass) {
   EXPECT_EQ(raised_dscp(10, 1), 12);  // AF11 -> AF12
   EXPECT_EQ(raised_dscp(10, 9), 14);

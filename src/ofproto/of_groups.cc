@@ -1,8 +1,7 @@
 // Groups and meters.
 #include <fmt/core.h>
 
-#include <limits>
-
+#include "action/meter_limits.h"
 #include "datapath/datapath.h"
 #include "datapath/meter.h"
 #include "field/of_error.h"
@@ -85,7 +84,7 @@ openflow::MeterFeaturesReply OpenFlowAgent::meter_features() const {
   return {.max_meters = datapath::MeterTable::kMaxMeters,
           .band_types = band(action::MeterBand::Type::Drop) | band(action::MeterBand::Type::DscpRemark),
           .capabilities = kKbps | kPktps | kBurst | kStats,
-          .max_bands = std::numeric_limits<std::uint8_t>::max(),
+          .max_bands = action::kMaxMeterBands,
           .max_color = 0};
 }
 

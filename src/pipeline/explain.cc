@@ -45,18 +45,25 @@ std::string_view describe(packet::DropReason error) {
   }
 }
 
+/// For which protocol of the switch's own the action hands the packet to main, behind a meter or not.
+dp_action::Userspace::Slow slow_of(const dp_action::DpAction& action) {
+  const auto* sample = std::get_if<dp_action::Sample>(&action);
+  const auto& innermost = sample && !sample->actions->empty() ? sample->actions->back() : action;
+  const auto* userspace = std::get_if<dp_action::Userspace>(&innermost);
+  return userspace ? userspace->slow : dp_action::Userspace::Slow::None;
+}
+
 /// What is for the switch itself is no action to a user.
 std::string describe_program(const dp_action::Program& program) {
   using Slow = dp_action::Userspace::Slow;
   std::string reasons;
   auto shown = program;
   std::erase_if(shown, [&](const dp_action::DpAction& action) {
-    const auto* userspace = std::get_if<dp_action::Userspace>(&action);
-    if (!userspace || userspace->slow == Slow::None) return false;
-    const std::string_view reason = userspace->slow == Slow::Lacp ? "  - Consists of LACP packets.\n"
-                                    : userspace->slow == Slow::Stp
-                                        ? "  - Consists of STP packets.\n"
-                                        : "  - Uses action(s) not supported by datapath.\n";
+    const Slow slow = slow_of(action);
+    if (slow == Slow::None) return false;
+    const std::string_view reason = slow == Slow::Lacp  ? "  - Consists of LACP packets.\n"
+                                    : slow == Slow::Stp ? "  - Consists of STP packets.\n"
+                                                        : "  - Uses action(s) not supported by datapath.\n";
     if (reasons.find(reason) == std::string::npos) reasons += reason;
     return true;
   });

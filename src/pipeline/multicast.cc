@@ -91,9 +91,7 @@ void Translator::tell_membership(InVlan vlan) {
   data.in_port = here_.ports->bundle_of(flow_.in_port.host())->id();
   const std::uint32_t id = freeze(std::move(data));
   if (id == 0) return;
-  emit(dp_action::Userspace{
-      .slow = dp_action::Userspace::Slow::Multicast, .vlan = vlan.vlan, .recirc_id = id});
-  delivered_ = true;
+  emit_slow({.slow = dp_action::Userspace::Slow::Multicast, .vlan = vlan.vlan, .recirc_id = id});
 }
 
 /// Adds the bundle unless the packet came in there.

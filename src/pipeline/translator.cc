@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "action/all_actions.h"
+#include "action/meter_spec.h"
 #include "base/check.h"
 #include "field/match_text.h"
 #include "net/protocol.h"
@@ -217,8 +218,7 @@ void Translator::tell_own_protocol(dp_action::Userspace::Slow slow) {
   data.in_port = flow_.in_port.host();
   const std::uint32_t id = freeze(std::move(data));
   if (id == 0) return;
-  emit(dp_action::Userspace{.slow = slow, .recirc_id = id});
-  delivered_ = true;
+  emit_slow({.slow = slow, .recirc_id = id});
 }
 
 /// What comes before flows when a packet has just come in.
@@ -242,8 +242,7 @@ void Translator::turn_away() {
                          here_.ports->bundle_of(flow_.in_port.host())->name));
       break;
     case Bar::Own:
-      emit(dp_action::Userspace{.slow = slow_});
-      delivered_ = true;
+      emit_slow({.slow = slow_});
       break;
     case Bar::Tree:
       hint(DropReason::SpanningTree);
@@ -970,12 +969,26 @@ void Translator::emit_packet_in(const action::Controller& action, bool wanted, s
                               .continuation = action.pause,
                               .recirc_id = state,
                               .rule_cookie = rule_ ? rule_->cookie() : ~std::uint64_t{0}};
-  const auto meter = action.has_meter ? here_.tables->find_meter(action.meter) : std::nullopt;
-  if (meter)  // what the meter drops is the copy for the controller
-    emit(dp_action::Clone{{dp_action::Meter{*meter}, upcall}});
+  // The meter of all that goes to controllers stands in for one that is not named, or not there.
+  auto meter = action.has_meter ? here_.tables->find_meter(action.meter) : std::nullopt;
+  if (!meter) meter = here_.tables->find_meter(action::meter_id::kController);
+  emit_metered(upcall, meter);
+  delivered_ |= wanted;
+}
+
+/// A frame for main itself.
+void Translator::emit_slow(dp_action::Userspace frame) {
+  emit_metered(frame, here_.tables->find_meter(action::meter_id::kSlowpath));
+  delivered_ = true;
+}
+
+/// What a meter drops is the copy that is handed up: the packet goes on. In the words of Open vSwitch a
+/// sample of all.
+void Translator::emit_metered(const dp_action::Userspace& upcall, std::optional<std::uint32_t> meter) {
+  if (meter)
+    emit(dp_action::Sample{UINT32_MAX, dp_action::Program{dp_action::Meter{*meter}, upcall}});
   else
     emit(upcall);
-  delivered_ |= wanted;
 }
 
 void Translator::meter(std::uint32_t id) {

@@ -229,6 +229,8 @@ class Translator final : public action::Translation {
   void finish_freezing(std::vector<Fork>* forks);
   void to_controller(std::uint16_t max_len, std::uint16_t controller_id, std::uint8_t reason);
   void emit_packet_in(const action::Controller& action, bool wanted, std::uint32_t state);
+  void emit_slow(dp_action::Userspace frame);
+  void emit_metered(const dp_action::Userspace& upcall, std::optional<std::uint32_t> meter);
   static void copy_conntrack(const flow::FlowKey& from, flow::FlowKey& to);
 
   // group_select.cc

@@ -114,6 +114,38 @@ TEST_F(Groups, MetersDropWhatIsBeyondAndCountIt) {
   EXPECT_EQ(bridge.pipeline().flow_count(), 0u);
 }
 
+TEST_F(Groups, MetersOfWhatGoesToControllersAndToMain) {
+  start(2, "");
+  auto& bridge = device().bridge();
+  const auto meter = [&](const std::string& text, MeterCommand command = MeterCommand::Add) {
+    ASSERT_TRUE(bridge.change_meter(text, command, device().clock.now()));
+  };
+  const auto take = [&] { return device().device->upcalls().packet_ins().take().size(); };
+  add_flow("priority=3,actions=controller,2");
+  add_flow("priority=4,udp,actions=controller(meter_id=5),2");
+  const auto expect_copies = [&](const Layers& packet, std::size_t copies) {
+    advance(Duration::seconds(1));
+    for (unsigned i = 0; i < 4; ++i) {
+      send(1, packet);
+      expect(2, packet);
+    }
+    EXPECT_EQ(take(), copies);
+  };
+  expect_copies(Ip4{} / Tcp{}, 4);
+  meter("meter=controller,pktps,burst,band=type=drop,rate=10,burst_size=2");
+  // The packet goes on, whatever becomes of the copy; a meter that is not there has the controllers' in its
+  // place.
+  expect_copies(Ip4{} / Tcp{}, 2);
+  expect_copies(Ip4{} / Udp{}, 2);
+  meter("meter=5,pktps,burst,band=type=drop,rate=10,burst_size=1");
+  expect_copies(Ip4{} / Udp{}, 1);
+  const auto counters = bridge.meter_counters(device().clock.now());
+  EXPECT_EQ(counters.at(1).packets_in, 8u);
+  EXPECT_EQ(counters.at(0).bands.at(0).packets, 3u);
+  meter("meter=controller", MeterCommand::Delete);
+  expect_copies(Ip4{} / Tcp{}, 4);
+}
+
 TEST_F(Groups, MetersRaiseTheDropPrecedenceOfWhatIsBeyond) {
   start(2, "");
   ASSERT_TRUE(device().bridge().change_meter(

@@ -38,7 +38,8 @@ TEST_F(OpenFlowAgentTest, SaysWhatItIs) {
     EXPECT_THAT(client->ask(BarrierRequest{}), HasSubstr("BARRIER_REPLY"));
     if (version < k13) continue;
     EXPECT_THAT(client->ask(TableFeaturesRequest{}), HasSubstr("next tables: 1-253\n"));
-    EXPECT_THAT(client->ask(MeterFeaturesRequest{}), HasSubstr("band_types: drop dscp_remark\n"));
+    EXPECT_THAT(client->ask(MeterFeaturesRequest{}),
+                HasSubstr("max_bands:8 max_color:0\nband_types: drop dscp_remark\n"));
     EXPECT_EQ(client->fails(TableFeaturesRequest{.entries = std::vector<std::uint8_t>(64)}),
               "OFPBPC_BAD_LEN");
   }
