@@ -21,6 +21,8 @@ struct Connections::Service {
   ControllerConfig config;
   std::unique_ptr<io::Listener> listener;
   std::list<Link> clients;
+
+  bool primary() const { return sets_up_flows(config, listener->remote().passive); }
 };
 
 Connections::Connections(const ConnectionsEnvironment& environment)
@@ -127,7 +129,7 @@ void Connections::accept(Service& service, std::unique_ptr<io::Stream> stream) {
   service.clients.emplace_back(env_.loop, std::move(stream),
                                peer_options(name, service.config, config_.versions), env_.handler,
                                env_.sessions, static_cast<LinkOwner&>(*this));
-  if (is_primary(service.config))
+  if (service.primary())
     service.clients.back().peer().set_snooper([this](Bytes messages) { snoop(messages); });
 }
 
@@ -188,15 +190,16 @@ void Connections::look() {
   bool wanted = false, connected = false;
   Duration probe{};
   const auto look_at = [&](const ControllerConfig& config, bool is_connected) {
-    if (!is_primary(config)) return;
     wanted = true;
     connected |= is_connected;
     probe = std::max(probe, Duration::milliseconds(config.inactivity_probe_ms));
   };
-  for (const auto& controller : controllers_) look_at(controller->config(), controller->connected());
+  for (const auto& controller : controllers_)
+    if (controller->primary()) look_at(controller->config(), controller->connected());
   for (const auto& service : services_)
-    look_at(service->config, std::any_of(service->clients.begin(), service->clients.end(),
-                                         [](const Link& client) { return client.open(); }));
+    if (service->primary())
+      look_at(service->config, std::any_of(service->clients.begin(), service->clients.end(),
+                                           [](const Link& client) { return client.open(); }));
   const Instant now = env_.loop.clock().now();
   const bool alone = fail_open_.update(config_.standalone && wanted, connected, probe, now);
   if (alone != standing_alone()) {

@@ -25,7 +25,11 @@ Result<std::uint32_t> parse_protocols(const std::vector<std::string>& words) {
 
 bool is_primary(const ControllerConfig& controller) {
   const auto remote = io::parse_remote(controller.target);
-  return remote && !controller.service.value_or(remote->passive);
+  return remote && sets_up_flows(controller, remote->passive);
+}
+
+bool sets_up_flows(const ControllerConfig& controller, bool passive) {
+  return !controller.service.value_or(passive);
 }
 
 Status check_controller(const ControllerConfig& controller) {

@@ -40,6 +40,8 @@ struct ConnectionsConfig {
 Result<std::uint32_t> parse_protocols(const std::vector<std::string>& words);
 /// Whether it sets up the flows of the switch: fail_mode is about these.
 bool is_primary(const ControllerConfig& controller);
+/// The same of one whose target has been read.
+bool sets_up_flows(const ControllerConfig& controller, bool passive);
 /// What is wrong with a controller, nothing else: it is not looked up.
 Status check_controller(const ControllerConfig& controller);
 

@@ -99,7 +99,7 @@ void Controller::connected_to(Result<std::unique_ptr<io::Stream>> stream) {
   link_ = std::make_unique<Link>(context_.loop, std::move(*stream),
                                  peer_options(config_.target, config_, versions_), context_.handler,
                                  context_.sessions, static_cast<LinkOwner&>(*this));
-  if (is_primary(config_)) link_->peer().set_snooper(context_.snooper);
+  if (primary()) link_->peer().set_snooper(context_.snooper);
 }
 
 void Controller::opened(Link&) {

@@ -59,6 +59,7 @@ class Controller final : LinkOwner {
   void reconnect();
 
   bool connected() const { return link_ && link_->open(); }
+  bool primary() const { return sets_up_flows(config_, remote_.passive); }
   const ControllerConfig& config() const { return config_; }
   ControllerStatus status() const;
 

@@ -92,13 +92,8 @@ bool is_our_datapath(std::string_view name) {
 /// The key of a packet that was given as bytes; what is no header comes from the flow.
 FlowKey key_of_packet(const FlowKey& described, const std::vector<std::uint8_t>& bytes) {
   packet::PacketPool pool(1);
-  packet::Packet* packet = pool.take(static_cast<std::uint32_t>(bytes.size()));
-  FlowKey key = described;
-  if (!packet || !packet->assign(bytes)) return key;
-  packet->layout = wire::walk(packet->bytes());
-  FlowKey extracted = described;
-  flow::extract(*packet, extracted);
-  pool.give(packet);
+  FlowKey key = described, extracted;
+  if (!flow::extract_frame(bytes, pool, extracted)) return key;
   // From Ethernet on the packet says what it is; before that are metadata.
   constexpr std::size_t kHeaders = offsetof(FlowKey, eth_dst), kMetadata = offsetof(FlowKey, metadata);
   std::memcpy(reinterpret_cast<char*>(&key) + kHeaders, reinterpret_cast<const char*>(&extracted) + kHeaders,

@@ -20,7 +20,6 @@
 #include "openflow/packet_in.h"
 #include "packet/packet_pool.h"
 #include "port/pcap/capture_file.h"
-#include "wire/walk.h"
 
 namespace sluice::cli::ofctl {
 
@@ -29,13 +28,9 @@ namespace {
 constexpr std::size_t kPayloadBytes = 64;
 
 flow::FlowKey extract(Bytes frame) {
-  flow::FlowKey key{};
+  flow::FlowKey key;
   packet::PacketPool pool(1);
-  packet::Packet* const packet = pool.take(static_cast<std::uint32_t>(frame.size()));
-  if (packet == nullptr || !packet->assign(frame)) return key;
-  wire::walk(packet->bytes(), packet->layout);
-  if (packet->layout.fault != wire::ParseFault::EthernetTruncated) flow::extract(*packet, key);
-  pool.give(packet);
+  (void)flow::extract_frame(frame, pool, key);  // all zero if no packet can be like that
   return key;
 }
 
