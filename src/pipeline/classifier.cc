@@ -567,6 +567,7 @@ bool Classifier::insert(Rule* rule) {
   reorder_ = reorder_ || reorder;
   change_tries(*subtable, *rule, true);
   subtable->insert(rule);
+  rule->linked_ = true;
   rule->ref();
   ++size_;
   return reorder;
@@ -584,6 +585,7 @@ RuleRef Classifier::unlink(Rule* rule) {
   SLUICE_CHECK(subtable);
   const std::uint16_t highest = subtable->max_priority();
   subtable->remove(rule);
+  rule->linked_ = false;
   if (rule->is_conjunctive()) conjunctive_.fetch_sub(1, std::memory_order_release);
   change_tries(*subtable, *rule, false);
   --size_;

@@ -100,6 +100,38 @@ TEST_F(PipelineTest, SeveralFlowModsShowAtOnceOrNotAtAll) {
   EXPECT_EQ(actions("in_port=2,tcp"), "drop");
 }
 
+TEST_F(PipelineTest, AChangeMayReplaceAFlowAgainAndAgain) {
+  constexpr unsigned kTimes = 1000;
+  mod("priority=5,udp,tp_src=1,actions=1");
+  mod("priority=4,udp,actions=3");
+  std::vector<Modification> many;
+  for (unsigned i = 0; i < kTimes; ++i) {
+    const std::string port = std::to_string(i % 3 + 1);
+    many.emplace_back(spec("udp,tp_src=1,actions=" + port, action::FlowCommand::Modify));
+    many.emplace_back(spec("priority=5,udp,tp_src=1,actions=3"));
+    many.emplace_back(spec("priority=5,udp,tp_src=1", action::FlowCommand::DeleteStrict));
+    many.emplace_back(spec("priority=5,udp,tp_src=1,actions=2"));
+  }
+  std::vector<Modification> wrong = many;
+  wrong.emplace_back(spec("actions=group:77"));
+  const auto before = dump();
+  EXPECT_EQ(change(wrong), "OFPBAC_BAD_OUT_GROUP");
+  EXPECT_EQ(dump(), before);
+  EXPECT_EQ(actions("in_port=2,udp,tp_src=1"), "1");
+
+  // A modification looks at all flows of its match: at the one, and a few that it has replaced.
+  (void)pipeline.take_effort();
+  EXPECT_EQ(change(many), "");
+  EXPECT_LT(pipeline.take_effort(), 8 * kTimes);
+  EXPECT_EQ(dump(), (std::vector<std::string>{"table=0,priority=5,udp,tp_src=1,actions=output:2",
+                                              "table=0,priority=4,udp,actions=output:3"}));
+  EXPECT_EQ(actions("in_port=1,udp,tp_src=1"), "2");
+  pipeline.run(at(2));
+  mod("udp,tp_src=1", action::FlowCommand::Delete);
+  EXPECT_EQ(actions("in_port=1,udp,tp_src=1"), "3");
+  EXPECT_EQ(pipeline.flow_count(), 1u);
+}
+
 TEST_F(PipelineTest, TimeoutsCountFromUseAndFromModification) {
   mod("idle_timeout=10,tcp,actions=1");
   mod("hard_timeout=15,udp,actions=1");

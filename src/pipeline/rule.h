@@ -232,6 +232,8 @@ class Rule {
   std::uint32_t cookie_place() const { return cookie_place_; }
   void set_cookie_place(std::uint32_t place) { cookie_place_ = place; }
   bool is_removed() const { return removed_.load(std::memory_order_relaxed) != kForever; }
+  /// Whether it is in a classifier. Writer.
+  bool is_linked() const { return linked_; }
 
   void ref() { references_.fetch_add(1, std::memory_order_relaxed); }
   void unref() {
@@ -269,6 +271,7 @@ class Rule {
   std::uint16_t priority_;
   std::uint8_t table_;
   action::FlowFlags flags_;
+  bool linked_ = false;
 };
 using RuleRef = Ref<Rule>;
 

@@ -406,6 +406,18 @@ void FlowTables::take_out(Rule& rule, Change& change) {
   size_.fetch_sub(1, std::memory_order_relaxed);
   count_references(rule, -1, &change);
   change.steps.push_back({RuleRef::share(&rule), false});
+  if (rule.added_in() != change.version) return;
+  // Of flows that a change replaces again and again readers are to meet few. The last one stays for now:
+  // where it is alone, what takes its place finds its mask there.
+  const RuleRef before = std::exchange(change.fleeting, RuleRef::share(&rule));
+  if (before) (void)unlink(*before);  // a step holds it until readers have left
+}
+
+/// Takes a rule out of its classifier. What readers see of masks is out of date until publish().
+RuleRef FlowTables::unlink(Rule& rule) {
+  Table& table = *tables_[rule.table()];
+  if (unpublished_.empty() || unpublished_.back() != &table) unpublished_.push_back(&table);
+  return rule.is_linked() ? table.classifier.unlink(&rule) : RuleRef::share(&rule);
 }
 
 void FlowTables::count_references(Rule& rule, int by, Change* change) {
@@ -518,8 +530,7 @@ void FlowTables::roll_back(Change& change) {
       --table.active;
       size_.fetch_sub(1, std::memory_order_relaxed);
       table.slots.remove(rule);
-      unlinked.push_back(table.classifier.unlink(&rule));
-      if (unpublished_.empty() || unpublished_.back() != &table) unpublished_.push_back(&table);
+      unlinked.push_back(unlink(rule));
     } else {
       ++table.active;
       table.slots.insert(rule);
@@ -559,11 +570,7 @@ void FlowTables::unlink_garbage() {
   unlinked.reserve(garbage_.size());
   const std::vector<RuleRef> garbage = std::exchange(garbage_, {});
   // Of rules and groups that have replaced each other the youngest is found first.
-  for (auto rule = garbage.rbegin(); rule != garbage.rend(); ++rule) {
-    Table& table = *tables_[(*rule)->table()];
-    unlinked.push_back(table.classifier.unlink(rule->get()));
-    if (unpublished_.empty() || unpublished_.back() != &table) unpublished_.push_back(&table);
-  }
+  for (auto rule = garbage.rbegin(); rule != garbage.rend(); ++rule) unlinked.push_back(unlink(**rule));
   publish();
   retire(std::move(unlinked));
   const std::vector<GroupRef> groups = std::exchange(group_garbage_, {});

@@ -395,6 +395,7 @@ class FlowTables final : public FlowRequests {
   bool evict_one(Table& table, Change& change);
   void insert(RuleRef rule, Change& change);
   void take_out(Rule& rule, Change& change);
+  RuleRef unlink(Rule& rule);
   /// Notes which groups, meters and learned flows the rule refers to, or forgets it (by -1).
   void count_references(Rule& rule, int by, Change* change);
   void delete_learned(Change& change);

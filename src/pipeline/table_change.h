@@ -24,6 +24,7 @@ struct FlowTables::Change {
   KeepEvents keeps_events;
   std::vector<Step<Rule>> steps{};
   std::vector<Step<Group>> group_steps{};
+  RuleRef fleeting{};  ///< the last that came and went, no version sees it; still in its classifier
   std::vector<Ref<RuleStats>> reset{},
       used{};                        ///< counters that begin anew, or idle times, when the change shows
   std::vector<Learned> unlearned{};  ///< whose last learn action may have gone
