@@ -804,7 +804,7 @@ void Switch::reconcile_address(Bridge& bridge, const BridgeConfig& desired, Reco
   if (mac && !local.is_zero() && local != *mac && desired.local == LocalPort::Internal) {
     if (const auto status = port::set_interface_mac(desired.name, *mac); !status)
       report.warnings.push_back(fmt::format("bridge {}: {}", desired.name, status.error().message));
-    refresh_port(desired.name);
+    refresh_ports({desired.name});
     report.changed_ports.insert(desired.name);
   }
   if (!mac) mac = lowest.is_zero() ? local : lowest;
@@ -1019,14 +1019,19 @@ std::optional<PortStatus> Switch::port(std::string_view bridge, const std::strin
                                       : std::optional(status_of(*found, found->wanted[at->second]));
 }
 
-void Switch::refresh_port(const std::string& name) {
+void Switch::refresh_ports(const std::set<std::string>& names) {
   for (const auto& bridge : bridges_) {
-    const auto opened = bridge->ports.find(name);
-    if (opened == bridge->ports.end()) continue;
-    datapath_->refresh_port(opened->second.dp_port);
-    if (const auto info = datapath_->find_port(opened->second.dp_port))
-      bridge->ofproto.set_port_live(opened->second.number, info->link_up);
-    bridge->bonds->run(clock_.now());  // delays count from when the link changed
+    const pipeline::PortChanges together(bridge->ofproto.pipeline());
+    bool concerned = false;
+    for (const auto& name : names) {
+      const auto opened = bridge->ports.find(name);
+      if (opened == bridge->ports.end()) continue;
+      datapath_->refresh_port(opened->second.dp_port);
+      if (const auto info = datapath_->find_port(opened->second.dp_port))
+        bridge->ofproto.set_port_live(opened->second.number, info->link_up);
+      concerned = true;
+    }
+    if (concerned) bridge->bonds->run(clock_.now());  // delays count from when the link changed
   }
 }
 

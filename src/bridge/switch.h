@@ -121,8 +121,8 @@ class Switch {
   std::vector<PortStatus> ports() const;
   /// Nothing if the bridge shall have no such port.
   std::optional<PortStatus> port(std::string_view bridge, const std::string& name) const;
-  /// A device changed its address, MTU or link: what depends on it follows without waiting for run().
-  void refresh_port(const std::string& name);
+  /// Devices changed their address, MTU or link: what depends on them follows without waiting for run().
+  void refresh_ports(const std::set<std::string>& names);
   /// Null if the bridge has no connections: there is no loop.
   ofproto::Connections* connections(const ofproto::Ofproto& bridge) const;
   /// Configured or made from the bridge's address; 0 if it has none.

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <set>
 
 #include "daemon/commands.h"
 #include "daemon/sliced_work.h"
@@ -99,17 +100,19 @@ Result<std::string> receive(bridge::Switch& device, Args args) {
 Result<std::string> set_admin_state(bridge::Switch& device, Args args) {
   const std::string& state = args.back();
   if (state != "up" && state != "down") return fail("Invalid Admin State");
+  std::set<std::string> changed;
   const auto set = [&](const std::string& name) {
     port::DummyPort* port = find_dummy(device, name);
     if (port == nullptr) return false;
     port->set_link(state == "up");
-    device.refresh_port(name);
+    changed.insert(name);
     return true;
   };
   if (args.size() == 1)
     for (const auto& port : device.datapath().ports()) set(port.name);
   else if (!set(args[0]))
     return fail("Unknown Dummy Interface");
+  device.refresh_ports(changed);
   return "OK";
 }
 

@@ -201,9 +201,9 @@ void Database::report(bool statistics) {
 bool Database::take_link_news() {
   links_->update();
   const auto changed = links_->take_changed();
+  device_.refresh_ports(changed);
   bool came_or_went = false;
   for (const auto& name : changed) {
-    device_.refresh_port(name);
     const auto known = config_.system_interfaces.find(name);
     came_or_went |= known != config_.system_interfaces.end() && known->second != links_->exists(name);
   }

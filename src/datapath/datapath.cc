@@ -57,14 +57,14 @@ struct Datapath::Impl final : field::NameResolver {
       : tracker(connections), max_megaflows(options.max_megaflows * std::max(1u, options.workers)) {
     for (unsigned i = 0; i < std::max(1u, options.workers); ++i)
       workers.push_back(std::make_unique<Worker>(i, options, clock, tracker));
+    load.resize(workers.size());
     for (const auto& worker : workers) worker->set_meters(&meters);
   }
 
   std::optional<std::uint32_t> port_number(std::string_view name) const override {
     if (name == kOwnPortName) return kOwnPort;
-    for (const auto& [number, slot] : ports)
-      if (slot->port->name() == name) return number;
-    return std::nullopt;
+    const auto it = numbers.find(name);
+    return it == numbers.end() ? std::nullopt : std::optional(it->second);
   }
   std::optional<std::string> port_name(std::uint32_t number) const override {
     if (number == kOwnPort) return std::string(kOwnPortName);
@@ -73,15 +73,12 @@ struct Datapath::Impl final : field::NameResolver {
     return it->second->port->name();
   }
 
-  std::uint32_t free_number() const {
-    std::uint32_t number = 1;
-    while (ports.contains(number)) ++number;
-    return number;
+  std::uint32_t free_number() {
+    while (ports.contains(lowest_free)) ++lowest_free;
+    return lowest_free;
   }
   /// The worker that receives from the fewest ports.
   unsigned idlest_worker() const {
-    std::vector<unsigned> load(workers.size());
-    for (const auto& [number, slot] : ports) ++load[slot->worker];
     return static_cast<unsigned>(std::ranges::min_element(load) - load.begin());
   }
   void on_all(const std::function<void(Worker&)>& work) {
@@ -92,6 +89,9 @@ struct Datapath::Impl final : field::NameResolver {
   std::uint32_t max_megaflows;  ///< of all workers
   MeterTable meters;
   std::map<std::uint32_t, std::unique_ptr<PortSlot>> ports;
+  std::map<std::string, std::uint32_t, std::less<>> numbers;  ///< of `ports`, by name
+  std::uint32_t lowest_free = 1;                              ///< all numbers below are taken
+  std::vector<unsigned> load;                    ///< of each worker, the ports that it receives from
   std::vector<std::unique_ptr<Worker>> workers;  // go before the ports
   bool running = false;
 };
@@ -125,6 +125,8 @@ Result<std::uint32_t> Datapath::add_port(std::unique_ptr<port::Port> port,
   slot->port = std::move(port);
   refresh(*slot);
   PortSlot& added = *(impl_->ports[chosen] = std::move(slot));
+  impl_->numbers[added.port->name()] = chosen;
+  ++impl_->load[added.worker];
   // The worker that receives from it comes last: all can send to the port before the first packet arrives
   // from it.
   Status status;
@@ -145,6 +147,9 @@ Result<std::unique_ptr<port::Port>> Datapath::remove_port(std::uint32_t number) 
   if (it == impl_->ports.end()) return fail("there is no datapath port " + std::to_string(number));
   impl_->on_all([&](Worker& worker) { worker.detach(*it->second); });
   auto port = std::move(it->second->port);
+  impl_->numbers.erase(port->name());
+  --impl_->load[it->second->worker];
+  impl_->lowest_free = std::min(impl_->lowest_free, number);
   impl_->ports.erase(it);
   return port;
 }

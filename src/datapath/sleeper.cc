@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -17,6 +18,7 @@
 namespace sluice::datapath {
 namespace {
 
+constexpr int kAtOnce = 64;
 constexpr Duration kErrorPause = Duration::milliseconds(limits::kSweepIntervalMs);
 
 timespec to_timespec(Duration d) {
@@ -31,7 +33,7 @@ Status Sleeper::open() {
   if (epoll_ < 0) return fail(std::string("cannot make an epoll descriptor: ") + std::strerror(errno));
   event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event_ < 0) return fail(std::string("cannot make an event descriptor: ") + std::strerror(errno));
-  return watch(event_);
+  return add(event_, nullptr);
 }
 
 Sleeper::~Sleeper() {
@@ -39,8 +41,12 @@ Sleeper::~Sleeper() {
     if (fd >= 0) close(fd);
 }
 
-Status Sleeper::watch(int fd) {
-  epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+Status Sleeper::watch(int fd, PortSlot& slot) {
+  return add(fd, &slot);
+}
+
+Status Sleeper::add(int fd, PortSlot* slot) {
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = slot}};
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0) return {};
   return fail(std::string("cannot wait for what a port receives: ") + std::strerror(errno));
 }
@@ -49,19 +55,27 @@ void Sleeper::forget(int fd) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void Sleeper::sleep(Duration at_most) {
+void Sleeper::sleep(Duration at_most, std::vector<PortSlot*>& ready) {
   const timespec timeout = to_timespec(at_most);
-  epoll_event events[8];
-  const int n = epoll_pwait2(epoll_, events, 8, &timeout, nullptr);
-  bool ready = n <= 0;
-  for (int i = 0; i < n; ++i) ready = ready || (events[i].events & EPOLLIN) != 0;
-  if (!ready) {
+  std::array<epoll_event, kAtOnce> events;
+  const int n = epoll_pwait2(epoll_, events.data(), kAtOnce, &timeout, nullptr);
+  bool readable = n <= 0, woken = false;
+  for (int i = 0; i < n; ++i) {
+    const bool is_readable = (events[i].events & EPOLLIN) != 0;
+    readable = readable || is_readable;
+    if (auto* const slot = static_cast<PortSlot*>(events[i].data.ptr))
+      ready.push_back(slot);
+    else
+      woken = is_readable;
+  }
+  if (!readable && at_most > Duration{}) {
     pollfd event{.fd = event_, .events = POLLIN, .revents = 0};
     const timespec pause = to_timespec(std::min(at_most, kErrorPause));
-    ppoll(&event, 1, &pause, nullptr);
+    woken = ppoll(&event, 1, &pause, nullptr) > 0;
   }
   std::uint64_t ignored;
-  [[maybe_unused]] const auto got = read(event_, &ignored, sizeof ignored);
+  if (woken) [[maybe_unused]]
+    const auto got = read(event_, &ignored, sizeof ignored);
 }
 
 void Sleeper::wake() {

@@ -131,6 +131,44 @@ TEST(DatapathThreads, ControlPlaneWorksWhilePacketsFlow) {
   EXPECT_EQ(rig.datapath.packets_in_use(), 0u);
 }
 
+/// More than a worker polls: it serves those that have something, however many these are.
+TEST(DatapathThreads, ManyPortsComeAndGoWhilePacketsFlow) {
+  constexpr unsigned kPorts = 100, kRounds = 20;
+  SteadyClock clock;
+  conntrack::Tracker tracker({.max_connections = 10'000});
+  FakePipeline pipeline([](const flow::FlowKey&, UpcallResult& result) {
+    exact_headers(result.mask);
+    result.program = {Output{1}};
+  });
+  Datapath datapath({.workers = 2}, clock, tracker);
+  datapath.set_handler(&pipeline);
+  ASSERT_TRUE(datapath.start());
+  std::vector<port::DummyPort*> ports;
+  const auto add = [&](unsigned i) {
+    auto port = std::make_unique<port::DummyPort>("p" + std::to_string(i), port::DummyOptions{.max_sent = 0});
+    ports[i] = port.get();
+    EXPECT_EQ(datapath.add_port(std::move(port)).value_or(0), i + 1) << "the lowest number that is free";
+  };
+  ports.resize(kPorts);
+  for (unsigned i = 0; i < kPorts; ++i) add(i);
+
+  std::uint64_t injected = 0;
+  for (unsigned round = 0; round < kRounds; ++round) {
+    for (unsigned i = round % 7; i < kPorts; i += 1 + round % 3) {
+      ASSERT_TRUE(ports[i]->inject(frame(static_cast<std::uint16_t>(i + 1))));
+      ++injected;
+    }
+    ASSERT_TRUE(eventually([&] { return datapath.stats()[Counter::Received] == injected; }));
+    const unsigned goes = 1 + round * 13 % (kPorts - 1);
+    ASSERT_TRUE(datapath.remove_port(*datapath.port_number("p" + std::to_string(goes))));
+    EXPECT_FALSE(datapath.port_number("p" + std::to_string(goes)));
+    add(goes);
+  }
+  datapath.stop();
+  EXPECT_EQ(datapath.stats().unaccounted(), 0);
+  EXPECT_EQ(datapath.ports().size(), kPorts);
+}
+
 TEST(DatapathThreads, FragmentsOfOneDatagramComeOnDifferentWorkers) {
   ThreadedRig rig(2, stateful);
   ASSERT_TRUE(rig.datapath.start());

@@ -34,6 +34,9 @@ constexpr Duration kSweepPeriod = Duration::milliseconds(500);
 constexpr Duration kSortPeriod = Duration::seconds(1);
 constexpr Duration kMaintainPeriod = Duration::seconds(1);
 constexpr Duration kTick = Duration::milliseconds(limits::kSweepIntervalMs);
+/// Ports of a worker that it asks for packets all the time while it is awake; of more only those that the
+/// kernel says have some.
+constexpr std::size_t kPolledPorts = 16;
 
 }  // namespace
 
@@ -468,24 +471,30 @@ Status Worker::attach(PortSlot& slot) {
   if (slot.worker != index_) return {};
   if (thread_.joinable()) SLUICE_TRY(watch(slot));
   receive_.push_back(&slot);
+  if (slot.port->receive_fd() < 0) unwatched_.push_back(&slot);
   return {};
 }
 
-Status Worker::watch(const PortSlot& slot) {
-  return slot.port->receive_fd() >= 0 ? sleeper_.watch(slot.port->receive_fd()) : Status{};
+Status Worker::watch(PortSlot& slot) {
+  return slot.port->receive_fd() >= 0 ? sleeper_.watch(slot.port->receive_fd(), slot) : Status{};
 }
 
 void Worker::detach(PortSlot& slot) {
   ports_[slot.number].slot = nullptr;
   if (slot.worker != index_) return;
   std::erase(receive_, &slot);
+  std::erase(unwatched_, &slot);
   if (thread_.joinable() && slot.port->receive_fd() >= 0) sleeper_.forget(slot.port->receive_fd());
 }
 
 unsigned Worker::round() {
+  return round(receive_);
+}
+
+unsigned Worker::round(std::span<PortSlot* const> slots) {
   now_ = clock_.now();
   unsigned received = 0;
-  for (PortSlot* const slot : receive_) {
+  for (PortSlot* const slot : slots) {
     PacketBatch batch;
     slot->port->receive(batch, pool_);
     if (batch.empty()) continue;
@@ -516,7 +525,7 @@ void Worker::police(PacketBatch& batch, const PortSlot& slot) {
 
 Status Worker::start() {
   SLUICE_TRY(sleeper_.open());
-  for (const PortSlot* slot : receive_) SLUICE_TRY(watch(*slot));
+  for (PortSlot* slot : receive_) SLUICE_TRY(watch(*slot));
   stopping_.store(false, std::memory_order_relaxed);
   try {
     thread_ = std::thread([this] { run(); });
@@ -543,22 +552,31 @@ void Worker::post(const std::function<void()>& work) {
 void Worker::run() {
   const rcu::ThreadRegistration reader;
   Instant last_packet = clock_.now();
+  std::vector<PortSlot*> ready;
   while (!stopping_.load(std::memory_order_relaxed)) {
-    const unsigned received = round();
+    // To ask each of few ports takes less time than to ask which have something.
+    const bool polls = receive_.size() <= kPolledPorts;
+    const unsigned received = polls ? round() : round(ready);
+    ready.clear();  // now ports may go
     mailbox_.drain();
     rcu::quiescent();
     if (received != 0) last_packet = now_;
-    if (now_ - last_packet < Duration::microseconds(limits::kPollBeforeSleepUs)) continue;
+    const bool awake = now_ - last_packet < Duration::microseconds(limits::kPollBeforeSleepUs);
+    if (awake && polls) continue;
+    ready = unwatched_;
+    if (awake) {
+      sleeper_.sleep({}, ready);
+      continue;
+    }
     rcu::offline();
-    sleeper_.sleep(may_sleep());
+    sleeper_.sleep(may_sleep(), ready);
     rcu::online();
   }
 }
 
 /// How long nothing needs the worker but a descriptor that becomes readable.
 Duration Worker::may_sleep() const {
-  const auto must_poll = [](const PortSlot* slot) { return slot->port->receive_fd() < 0; };
-  if (std::ranges::any_of(receive_, must_poll)) return kTick;
+  if (!unwatched_.empty()) return kTick;
   if (sweep_at_ != 0 || more_connections_due_) return kTick;
   return kSweepPeriod;
 }

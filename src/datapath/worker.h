@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -106,7 +107,8 @@ class Worker final : private EngineHost {
   void publish_table();
 
   void run();
-  Status watch(const PortSlot& slot);
+  unsigned round(std::span<PortSlot* const> slots);
+  Status watch(PortSlot& slot);
   Duration may_sleep() const;
 
   struct View {
@@ -125,8 +127,9 @@ class Worker final : private EngineHost {
   cache::MegaflowTable megaflows_;
   CounterCells counters_;
   ActionEngine engine_;
-  std::vector<View> ports_;         // by number
-  std::vector<PortSlot*> receive_;  // ours
+  std::vector<View> ports_;           // by number
+  std::vector<PortSlot*> receive_;    // ours
+  std::vector<PortSlot*> unwatched_;  // of these what no descriptor tells about
   std::vector<std::uint32_t> unflushed_;
   std::unique_ptr<flow::FlowKey[]> keys_;  // of the batch in progress
 

@@ -274,29 +274,19 @@ PortChanges::~PortChanges() {
 }
 
 void Pipeline::set_port(std::uint32_t of_port, PortInfo info) {
-  impl_->change_ports(*this, [&](PortTable& table) {
-    const auto there = std::find_if(table.ports.begin(), table.ports.end(),
-                                    [&](const PortTable::Port& port) { return port.of_port == of_port; });
-    if (there != table.ports.end())
-      there->info = std::move(info);
-    else
-      table.ports.push_back({of_port, std::move(info)});
-  });
+  impl_->change_ports(*this, [&](PortTable& table) { table.put(of_port, std::move(info)); });
 }
 
 void Pipeline::remove_port(std::uint32_t of_port) {
-  impl_->change_ports(*this, [&](PortTable& table) {
-    std::erase_if(table.ports, [&](const PortTable::Port& port) { return port.of_port == of_port; });
-  });
+  impl_->change_ports(*this, [&](PortTable& table) { table.erase(of_port); });
   impl_->macs.flush_port(of_port);
   impl_->multicast.flush_port(of_port);
   bump_epoch();
 }
 
 std::optional<PortInfo> Pipeline::port(std::uint32_t of_port) const {
-  for (const PortTable::Port& port : impl_->latest().ports)
-    if (port.of_port == of_port) return port.info;
-  return std::nullopt;
+  const PortInfo* info = impl_->latest().find(of_port);
+  return info ? std::optional(*info) : std::nullopt;
 }
 
 std::vector<std::uint32_t> Pipeline::ports() const {

@@ -138,21 +138,45 @@ struct PortTable {
   };
   PortTable() = default;
   PortTable(const PortTable& other)
-      : config(other.config), ports(other.ports), bonds(other.bonds), mirrors(other.mirrors) {}
+      : config(other.config),
+        ports(other.ports),
+        bonds(other.bonds),
+        mirrors(other.mirrors),
+        by_of_port(other.by_of_port) {}
   PortTable& operator=(const PortTable&) = delete;
 
   BridgeConfig config;
   std::vector<Port> ports;  ///< ascending; LOCAL, the highest number, first: floods go out in this order
   std::map<std::string, Bond> bonds;
-  std::vector<Mirror> mirrors;  ///< at most kMaxMirrors
+  std::vector<Mirror> mirrors;                                  ///< at most kMaxMirrors
+  std::unordered_map<std::uint32_t, std::uint32_t> by_of_port;  ///< to the index in `ports`
   // Made by index() of what is above.
-  std::unordered_map<std::uint32_t, std::uint32_t> by_of_port, by_dp_port;  ///< to the index in `ports`
-  std::vector<Bundle> bundles;                                              ///< in the order of `ports`
-  std::vector<std::uint32_t> bundle_of_port;                                ///< for each of `ports`
+  std::unordered_map<std::uint32_t, std::uint32_t> by_dp_port;  ///< to the index in `ports`
+  std::vector<Bundle> bundles;                                  ///< in the order of `ports`
+  std::vector<std::uint32_t> bundle_of_port;                    ///< for each of `ports`
 
   const PortInfo* find(std::uint32_t of_port) const {
     const auto it = by_of_port.find(of_port);
     return it == by_of_port.end() ? nullptr : &ports[it->second].info;
+  }
+  // Changes, after which index() is due. Until then `ports` is in any order.
+  void put(std::uint32_t of_port, PortInfo info) {
+    const auto [it, is_new] = by_of_port.try_emplace(of_port, static_cast<std::uint32_t>(ports.size()));
+    if (is_new)
+      ports.push_back({of_port, std::move(info)});
+    else
+      ports[it->second].info = std::move(info);
+  }
+  void erase(std::uint32_t of_port) {
+    const auto it = by_of_port.find(of_port);
+    if (it == by_of_port.end()) return;
+    const std::uint32_t place = it->second;
+    by_of_port.erase(it);
+    if (place + 1 != ports.size()) {
+      ports[place] = std::move(ports.back());
+      by_of_port[ports[place].of_port] = place;
+    }
+    ports.pop_back();
   }
   const Bundle* bundle_of(std::uint32_t of_port) const {
     const auto it = by_of_port.find(of_port);
@@ -168,7 +192,8 @@ struct PortTable {
     const auto rank = [](const Port& port) {
       return port.of_port == action::of_port::kLocal ? 0 : port.of_port;
     };
-    std::sort(ports.begin(), ports.end(), [&](const Port& a, const Port& b) { return rank(a) < rank(b); });
+    const auto before = [&](const Port& a, const Port& b) { return rank(a) < rank(b); };
+    if (!std::is_sorted(ports.begin(), ports.end(), before)) std::sort(ports.begin(), ports.end(), before);
     by_of_port.clear();
     by_dp_port.clear();
     for (std::uint32_t i = 0; i < ports.size(); ++i) {

@@ -14,7 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "net/protocol.h"
 #include "port/netdev.h"
@@ -136,13 +136,16 @@ struct AfPacketPort::Impl {
     VnetHeader header;
     std::uint32_t size;
     packet::Offload offload;
-    std::array<std::uint8_t, kSmallFrame> bytes;
   };
-  std::vector<Queued> queue = std::vector<Queued>(kBatch);
+  std::array<Queued, kBatch> queue{};
+  /// The frame of each. It costs memory when there is one.
+  const std::unique_ptr<std::uint8_t[]> frames =
+      std::make_unique_for_overwrite<std::uint8_t[]>(std::size_t{kBatch} * kSmallFrame);
   unsigned queued = 0;
   std::uint32_t priority = 0;  ///< Metadata::skb_priority of what the socket sends
   SoftwareOffload software;
 
+  std::uint8_t* frame(unsigned i) const { return frames.get() + std::size_t{i} * kSmallFrame; }
   /// Fills `taken` with empty packets and points the kernel at them; how many there are.
   unsigned offer(std::array<Packet*, kBatch>& taken, unsigned wanted, PacketPool& pool);
   /// Hands one frame to the kernel; 0 or the errno.
@@ -312,11 +315,8 @@ void AfPacketPort::send(const Packet& packet) {
   VnetHeader header;
   const bool told = make_vnet_header(packet, header);
   if (told && packet.size() <= kSmallFrame) {
-    Impl::Queued& queued = impl.queue[impl.queued++];
-    queued.header = header;
-    queued.size = packet.size();
-    queued.offload = packet.meta.offload;
-    std::memcpy(queued.bytes.data(), packet.data(), packet.size());
+    std::memcpy(impl.frame(impl.queued), packet.data(), packet.size());
+    impl.queue[impl.queued++] = {header, packet.size(), packet.meta.offload};
     if (impl.queued == kBatch) flush();
     return;
   }
@@ -343,7 +343,7 @@ void AfPacketPort::flush() {
   std::array<std::array<iovec, 2>, kBatch> parts;
   for (unsigned i = 0; i < impl.queued; ++i) {
     Impl::Queued& queued = impl.queue[i];
-    parts[i] = {iovec{&queued.header, sizeof queued.header}, iovec{queued.bytes.data(), queued.size}};
+    parts[i] = {iovec{&queued.header, sizeof queued.header}, iovec{impl.frame(i), queued.size}};
     messages[i] = {};
     messages[i].msg_hdr.msg_iov = parts[i].data();
     messages[i].msg_hdr.msg_iovlen = parts[i].size();
@@ -366,11 +366,12 @@ void AfPacketPort::flush() {
       drop_rest(done, error);
       break;
     }
-    const Impl::Queued& refused = impl.queue[done++];
+    const unsigned at = done++;
+    const Impl::Queued& refused = impl.queue[at];
     const bool had_offload = refused.header.flags != 0 || refused.header.gso_type != 0;
-    count_sent(had_offload ? impl.transmit_in_software({refused.bytes.data(), refused.size}, refused.offload)
-                           : error,
-               refused.size);
+    count_sent(
+        had_offload ? impl.transmit_in_software({impl.frame(at), refused.size}, refused.offload) : error,
+        refused.size);
   }
   impl.queued = 0;
 }

@@ -12,7 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "port/netdev.h"
 #include "port/software_offload.h"
@@ -39,7 +39,7 @@ Error cannot_create(const std::string& name, const std::string& why) {
 }  // namespace
 
 struct TapPort::Impl {
-  Impl(int f, int s, const std::string& name) : fd(f), socket(s), netdev(s, name), spill(kMaxFrame) {}
+  Impl(int f, int s, const std::string& name) : fd(f), socket(s), netdev(s, name) {}
   ~Impl() {
     if (removes_device) ioctl(fd, TUNSETPERSIST, 0);
     close(fd);
@@ -50,7 +50,8 @@ struct TapPort::Impl {
   int socket;                   ///< for questions about the interface
   bool removes_device = false;  ///< it would stay otherwise
   Netdev netdev;
-  std::vector<std::uint8_t> spill;  ///< for the tail of a frame that a small packet does not hold
+  /// For the tail of a frame that a small packet does not hold. It costs memory when there is one.
+  const std::unique_ptr<std::uint8_t[]> spill = std::make_unique_for_overwrite<std::uint8_t[]>(kMaxFrame);
   SoftwareOffload software;
 
   /// Hands one frame to the host's stack; 0 or the errno.
@@ -116,7 +117,7 @@ void TapPort::receive(packet::PacketBatch& batch, PacketPool& pool) {
     const std::uint32_t room = std::min(packet->tailroom(), kMaxFrame);
     VnetHeader header;
     const std::array<iovec, 3> parts = {iovec{&header, sizeof header}, iovec{packet->data(), room},
-                                        iovec{impl.spill.data(), impl.spill.size()}};
+                                        iovec{impl.spill.get(), kMaxFrame}};
     const ssize_t got = readv(impl.fd, parts.data(), parts.size());
     if (got < static_cast<ssize_t>(sizeof header)) {
       // EAGAIN: nothing waits. EIO: the device is down, and nothing waits either.
@@ -131,7 +132,7 @@ void TapPort::receive(packet::PacketBatch& batch, PacketPool& pool) {
       if (large != nullptr) {
         large->resize(size);
         std::memcpy(large->data(), packet->data(), room);
-        std::memcpy(large->data() + room, impl.spill.data(), size - room);
+        std::memcpy(large->data() + room, impl.spill.get(), size - room);
       }
       pool.give(packet);
       packet = large;
