@@ -47,15 +47,16 @@ void for_each_message(Bytes datagram, const Socket::Take& take) {
     take(*header);
 }
 
-Status Socket::list(std::uint16_t type, Bytes body, const Take& take) {
+Result<bool> Socket::list(std::uint16_t type, Bytes body, const Take& take) {
   return ask(type, NLM_F_DUMP, body, take);
 }
 
 Status Socket::get(std::uint16_t type, Bytes body, const Take& take) {
-  return ask(type, NLM_F_ACK | NLM_F_ECHO, body, take);  // some answer only to an echo
+  SLUICE_TRY(ask(type, NLM_F_ACK | NLM_F_ECHO, body, take));  // some answer only to an echo
+  return {};
 }
 
-Status Socket::ask(std::uint16_t type, std::uint16_t flags, Bytes body, const Take& take) {
+Result<bool> Socket::ask(std::uint16_t type, std::uint16_t flags, Bytes body, const Take& take) {
   if (body.size() > kMostBody) return failure("request", EMSGSIZE);
   alignas(nlmsghdr) std::array<std::uint8_t, NLMSG_HDRLEN + kMostBody> request{};
   nlmsghdr header{};
@@ -68,13 +69,15 @@ Status Socket::ask(std::uint16_t type, std::uint16_t flags, Bytes body, const Ta
   if (::send(fd_, request.data(), header.nlmsg_len, 0) < 0) return failure("send", errno);
 
   alignas(nlmsghdr) std::array<std::uint8_t, kDatagramBytes> buffer;
-  bool complete = false;
+  bool complete = false, whole = true;
   int error = 0;
   while (!complete) {
     const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (got < 0 && (errno == EINTR || errno == ENOBUFS)) continue;  // lost news are no part of the answer
+    if (got < 0 && errno == ENOBUFS) whole = false;  // lost news are no part of the answer
+    if (got < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
     if (got < 0) return failure("receive", errno);
     for_each_message({buffer.data(), static_cast<std::size_t>(got)}, [&](const nlmsghdr& message) {
+      if ((message.nlmsg_flags & NLM_F_DUMP_INTR) != 0) whole = false;
       const bool last = message.nlmsg_type == NLMSG_DONE || message.nlmsg_type == NLMSG_ERROR;
       if (!last) return take(message);
       if (message.nlmsg_seq != sequence_) return;  // of a request that was given up
@@ -83,7 +86,8 @@ Status Socket::ask(std::uint16_t type, std::uint16_t flags, Bytes body, const Ta
         error = -static_cast<const nlmsgerr*>(NLMSG_DATA(&message))->error;
     });
   }
-  return error == 0 ? Status() : failure("request", error);
+  if (error != 0) return failure("request", error);
+  return whole;
 }
 
 }  // namespace sluice::rtnetlink

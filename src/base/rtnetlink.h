@@ -26,13 +26,15 @@ class Socket {
   using Take = std::function<void(const nlmsghdr&)>;
   /// Asks for all objects of a kind. `body` follows the header of the request. News that come meanwhile are
   /// taken, too.
-  Status list(std::uint16_t type, Bytes body, const Take& take);
+  /// @return whether that is all: false if objects changed so that some may have been left out, or if the
+  /// kernel had more news than it could keep.
+  Result<bool> list(std::uint16_t type, Bytes body, const Take& take);
   /// Asks for one object. There may be none: then nothing is taken, or the error says so.
   Status get(std::uint16_t type, Bytes body, const Take& take);
 
  private:
   explicit Socket(int fd) : fd_(fd) {}
-  Status ask(std::uint16_t type, std::uint16_t flags, Bytes body, const Take& take);
+  Result<bool> ask(std::uint16_t type, std::uint16_t flags, Bytes body, const Take& take);
 
   int fd_;
   std::uint32_t sequence_ = 0;

@@ -224,7 +224,9 @@ bool Database::host_statistics_wanted() {
 }
 
 void Database::refresh() {
+  const bool came_or_went = take_link_news();  // of what the kernel could not tell before
   if (!may_act()) return;
+  if (came_or_went) reconcile();
   const Instant now = loop_.clock().now();
   const bool statistics = now >= statistics_due_;
   if (statistics)

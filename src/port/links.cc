@@ -34,12 +34,14 @@ Result<std::unique_ptr<Links>> Links::open() {
   if (::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBytes, sizeof kSocketBytes) != 0)
     ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUF, &kSocketBytes, sizeof kSocketBytes);
   std::unique_ptr<Links> links(new Links(std::move(socket)));
-  SLUICE_TRY(links->ask_for_all());
+  SLUICE_ASSIGN(const bool whole, links->ask_for_all());
+  links->lost_ = !whole;
+  links->update();
   links->changed_.clear();
   return links;
 }
 
-Status Links::ask_for_all() {
+Result<bool> Links::ask_for_all() {
   ifinfomsg wanted{};
   wanted.ifi_family = AF_UNSPEC;
   return socket_.list(RTM_GETLINK, {reinterpret_cast<const std::uint8_t*>(&wanted), sizeof wanted},
@@ -75,16 +77,18 @@ void Links::forget(int index) {
 }
 
 void Links::start_over() {
-  auto names = std::exchange(names_, {});
-  auto indices = std::exchange(indices_, {});
+  const auto names = std::exchange(names_, {});
+  indices_.clear();
   for (const auto& [index, name] : names) changed_.insert(name);
-  if (ask_for_all()) return;
-  // Better what was than nothing: all interfaces would seem to have gone.
-  names_ = std::move(names);
-  indices_ = std::move(indices);
+  const auto whole = ask_for_all();
+  lost_ = !whole || !*whole;
+  if (!lost_) return;
+  // Better what was than nothing: what was left out would seem to have gone.
+  for (const auto& [index, name] : names)
+    if (names_.emplace(index, name).second) indices_.emplace(name, index);
 }
 
-void Links::update() {
+void Links::read_news() {
   alignas(nlmsghdr) std::array<std::uint8_t, rtnetlink::kDatagramBytes> buffer;
   for (;;) {
     const ssize_t got = ::recv(socket_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -92,9 +96,18 @@ void Links::update() {
       rtnetlink::for_each_message({buffer.data(), static_cast<std::size_t>(got)},
                                   [this](const nlmsghdr& message) { read(message); });
     else if (errno == ENOBUFS)
-      start_over();
+      lost_ = true;  // nor does the kernel keep any more before all is read that it has
     else if (errno != EINTR)
       return;
+  }
+}
+
+void Links::update() {
+  constexpr unsigned kAtOnce = 3;
+  read_news();
+  for (unsigned i = 0; lost_ && i < kAtOnce; ++i) {
+    start_over();
+    read_news();
   }
 }
 
