@@ -144,8 +144,7 @@ class Reader {
   /// Whether a type that would make a device is a dummy here.
   bool stands_in(std::string_view type) const {
     const bool system = type.empty() || type == "system";
-    return environment_.dummy_all ? system || type == "internal" || type == "tap"
-                                  : environment_.dummy_system && system;
+    return environment_.dummy_all ? system || type == "tap" : environment_.dummy_system && system;
   }
 
   std::string bridge_fault(const std::string& name, const Row& row) const {
@@ -530,7 +529,9 @@ class Reader {
     port.lacp_number = number_u16(other, "lacp-port-id");
     port.lacp_priority = number_u16(other, "lacp-port-priority");
     port.policing = read_policing(row);
-    if (auto fault = interface_fault(row, port); !fault.empty()) return refuse(row, std::move(fault));
+    const bool dummy_bridge = bridge.local == LocalPort::Dummy;
+    if (auto fault = interface_fault(row, port, dummy_bridge); !fault.empty())
+      return refuse(row, std::move(fault));
     names_.insert(name);
     if (const auto wish = row.integer("ofport_request")) port.number_wish = clamp_u32(*wish);
     if (const auto before = row.integer("ofport"); before && *before >= 1 && *before <= 0xfeff)
@@ -540,7 +541,7 @@ class Reader {
   }
 
   /// Sets what goes with the type; a sentence if the interface can't be had.
-  std::string interface_fault(const Row& row, PortConfig& port) {
+  std::string interface_fault(const Row& row, PortConfig& port, bool dummy_bridge) {
     const std::string type = row.text("type").value_or("");
     const auto options = row.text_map("options");
     if (bridges_.contains(port.name)) return open_fault(port.name, "the name is that of a bridge");
@@ -561,7 +562,11 @@ class Reader {
     if (type.starts_with("dpdk") || type.starts_with("afxdp"))
       return open_fault(port.name, fmt::format("type {} is not supported yet", type));
 
-    if (stands_in(type)) return make_dummy(row, port, type == "internal" ? "dummy-internal" : "dummy");
+    if (type == "internal" && dummy_bridge) return make_dummy(row, port, "dummy-internal");
+    if (stands_in(type)) {
+      port.options["as"] = type.empty() ? "system" : type;
+      return make_dummy(row, port, "dummy");
+    }
     if (type.empty() || type == "system") {
       port.type = "system";
       const bool exists = name_fault(port.name, true).empty() && environment_.interface_exists(port.name);

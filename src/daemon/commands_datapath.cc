@@ -22,11 +22,11 @@ using datapath::Counter;
 using datapath::FlowSnapshot;
 using unixctl::Args;
 
-/// A TAP device of ours has type tap in the datapath, whatever the configuration calls it.
-std::string dp_type(bridge::Switch& device, std::uint32_t number, std::string_view type) {
-  const auto* dummy = dynamic_cast<const port::DummyPort*>(device.datapath().device(number));
-  if (!dummy || type != "dummy-pmd") return std::string(type == "internal" ? "tap" : type);
-  const unsigned queues = dummy->receive_queues();
+/// The type of its device: the configuration may call it otherwise.
+std::string dp_type(bridge::Switch& device, const datapath::PortInfo& port) {
+  if (port.type != "dummy-pmd") return port.type;
+  const unsigned queues =
+      dynamic_cast<const port::DummyPort&>(*device.datapath().device(port.number)).receive_queues();
   return fmt::format(
       "dummy-pmd: configured_rx_queues={0}, configured_tx_queues=1, requested_rx_queues={0}, "
       "requested_tx_queues=1",
@@ -50,7 +50,7 @@ std::string show_bridges(bridge::Switch& device) {
         text += fmt::format("    {} {}/none: (patch: peer={})\n", port.name, number, port.peer);
       else
         text += fmt::format("    {} {}/{}: ({})\n", port.name, number, port.datapath->number,
-                            dp_type(device, port.datapath->number, port.type));
+                            dp_type(device, *port.datapath));
     }
   }
   return text;
@@ -64,7 +64,7 @@ std::string show_datapath(bridge::Switch& device, bool statistics) {
   const auto one = [&](std::uint32_t number, std::string_view name, std::string_view type,
                        const datapath::PortInfo* info) {
     text += fmt::format("  port {}: {}", number, name);
-    if (type != "system") text += fmt::format(" ({})", dp_type(device, number, type));
+    if (type != "system") text += fmt::format(" ({})", type);
     text += "\n";
     if (!statistics) return;
     const datapath::PortInfo none{};
@@ -79,7 +79,7 @@ std::string show_datapath(bridge::Switch& device, bool statistics) {
   };
   one(datapath::kOwnPort, "ovs-netdev", "tap", nullptr);
   for (const auto& port : device.datapath().ports())
-    if (port.number != datapath::kOwnPort) one(port.number, port.name, port.type, &port);
+    if (port.number != datapath::kOwnPort) one(port.number, port.name, dp_type(device, port), &port);
   return text;
 }
 

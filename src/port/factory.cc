@@ -98,9 +98,9 @@ Result<std::unique_ptr<Port>> make_tap(const std::string& name, const OptionRead
 
 Result<std::unique_ptr<Port>> make_dummy(std::string_view type, const std::string& name,
                                          const OptionReader& options) {
-  SLUICE_TRY(options.only({"mac", "mtu", "n_rxq", "pcap", "pstream", "rxq_pcap", "stream", "tx_pcap"}));
+  SLUICE_TRY(options.only({"as", "mac", "mtu", "n_rxq", "pcap", "pstream", "rxq_pcap", "stream", "tx_pcap"}));
   DummyOptions dummy;
-  dummy.type = type;
+  dummy.type = options.text("as").empty() ? std::string(type) : options.text("as");
   // Nobody takes what these ports of a daemon send, but a stream.
   dummy.announce_sent = !options.text("stream").empty() || !options.text("pstream").empty();
   if (!dummy.announce_sent) dummy.max_sent = 0;

@@ -162,6 +162,28 @@ def test_dummies_stand_in_for_what_a_host_has():
         host.close()
 
 
+@pytest.mark.parametrize("which", ["", "=system", "=override"])
+def test_stand_ins_are_shown_as_what_they_stand_in_for(which):
+    kinds = ["internal", "tap", "dummy", "dummy-internal"] + (["system"] if which else [])
+    shown = []
+    for installed in (True, False):
+        host = DatabaseHost(installed=installed, options=[f"--enable-dummy{which}"])
+        try:
+            host.start_server()
+            host.start_switch()
+            adding = [word for n, kind in enumerate(kinds, 1)
+                      for word in ("--", "add-port", "br0", f"p{n}", "--", "set", "interface", f"p{n}", f"type={kind}")]
+            host.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", *adding)
+            lines = [line.split(": ") for line in host.appctl("dpif/show").splitlines() if ": (" in line]
+            shown.append({place.split()[0]: kind for place, kind in lines})
+            types = [line.split(": ")[1].partition(" ") for line in host.appctl("dpctl/show").splitlines() if "  port " in line]
+            shown[-1] |= {f"{name} of dpctl": kind for name, _, kind in types if name.startswith("p")}
+        finally:
+            host.close()
+    assert len(shown[0]) == 1 + 2 * len(kinds)
+    assert shown[0] == shown[1]
+
+
 class Wire:
     """The other end of a dummy port's stream."""
 
