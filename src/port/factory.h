@@ -19,7 +19,8 @@ using Options = std::map<std::string, std::string, std::less<>>;
 ///   (a capture file), "dummy", "dummy-internal" or "dummy-pmd" (in memory).
 /// @param options  what the type takes, an unknown one is an error:
 ///   tap: mac, mtu, up (true/false, default true), persistent (the same, default false) · dummy: as (the
-///   type that it stands in for), mac, mtu, n_rxq, pcap, rxq_pcap, tx_pcap (captures) · pcap: in (file to read), out (file to write).
+///   type that it stands in for), mac, mtu, n_rxq, pcap, rxq_pcap, tx_pcap (captures) · pcap: in (file to
+///   read), out (file to write).
 Result<std::unique_ptr<Port>> make_port(std::string_view type, const std::string& name,
                                         const Options& options = {});
 
