@@ -55,7 +55,7 @@ class FlowMonitors::Initial final : public openflow::SlicedRequest {
   Initial(FlowMonitors& monitors, const openflow::Message& request)
       : monitors_(monitors), request_(request) {}
 
-  void add(const Monitor& monitor) { wanted_.push_back(monitor); }
+  void add(const FlowMonitor& monitor) { wanted_.push_back(monitor); }
   /// When all were added.
   void begin(const pipeline::Pipeline& pipeline, const pipeline::Moment& moment) {
     if (!wanted_.empty())
@@ -69,7 +69,7 @@ class FlowMonitors::Initial final : public openflow::SlicedRequest {
     while (const pipeline::RuleRef rule = flows_.next(budget)) {
       budget -= std::min(budget, wanted_.size());
       bool about = false, with_actions = false;
-      for (const Monitor& monitor : wanted_) {
+      for (const FlowMonitor& monitor : wanted_) {
         if (!pipeline::is_about(monitor.filter, *rule)) continue;
         about = true;
         with_actions |= monitor.flags.actions;
@@ -89,7 +89,7 @@ class FlowMonitors::Initial final : public openflow::SlicedRequest {
  private:
   FlowMonitors& monitors_;
   const openflow::Message request_;
-  std::vector<Monitor> wanted_;
+  std::vector<FlowMonitor> wanted_;
   pipeline::FlowCursor flows_;
   FlowUpdates piece_;  ///< held back until it is known whether more follow
   bool answered_ = false;
@@ -129,20 +129,41 @@ Status FlowMonitors::change(openflow::Session& session, const openflow::Message&
     }
     if (monitor.table >= kVisibleTables && monitor.table != action::kNoTable)
       return refuse(monitor.id, OfError::BrcBadTableId);
-    const Monitor made{filter_of(monitor), monitor.flags};
+    const FlowMonitor made{filter_of(monitor), monitor.flags};
     next.insert_or_assign(monitor.id, made);
     if (monitor.flags.initial) initial->add(made);
   }
+  MonitorIndex index = index_of(next);
+  if (!fits(session, next, index)) return refuse(wanted.entries.back().id, OfError::MofcInvalidMonitor);
   Watcher& watcher = watchers_[&session];
   keep_events();
   const pipeline::Moment now = catch_up();
   watcher.monitors = std::move(next);
+  watcher.index = std::move(index);
   if (!watcher.paused) watcher.paused = now;
   watcher.known_sequence = now.sequence;
   watcher.answering = true;
   initial->begin(pipeline_, now);
   session.proceed(request, std::move(initial));
   return {};
+}
+
+MonitorIndex FlowMonitors::index_of(const Monitors& monitors) {
+  MonitorIndex index;
+  for (const auto& [id, monitor] : monitors) index.add(monitor);
+  return index;
+}
+
+bool FlowMonitors::fits(const openflow::Session& session, const Monitors& monitors,
+                        const MonitorIndex& index) const {
+  std::size_t all_monitors = monitors.size(), all_shapes = index.shapes();
+  for (const auto& [other, watcher] : watchers_) {
+    if (other == &session) continue;
+    all_monitors += watcher.monitors.size();
+    all_shapes += watcher.index.shapes();
+  }
+  return index.shapes() <= monitor_limits::kShapes && all_shapes <= monitor_limits::kAllShapes &&
+         all_monitors <= monitor_limits::kAllMonitors;
 }
 
 void FlowMonitors::keep_events() {
@@ -167,6 +188,7 @@ Status FlowMonitors::cancel(openflow::Session& session, std::uint32_t id) {
   const auto found = watchers_.find(&session);
   if (found == watchers_.end() || found->second.monitors.erase(id) == 0)
     return refuse(id, OfError::MofcUnknownMonitor);
+  found->second.index = index_of(found->second.monitors);
   if (found->second.monitors.empty() && !found->second.answering) forget(session);
   return {};
 }
@@ -175,18 +197,6 @@ Status FlowMonitors::cancel(openflow::Session& session, std::uint32_t id) {
 // ---------------------------------------------------------------------------------------------------------
 
 namespace {
-
-bool flag_of(const MonitorFlags& flags, FlowEvent::Kind kind) {
-  switch (kind) {
-    case FlowEvent::Kind::Added:
-      return flags.add;
-    case FlowEvent::Kind::Modified:
-      return flags.modify;
-    case FlowEvent::Kind::Removed:
-      return flags.removed;
-  }
-  return false;
-}
 
 /// A flow that was put again as it was has not changed for those who watch.
 bool is_change(const FlowEvent& event) {
@@ -201,24 +211,6 @@ UpdateEvent update_event(FlowEvent::Kind kind) {
 }
 
 }  // namespace
-
-/// What flags a flow's monitors have together; nothing if none is about it.
-std::optional<MonitorFlags> FlowMonitors::flags_for(const Monitors& monitors, FlowEvent::Kind kind,
-                                                    const pipeline::Rule& rule, const pipeline::Rule* old,
-                                                    bool own) {
-  std::optional<MonitorFlags> flags;
-  for (const auto& [id, monitor] : monitors) {
-    if (!flag_of(monitor.flags, kind) || (monitor.flags.only_own && !own)) continue;
-    if (!pipeline::is_about(monitor.filter, rule) && !(old && pipeline::is_about(monitor.filter, *old)))
-      continue;
-    if (!flags) flags.emplace();
-    flags->actions |= monitor.flags.actions;
-    flags->own |= monitor.flags.own;
-    flags->no_abbrev |= monitor.flags.no_abbrev;
-    flags->only_own |= monitor.flags.only_own;
-  }
-  return flags;
-}
 
 /// In a pause only that flows go which the controller may know of: one too many does no harm.
 bool FlowMonitors::Watcher::hears(const FlowEvent& event) const {
@@ -252,9 +244,10 @@ void FlowMonitors::tell_one(openflow::Session& session, Watcher& watcher, std::s
   FlowUpdates updates;
   bool abbreviated = false;
   for (const FlowEvent& event : events) {
+    if (session.state() != openflow::Session::State::Open) return;
     const bool removed = event.kind == FlowEvent::Kind::Removed;
     if (!watcher.hears(event) || !is_change(event)) continue;
-    const auto flags = flags_for(watcher.monitors, event.kind, *event.rule, event.old.get(), own);
+    const auto flags = watcher.index.flags_for(event.kind, *event.rule, event.old.get(), own);
     if (!flags) continue;
     const bool full = !own || flags->own || flags->only_own || flags->no_abbrev || watcher.paused;
     if (full) {
@@ -271,8 +264,9 @@ void FlowMonitors::tell_one(openflow::Session& session, Watcher& watcher, std::s
 }
 
 void FlowMonitors::send(openflow::Session& session, FlowUpdates& updates) {
-  if (updates.entries.empty()) return;
+  if (updates.entries.empty() || session.state() != openflow::Session::State::Open) return;
   session.send(std::exchange(updates, {}));
+  if (waiting(session) > peer_limits::kMaxOutputBytes) session.close("it does not read what changed");
 }
 
 // --- Pauses
@@ -343,14 +337,14 @@ bool FlowMonitors::resume_step(openflow::Session& session) {
   // them the slice tells.
   pipeline::FlowCursor flows = watcher.resuming->flows;
   const pipeline::WalkSlice slice =
-      pipeline_.walk_on(flows, monitor_limits::kSlice / (watcher.monitors.size() + 1) + 1);
+      pipeline_.walk_on(flows, monitor_limits::kSlice / (watcher.index.shapes() + 1) + 1);
   if (!slice.taken.events.empty()) tell_events_(slice.taken.events);
   watcher.resuming->flows = std::move(flows);
   FlowUpdates updates;
   for (const pipeline::RuleRef& rule : slice.rules) {
     if (rule->added_in() <= since.version) continue;
     const auto kind = rule->sequence() >= since.sequence ? FlowEvent::Kind::Added : FlowEvent::Kind::Modified;
-    const auto flags = flags_for(watcher.monitors, kind, *rule, nullptr, false);
+    const auto flags = watcher.index.flags_for(kind, *rule, nullptr, false);
     if (!flags) continue;
     updates.entries.push_back(update_of(update_event(kind), *rule, flags->actions));
     if (updates.entries.size() >= monitor_limits::kEntriesPerMessage) send(session, updates);

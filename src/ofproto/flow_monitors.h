@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "ofproto/monitor_index.h"
 #include "openflow/session.h"
 #include "pipeline/pipeline.h"
 
@@ -25,9 +26,12 @@ namespace sluice::ofproto {
 
 class Sessions;
 
-/// Limits of what a session may make the switch watch for it.
+/// Limits of what sessions may make the switch watch for them.
 namespace monitor_limits {
-inline constexpr std::size_t kMonitors = 1024;         ///< of one session: each flow-mod is held against them
+inline constexpr std::size_t kMonitors = 1024;  ///< of one session
+inline constexpr std::size_t kAllMonitors = 16384;
+/// Look-ups that each change of a flow takes (MonitorIndex), for one session and for all.
+inline constexpr std::size_t kShapes = 128, kAllShapes = 256;
 inline constexpr std::size_t kPauseBytes = 128 << 10;  ///< output that waits, from which on monitors pause
 inline constexpr std::size_t kEntriesPerMessage = 128;
 /// Flows times monitors that a slice of an answer or of the end of a pause looks at.
@@ -48,6 +52,7 @@ class FlowMonitors {
   Status cancel(openflow::Session& session, std::uint32_t id);
   void forget(openflow::Session& session);
   bool empty() const { return watchers_.empty(); }
+  bool watches(const openflow::Session& session) const { return watchers_.contains(&session); }
 
   /// Something happened. @param source  whose change it was, null: nobody's; `xid` is that of its request.
   void tell(std::span<const pipeline::FlowEvent> events, openflow::Session* source, std::uint32_t xid);
@@ -61,11 +66,7 @@ class FlowMonitors {
   bool resume_step(openflow::Session& session);
 
  private:
-  struct Monitor {
-    pipeline::FlowFilter filter;
-    openflow::MonitorFlags flags;
-  };
-  using Monitors = std::map<std::uint32_t, Monitor>;
+  using Monitors = std::map<std::uint32_t, FlowMonitor>;
   /// The walk over the flows at the end of a pause. What happens meanwhile to flows that it has passed is
   /// told as it happens, unless that becomes too much: then another walk follows, for what has changed since.
   struct Resuming {
@@ -74,6 +75,7 @@ class FlowMonitors {
   };
   struct Watcher {
     Monitors monitors;
+    MonitorIndex index;                      ///< of these
     std::optional<pipeline::Moment> paused;  ///< since when; nothing: they run
     /// Flows that are younger (Rule::sequence()) are told of by the walk at the end of the pause alone.
     /// Younger than the pause where an answer or a walk since may have told of what came in it.
@@ -86,10 +88,9 @@ class FlowMonitors {
   };
   class Initial;
   class Resume;
-  static std::optional<openflow::MonitorFlags> flags_for(const Monitors& monitors,
-                                                         pipeline::FlowEvent::Kind kind,
-                                                         const pipeline::Rule& rule,
-                                                         const pipeline::Rule* old, bool own);
+  static MonitorIndex index_of(const Monitors& monitors);
+  /// Whether there is room for what a session wants beside what the others have.
+  bool fits(const openflow::Session& session, const Monitors& monitors, const MonitorIndex& index) const;
 
   void tell_one(openflow::Session& session, Watcher& watcher, std::span<const pipeline::FlowEvent> events,
                 bool own, std::uint32_t xid);
@@ -107,7 +108,7 @@ class FlowMonitors {
   pipeline::Pipeline& pipeline_;
   Sessions& sessions_;
   TellEvents tell_events_;
-  std::map<openflow::Session*, Watcher> watchers_;
+  std::map<openflow::Session*, Watcher, std::less<>> watchers_;
 };
 
 }  // namespace sluice::ofproto
