@@ -132,6 +132,27 @@ std::vector<std::uint8_t> stack_bytes(pipeline::StackItem item) {
   return bytes;
 }
 
+/// What is left to do, as actions: instructions don't travel. Which go to the action set are done at once, as
+/// they come behind all actions that are left of their flow.
+action::ActionList without_instructions(const action::ActionList& rest, action::ActionList& action_set) {
+  action::ActionList actions;
+  for (const action::Action& action : rest) {
+    if (const auto* next = action::as<action::GotoTable>(action))
+      actions.push_back(action::Resubmit{.table = next->table});
+    else if (const auto* metadata = action::as<action::WriteMetadata>(action))
+      actions.push_back(action::SetField{.field = field::FieldId::Metadata,
+                                         .value = metadata->value & metadata->mask,
+                                         .mask = metadata->mask});
+    else if (action::as<action::ClearActions>(action))
+      action_set = {};
+    else if (const auto* write = action::as<action::WriteActions>(action))
+      action_set.append(write->actions);
+    else
+      actions.push_back(action);
+  }
+  return actions;
+}
+
 }  // namespace
 
 openflow::Continuation OpenFlowAgent::continuation_of(const pipeline::FrozenData& state,
@@ -140,11 +161,12 @@ openflow::Continuation OpenFlowAgent::continuation_of(const pipeline::FrozenData
   continuation.bridge = bridge_id(env_.bridge, datapath_id_);
   for (auto item = state.stack.rbegin(); item != state.stack.rend(); ++item)
     continuation.stack.push_back(stack_bytes(*item));
+  continuation.mirrors = state.mirrored;
   continuation.conntracked = state.conntracked;
   continuation.table = state.rule_table;
   if (state.from_rule) continuation.cookie = state.rule_cookie;
-  continuation.actions = state.remaining;
   continuation.action_set = state.action_set;
+  continuation.actions = without_instructions(state.remaining, continuation.action_set);
   continuation.largest_fragment = meta.mru;
   continuation.fragment_id = meta.fragment_id;
   return continuation;
@@ -170,6 +192,7 @@ Status OpenFlowAgent::resume(const openflow::Resume& request) {
   }
   state.action_set = continuation.action_set;
   state.remaining = continuation.actions;
+  state.mirrored = continuation.mirrors;
   state.conntracked = continuation.conntracked;
   state.rule_table = continuation.table;
   state.from_rule = continuation.cookie.has_value();

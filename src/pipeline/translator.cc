@@ -541,7 +541,7 @@ void Translator::run_list_from(const action::ActionList& actions, std::size_t fi
       // The datapath must look below the popped label first: the rest waits for the packet to come back.
       freezing_ = true;
       was_mpls_ = false;
-      for (std::size_t j = i; j < actions.size(); ++j) frozen_rest_.push_back(actions[j]);
+      keep_rest(actions, i);
       return;
     }
     last_ = own_last && i + 1 == actions.size();
@@ -552,8 +552,18 @@ void Translator::run_list_from(const action::ActionList& actions, std::size_t fi
       note(Kind::Detail, fmt::format("output port is {}", static_cast<std::uint32_t>(read(output->source))));
     if (!run_one(action)) return;
     if (const auto* move = action::as<action::Move>(action); move && tracing()) tell_value(move->destination);
-    if (freezing_)
-      for (std::size_t j = i + 1; j < actions.size(); ++j) frozen_rest_.push_back(actions[j]);
+    if (freezing_) keep_rest(actions, i + 1);
+  }
+}
+
+/// Behind what a resubmit led to comes what is left of the flow that did: its tables must be done by then.
+void Translator::keep_rest(const action::ActionList& actions, std::size_t first) {
+  for (std::size_t i = first; i < actions.size(); ++i) {
+    const auto* next = action::as<action::GotoTable>(actions[i]);
+    if (next && depth_ > 1)
+      frozen_rest_.push_back(action::Resubmit{.table = next->table});
+    else
+      frozen_rest_.push_back(actions[i]);
   }
 }
 

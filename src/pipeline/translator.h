@@ -151,6 +151,8 @@ class Translator final : public action::Translation {
                 TableMiss& miss);
   void run_list(const action::ActionList& actions, std::size_t first = 0);
   void run_list_from(const action::ActionList& actions, std::size_t first, bool own_last);
+  /// What is left of a list when the packet goes away goes into frozen_rest_.
+  void keep_rest(const action::ActionList& actions, std::size_t first);
   /// One action; false: the rest of its list is not run.
   bool run_one(const action::Action& action);
   void branch_on_size(std::uint16_t size, const field::Subfield& target, const action::ActionList& rest,
