@@ -16,6 +16,8 @@ import tempfile
 import xml.etree.ElementTree
 from dataclasses import dataclass, field
 
+import fuzz_seeds
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUITES = ["lint", "asan", "tsan", "fuzz", "system"]
 BINARY_TIMEOUT_S = 900
@@ -98,6 +100,7 @@ def run_fuzzers(seconds):
         name = os.path.basename(target)
         seeds = [d for d in (f"{ROOT}/tests/crashes/{name}", f"{ROOT}/tests/corpus/{name}") if os.path.isdir(d)]
         with tempfile.TemporaryDirectory() as corpus:
+            fuzz_seeds.write(name, corpus)
             code, output = run([target, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=20",
                                 "-print_final_stats=0", f"-artifact_prefix={ROOT}/build/asan/{name}-", corpus, *seeds],
                                seconds * 4 + 120)

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "openflow/all_messages.h"
 #include "tests/support/message_generator.h"
 
@@ -42,6 +44,20 @@ TEST(OpenFlowVectors, BytesPrintAndComeBack) {
     ASSERT_TRUE(message.has_value()) << message.error().message;
     EXPECT_EQ(v.hex, to_hex(encode(*message))) << v.text;
   }
+}
+
+TEST(OpenFlowVectors, ThereIsOneOfEveryMessageInEveryVersion) {
+  std::set<std::pair<const WireForm*, OfVersion>> seen;
+  for (const Vector& v : kVectors)
+    if (const auto message = decode(from_hex(v.hex))) seen.emplace(message->form, message->version);
+  AllMessages::each([&]<typename T>() {
+    for (const WireForm& form : T::wire_forms())
+      for (const OfVersion version : {k10, k11, k12, k13, k14, k15})
+        if (form.first <= version && version <= form.last) {
+          EXPECT_TRUE(seen.contains({&form, version}))
+              << form.name << " of wire version " << static_cast<int>(version);
+        }
+  });
 }
 
 // Recorded from ovs-vswitchd and ovs-ofctl 3.1.
