@@ -178,7 +178,8 @@ struct SwitchConfig {
   ConntrackConfig conntrack;
   /// Somebody puts flows back: until that is done no packet is looked at and no controller connected to.
   bool restoring = false;
-  io::TlsFiles ssl;  ///< for ssl: and pssl:; empty names: not to be used
+  std::uint32_t bundle_idle_s = 10;  ///< that an open OpenFlow bundle may be let lie, 1 at least
+  io::TlsFiles ssl;                  ///< for ssl: and pssl:; empty names: not to be used
   std::vector<BridgeConfig> bridges;
 
   bool operator==(const SwitchConfig&) const = default;

@@ -108,6 +108,10 @@ class Reader {
   DatabaseConfig read() {
     const Row* root = replica_.only("Open_vSwitch");
     if (root == nullptr) return std::move(result_);
+    // As for all that is no time, ovs-vswitchd takes its default for 0.
+    if (const auto seconds = number_of(root->text_map("other_config"), "bundle-idle-timeout");
+        seconds.value_or(0) != 0)
+      result_.config.bundle_idle_s = *seconds;
     for (const Uuid& id : root->references("bridges"))
       if (const Row* row = replica_.find("Bridge", id)) bridges_.emplace(row->text("name").value_or(""), row);
     for (const auto& [name, row] : bridges_) read_bridge(name, *row);

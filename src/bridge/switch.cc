@@ -213,6 +213,7 @@ ReconcileReport Switch::reconcile(const SwitchConfig& desired) {
         fmt::format("conntrack.fragments.memory_bytes stays {}: a change to {} needs a restart",
                     fragment_memory, desired.conntrack.fragments.memory_bytes));
   reconcile_conntrack(desired.conntrack, report);
+  bundle_room_.idle_timeout = Duration::seconds(desired.bundle_idle_s);
 
   std::vector<std::string> gone;
   for (const auto& bridge : bridges_) {
@@ -325,6 +326,7 @@ Switch::Bridge& Switch::make_bridge(const BridgeConfig& desired) {
                                                                            .datapath = *datapath_,
                                                                            .tracker = *tracker_,
                                                                            .clock = clock_,
+                                                                           .bundle_room = bundle_room_,
                                                                            .queues = queues});
     bridge->connections =
         std::make_unique<ofproto::Connections>(ofproto::ConnectionsEnvironment{.loop = *options_.loop,

@@ -213,6 +213,7 @@ class Switch {
   std::unique_ptr<ofproto::Upcalls> upcalls_;
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<io::TlsContext> tls_;           ///< null: ssl: and pssl: can't be used
+  openflow::BundleRoom bundle_room_;              ///< of the sessions of all bridges
   std::vector<std::unique_ptr<Bridge>> bridges_;  ///< by name
   QosAgent qos_;
   ReconcileReport unsettled_;  ///< what came after the end of reconcile()

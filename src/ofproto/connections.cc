@@ -120,17 +120,33 @@ Status Connections::open_service(const std::string& target) {
 }
 
 void Connections::accept(Service& service, std::unique_ptr<io::Stream> stream) {
-  if (service.clients.size() >= kMaxClients) {
+  if (service.clients.size() >= kMaxClients && !make_room(service)) {
     env_.logger.limited(client_log_, log::Level::Info, "{}: a client of {} was turned away: {} are connected",
                         env_.bridge.name(), service.listener->remote().text, service.clients.size());
     return;
   }
-  const std::string name = stream->name();
-  service.clients.emplace_back(env_.loop, std::move(stream),
-                               peer_options(name, service.config, config_.versions), env_.handler,
-                               env_.sessions, static_cast<LinkOwner&>(*this));
+  Peer::Options options = peer_options(stream->name(), service.config, config_.versions);
+  options.session.hello_within = kHelloWithin;
+  service.clients.emplace_back(env_.loop, std::move(stream), std::move(options), env_.handler, env_.sessions,
+                               static_cast<LinkOwner&>(*this));
   if (service.primary())
     service.clients.back().peer().set_snooper([this](Bytes messages) { snoop(messages); });
+}
+
+bool Connections::make_room(Service& service) {
+  const auto heard = [](const Link& client) { return client.peer().session().heard(); };
+  const Instant before = env_.loop.clock().now() - kSilence;
+  auto longest = service.clients.end();
+  for (auto it = service.clients.begin(); it != service.clients.end(); ++it)
+    if (heard(*it) <= before && it->peer().is_idle() &&
+        (longest == service.clients.end() || heard(*it) < heard(*longest)))
+      longest = it;
+  if (longest == service.clients.end()) return false;
+  env_.logger.limited(client_log_, log::Level::Info,
+                      "{}<->{}: gives way to a new client, silent for {} seconds", env_.bridge.name(),
+                      longest->peer().name(), (env_.loop.clock().now() - heard(*longest)).whole_seconds());
+  service.clients.erase(longest);
+  return true;
 }
 
 void Connections::opened(Link&) {}

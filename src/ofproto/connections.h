@@ -40,8 +40,13 @@ struct ConnectionsEnvironment {
 
 class Connections final : LinkOwner {
  public:
-  /// Clients of one listener at a time; the next one is turned away.
+  /// Clients of one listener at a time. For the next one the longest silent gives way if nothing is kept for
+  /// it; else that next one is turned away.
   static constexpr std::size_t kMaxClients = 64;
+  /// Clients that have been silent for less are not sent away.
+  static constexpr Duration kSilence = Duration::seconds(30);
+  /// A client that has not said hello by then goes.
+  static constexpr Duration kHelloWithin = Duration::seconds(10);
 
   explicit Connections(const ConnectionsEnvironment& environment);
   ~Connections() override;
@@ -68,6 +73,8 @@ class Connections final : LinkOwner {
 
   Status open_service(const std::string& target);
   void accept(Service& service, std::unique_ptr<io::Stream> stream);
+  /// Ends the client that has been silent longest of those that nothing is kept for; false if there is none.
+  bool make_room(Service& service);
   void accept_snooper(std::unique_ptr<io::Stream> stream);
   void snoop(Bytes messages);
   /// What sessions want, packets that come now have to know.

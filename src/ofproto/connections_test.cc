@@ -20,7 +20,7 @@ namespace {
 using openflow::Body;
 using openflow::OfVersion;
 
-constexpr Duration kLong = Duration::seconds(20);
+constexpr Duration kLong = Duration::seconds(120);
 
 /// The other end of a connection: says what a test wants, and keeps the messages that come.
 struct Client {
@@ -80,12 +80,15 @@ class ConnectionsTest : public ::testing::Test, Reclaims {
     EXPECT_THAT(connections_->configure(config, nullptr), ::testing::IsEmpty());
   }
   std::unique_ptr<Client> connect(const std::string& name, OfVersion version = openflow::k13) {
-    auto socket = io::connect_unix(folder_ + "/" + name);
-    EXPECT_TRUE(socket) << socket.error().message;
-    auto client =
-        std::make_unique<Client>(std::make_unique<io::Stream>(loop_, std::move(*socket), "client"), version);
+    auto client = connect_silently(name, version);
     client->hello();
     return client;
+  }
+  std::unique_ptr<Client> connect_silently(const std::string& name, OfVersion version = openflow::k13) {
+    auto socket = io::connect_unix(folder_ + "/" + name);
+    EXPECT_TRUE(socket) << socket.error().message;
+    return std::make_unique<Client>(std::make_unique<io::Stream>(loop_, std::move(*socket), "client"),
+                                    version);
   }
   /// A controller that listens on a unix socket of its own.
   void listen(const std::string& name) {
@@ -210,7 +213,8 @@ TEST_F(ConnectionsTest, WhoNeverReadsWaitsForHimself) {
   const auto ask =
       openflow::encode(openflow::make_message(openflow::DescRequest{}, {.version = openflow::k13}, 1));
   std::vector<std::uint8_t> flood;
-  for (int i = 0; i < 20'000; ++i) flood.insert(flood.end(), ask.begin(), ask.end());
+  constexpr unsigned kRequests = 8'000;  // replies of a kilobyte
+  for (unsigned i = 0; i < kRequests; ++i) flood.insert(flood.end(), ask.begin(), ask.end());
   stuck->send(flood);
   auto other = connect("br0.mgmt");
   const auto stuck_waiting = [&] {
@@ -221,10 +225,10 @@ TEST_F(ConnectionsTest, WhoNeverReadsWaitsForHimself) {
   EXPECT_TRUE(wait([&] { return other->count("OFPT_ECHO_REPLY") == 1; }));
   loop_.run_for(Duration::milliseconds(100));
   EXPECT_LT(stuck_waiting(), peer_limits::kServeBelowBytes + (1u << 20));
-  EXPECT_LT(handler_.requests.size(), 20'000u);
+  EXPECT_LT(handler_.requests.size(), kRequests);
   // Once it reads it gets all that it asked for.
   stuck->stream->resume();
-  EXPECT_TRUE(wait([&] { return stuck->count("OFPST_DESC reply") == 20'000; }));
+  EXPECT_TRUE(wait([&] { return stuck->count("OFPST_DESC reply") == kRequests; }));
 }
 
 TEST_F(ConnectionsTest, FloodLeavesOthersTheirTurn) {
@@ -255,6 +259,68 @@ TEST_F(ConnectionsTest, TooManyClientsAreTurnedAway) {
   late = connect("br0.mgmt");
   late->say(openflow::EchoRequest{});
   EXPECT_TRUE(wait([&] { return late->count("OFPT_ECHO_REPLY") == 1; }));
+}
+
+// Who connects and does not say hello, or half of it, does not keep others out for long.
+TEST_F(ConnectionsTest, ClientsWithoutHelloGo) {
+  configure();
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::size_t i = 0; i < Connections::kMaxClients; ++i) {
+    clients.push_back(connect_silently("br0.mgmt"));
+    if (i % 2 == 0) clients.back()->send({4, 0, 0});
+  }
+  EXPECT_TRUE(wait([&] { return sessions_.peers().size() == Connections::kMaxClients; }));
+  auto late = connect("br0.mgmt");
+  EXPECT_TRUE(wait([&] { return late->closed; }));
+  loop_.leap(Connections::kHelloWithin);
+  EXPECT_TRUE(wait([&] {
+    return std::all_of(clients.begin(), clients.end(), [](const auto& client) { return client->closed; });
+  }));
+  EXPECT_TRUE(sessions_.peers().empty());
+  late = connect("br0.mgmt");
+  late->say(openflow::EchoRequest{});
+  EXPECT_TRUE(wait([&] { return late->count("OFPT_ECHO_REPLY") == 1; }));
+  // Who has said hello may be silent.
+  loop_.leap(Duration::seconds(3600));
+  late->say(openflow::EchoRequest{});
+  EXPECT_TRUE(wait([&] { return late->count("OFPT_ECHO_REPLY") == 2; }));
+}
+
+// For a new client the one that has been silent longest gives way, unless something is kept for it.
+TEST_F(ConnectionsTest, TheLongestSilentClientGivesWay) {
+  configure();
+  handler_.room.idle_timeout = Duration::seconds(3600);
+  std::vector<std::unique_ptr<Client>> clients;
+  const auto settled = [&] {
+    return std::all_of(clients.begin(), clients.end(),
+                       [](const auto& c) { return c->count("OFPT_ECHO_REPLY") == 1; });
+  };
+  for (std::size_t i = 0; i < Connections::kMaxClients; ++i) {
+    clients.push_back(connect("br0.mgmt"));
+    Client& client = *clients.back();
+    if (i == 0)
+      client.say(
+          openflow::BundleControl{.id = 1, .type = openflow::BundleControlType::OpenRequest, .flags = {}});
+    if (i == 1) client.say(openflow::SetConfig{{.miss_send_len = 128}});
+    if (i == 2) client.say(openflow::RoleRequest{{.role = openflow::Role::Primary, .generation = 1}});
+    client.say(openflow::EchoRequest{});
+    ASSERT_TRUE(wait(settled));
+    if (i == 3) handler_.kept = &sessions_.peers().back()->session();
+    loop_.leap(Duration::milliseconds(10));
+  }
+  auto late = connect("br0.mgmt");
+  EXPECT_TRUE(wait([&] { return late->closed; })) << "nobody has been silent for long";
+  loop_.leap(Connections::kSilence);
+  for (const std::size_t gives_way : {4u, 5u}) {
+    late = connect("br0.mgmt");
+    late->say(openflow::EchoRequest{});
+    EXPECT_TRUE(wait([&] { return late->count("OFPT_ECHO_REPLY") == 1; }));
+    EXPECT_TRUE(wait([&] { return clients[gives_way]->closed; }));
+    EXPECT_EQ(
+        std::count_if(clients.begin(), clients.end(), [](const auto& client) { return client->closed; }),
+        static_cast<std::ptrdiff_t>(gives_way) - 3);
+    clients.push_back(std::move(late));
+  }
 }
 
 TEST_F(ConnectionsTest, ControllerIsConnectedAndConnectedAgain) {

@@ -20,6 +20,7 @@ struct FakeSwitch final : openflow::SessionHandler {
       session.reply(request, openflow::DescReply{.manufacturer = std::string(description_bytes, 'm')});
     return {};
   }
+  openflow::BundleRoom& bundle_room() override { return room; }
   Status commit(openflow::Session&, openflow::BundleMessages&, const openflow::BundleFlags&) override {
     return {};
   }
@@ -28,12 +29,15 @@ struct FakeSwitch final : openflow::SessionHandler {
     return sessions.claim_role(session, role, generation);
   }
   void forget(openflow::Session&) override { ++forgotten; }
+  bool keeps(const openflow::Session& session) const override { return &session == kept; }
 
   Sessions& sessions;
+  openflow::BundleRoom room;
   std::vector<std::string> requests;
   std::function<void()> on_request;
   std::size_t description_bytes = 10;  ///< of 255
   unsigned forgotten = 0;
+  const openflow::Session* kept = nullptr;
 };
 
 }  // namespace sluice::ofproto

@@ -46,7 +46,7 @@ void Link::received(Bytes bytes) {
 void Link::turn() {
   if (finishing_) return;
   soon_pending_ = true;  // whatever is said from here on goes out below
-  const bool more = peer_.serve();
+  const bool more = peer_.serve(loop_.clock().now());
   send_output();
   soon_pending_ = false;
   if (peer_.session().state() == openflow::Session::State::Closed) {

@@ -82,8 +82,8 @@ TEST(MonitorIndex, SaysWhatEachMonitorWould) {
           action::parse_flow("table=0" + random_match(rng), action::FlowCommand::Delete).value().match;
       if (rng.chance(30)) monitor.filter.out_port = static_cast<std::uint32_t>(1 + rng.below(3));
       if (rng.chance(5)) monitor.filter.out_group = 9;
-      for (bool MonitorFlags::*flag : {&MonitorFlags::add, &MonitorFlags::removed, &MonitorFlags::modify,
-                                       &MonitorFlags::actions, &MonitorFlags::own, &MonitorFlags::no_abbrev})
+      for (bool MonitorFlags::* flag : {&MonitorFlags::add, &MonitorFlags::removed, &MonitorFlags::modify,
+                                        &MonitorFlags::actions, &MonitorFlags::own, &MonitorFlags::no_abbrev})
         monitor.flags.*flag = rng.chance(50);
       monitor.flags.only_own = rng.chance(20);
       index.add(monitor);

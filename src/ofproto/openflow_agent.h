@@ -47,6 +47,7 @@ struct AgentEnvironment {
   datapath::Datapath& datapath;
   conntrack::Tracker& tracker;
   const Clock& clock;
+  openflow::BundleRoom& bundle_room;  ///< shared by all bridges
   /// The queues of a port with what they counted, by number; null: no port has any.
   std::function<std::vector<openflow::QueueCounters>(std::uint32_t port)> queues{};
 };
@@ -61,6 +62,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   // --- For sessions
   Status handle(openflow::Session& session, const openflow::Message& request) override;
   Status check(const openflow::Message& message) override;
+  openflow::BundleRoom& bundle_room() override { return env_.bundle_room; }
   openflow::Prepared prepare(const openflow::Message& message) override;
   void drop(void* prepared) override;
   Status commit(openflow::Session& session, openflow::BundleMessages& messages,
@@ -69,6 +71,7 @@ class OpenFlowAgent final : public openflow::SessionHandler {
                                                   std::optional<std::uint64_t> generation) override;
   std::size_t take_effort() override;
   void forget(openflow::Session& session) override;
+  bool keeps(const openflow::Session& session) const override { return monitors_.watches(session); }
 
   // --- For the owner
   /// Flows whose time has come go; what happened since the last call to flows and ports is told to those who

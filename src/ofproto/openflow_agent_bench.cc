@@ -27,7 +27,8 @@ struct Rig final : PeerWire {
                .upcalls = upcalls,
                .datapath = datapath,
                .tracker = tracker,
-               .clock = clock}),
+               .clock = clock,
+               .bundle_room = bundle_room}),
         peer({.name = "bench", .session = {}, .pacing = {}}, agent, sessions, *this, clock.now()) {
     feed(encode(
         make_message(openflow::Hello{.versions = 1u << static_cast<unsigned>(k14)}, {.version = k14}, 1)));
@@ -39,7 +40,7 @@ struct Rig final : PeerWire {
     constexpr std::size_t kPiece = 64 << 10;
     for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
       peer.receive(bytes.subspan(at, std::min(kPiece, bytes.size() - at)), clock.now());
-      while (peer.serve()) {
+      while (peer.serve(clock.now())) {
       }
     }
   }
@@ -49,6 +50,7 @@ struct Rig final : PeerWire {
   Upcalls upcalls;
   datapath::Datapath datapath;
   Ofproto bridge;
+  openflow::BundleRoom bundle_room;
   Sessions sessions;
   OpenFlowAgent agent;
   Peer peer;

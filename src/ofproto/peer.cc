@@ -58,7 +58,8 @@ bool Peer::has_room() const {
   return waiting() < peer_limits::kServeBelowBytes;
 }
 
-bool Peer::serve() {
+bool Peer::serve(Instant now) {
+  session_.set_now(now);
   unsigned slices = 0;
   std::size_t effort = 0;
   for (unsigned i = 0; i < peer_limits::kMessagesPerTurn; ++i) {

@@ -88,13 +88,15 @@ class Peer final : openflow::SessionObserver {
 
   void receive(Bytes bytes, Instant now);
   /// Serves input that waits; true if there is more that could be served now.
-  bool serve();
+  bool serve(Instant now);
   /// Input waits for output to go: read no more until serve() returned false with has_room().
   bool has_room() const;
   void tick(Instant now);
   std::optional<Instant> deadline() const;
   std::vector<std::uint8_t> take_output() { return session_.take_output(); }
   std::size_t waiting() const { return session_.output_bytes() + wire_.unsent(); }
+  /// Nothing is kept for it and nothing waits: if it went, it could come again and find all as it was.
+  bool is_idle() const { return session_.is_idle() && waiting() == 0 && !handler_.keeps(session_); }
 
   /// An asynchronous message that the peer wants. False if it was dropped.
   bool send_async(openflow::Body body);

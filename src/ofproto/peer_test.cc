@@ -115,7 +115,7 @@ class PeerTest : public ::testing::Test {
   void say(Client& client, Body body, OfVersion version) {
     client.peer->receive(openflow::encode(openflow::make_message(std::move(body), {.version = version}, 7)),
                          kStart);
-    client.peer->serve();
+    client.peer->serve(kStart);
   }
   void say(Client& client, Body body) { say(client, std::move(body), client.peer->session().version()); }
   /// Names of the messages that the client gets.
@@ -234,7 +234,7 @@ TEST_F(PeerTest, RequestsWaitWhileOutputWaits) {
   EXPECT_TRUE(handler_.requests.empty());
   EXPECT_FALSE(client.peer->has_room());
   client.wire.stuck = 0;
-  EXPECT_FALSE(client.peer->serve()) << "nothing is left";
+  EXPECT_FALSE(client.peer->serve(kStart)) << "nothing is left";
   EXPECT_EQ(handler_.requests.size(), 1u);
 }
 
@@ -246,10 +246,10 @@ TEST_F(PeerTest, FloodIsServedInTurns) {
   for (unsigned i = 0; i < peer_limits::kMessagesPerTurn * 2 + 1; ++i)
     flood.insert(flood.end(), one.begin(), one.end());
   client.peer->receive(flood, kStart);
-  EXPECT_TRUE(client.peer->serve());
+  EXPECT_TRUE(client.peer->serve(kStart));
   EXPECT_EQ(handler_.requests.size(), peer_limits::kMessagesPerTurn);
-  EXPECT_TRUE(client.peer->serve());
-  EXPECT_FALSE(client.peer->serve());
+  EXPECT_TRUE(client.peer->serve(kStart));
+  EXPECT_FALSE(client.peer->serve(kStart));
   EXPECT_EQ(handler_.requests.size(), peer_limits::kMessagesPerTurn * 2 + 1);
 }
 
@@ -414,7 +414,7 @@ TEST_F(PeerTest, TellsAtOnceWhatIsWanted) {
   append(role);
   append(openflow::SetConfig{{.invalid_ttl_to_controller = true}});
   client.peer->receive(burst, kStart);
-  EXPECT_FALSE(client.peer->serve());
+  EXPECT_FALSE(client.peer->serve(kStart));
   const std::uint32_t at_first = told.empty() ? 0 : told[0];
   clients_.clear();
   constexpr std::uint32_t kActions = ~0x5u;  // what 1.2 calls so: all but no match and an invalid TTL

@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 
+#include "base/clock.h"
 #include "openflow/message.h"
 
 namespace sluice::openflow {
@@ -122,6 +123,22 @@ class BundleMessages {
   std::size_t memory_bytes_ = 0;
   Bytes current_add_;
   std::optional<Message> current_;
+};
+
+/// Memory of open bundles.
+struct BundleBytes {
+  std::size_t messages = 0, prepared = 0;
+};
+
+/// What the sessions of a switch share for their bundles.
+struct BundleRoom {
+  /// An open bundle that is let lie for so long is discarded (OpenFlow 1.5.1 section 7.3.9.7).
+  Duration idle_timeout = kIdleTimeout;
+  BundleBytes held;
+
+  static constexpr Duration kIdleTimeout = Duration::seconds(10);
+  /// Of all bundles: those of two sessions that take all they may (session_limits).
+  static constexpr std::size_t kMessageBytes = 512 << 20, kPreparedBytes = 256 << 20;
 };
 
 }  // namespace sluice::openflow

@@ -54,10 +54,15 @@ bool changes_tables(const Message& message) {
 }  // namespace
 
 Session::Session(const Options& options, SessionHandler& handler, Instant now)
-    : options_(options), handler_(handler), heard_(now) {
+    : options_(options), handler_(handler), began_(now), heard_(now), now_(now) {
   miss_send_len_ = options.service ? 0 : kDefaultMissSendLength;
   dialect_.version = highest_version(options.versions).value_or(k10);
   write(encode(make_message(Hello{.versions = options.versions}, dialect_, 1)));
+}
+
+Session::~Session() {
+  bundles_.clear();
+  count_bundles();
 }
 
 void Session::write(const std::vector<std::uint8_t>& bytes) {
@@ -76,6 +81,7 @@ void Session::close(std::string reason) {
   state_ = State::Closed;
   reason_ = std::move(reason);
   bundles_.clear();
+  count_bundles();
   partial_.clear();
   partial_bytes_ = 0;
   tell_wants();
@@ -89,7 +95,7 @@ void Session::receive(Bytes bytes, Instant now) {
 
 void Session::append(Bytes bytes, Instant now) {
   if (state_ == State::Closed) return;
-  heard_ = now;
+  heard_ = now_ = now;
   probed_ = false;
   input_.append(bytes);
 }
@@ -114,6 +120,7 @@ bool Session::serve_next() {
 }
 
 void Session::tick(Instant now) {
+  now_ = now;
   for (auto it = partial_.begin(); it != partial_.end();) {
     if (now < it->second.until) {
       ++it;
@@ -126,6 +133,8 @@ void Session::tick(Instant now) {
     partial_bytes_ -= it->second.bytes;
     it = partial_.erase(it);
   }
+  expire_bundles(now);
+  if (const auto due = hello_due(); due && now >= *due) return close("the peer did not say hello");
   const auto when = silence_ends();
   if (state_ == State::Closed || !when || now < *when) return;
   if (probed_) return close("the peer does not answer");
@@ -136,9 +145,26 @@ void Session::tick(Instant now) {
 std::optional<Instant> Session::deadline() const {
   if (state_ == State::Closed) return std::nullopt;
   std::optional<Instant> first = silence_ends();
-  for (const auto& [xid, partial] : partial_)
-    if (!first || partial.until < *first) first = partial.until;
+  const auto consider = [&](Instant when) {
+    if (!first || when < *first) first = when;
+  };
+  if (const auto due = hello_due()) consider(*due);
+  for (const auto& [xid, partial] : partial_) consider(partial.until);
+  for (const auto& [id, bundle] : bundles_) consider(bundle.used + handler_.bundle_room().idle_timeout);
   return first;
+}
+
+std::optional<Instant> Session::hello_due() const {
+  if (options_.hello_within == Duration{} || state_ != State::Hello) return std::nullopt;
+  return began_ + options_.hello_within;
+}
+
+bool Session::is_idle() const {
+  if (!bundles_.empty() || !partial_.empty() || work_ || role_ == Role::Primary) return false;
+  if (state_ != State::Open || (options_.service && miss_send_len_ == 0)) return true;
+  const auto& masks = role_ == Role::Secondary ? async_.secondary : async_.primary;
+  return !invalid_ttl_ &&
+         std::all_of(masks.begin(), masks.end(), [](std::uint32_t mask) { return mask == 0; });
 }
 
 std::optional<Instant> Session::silence_ends() const {
@@ -197,7 +223,7 @@ Status Session::on_part(Message message, Bytes bytes) {
     return fail("multipart request: too much of it (OFPBRC_MULTIPART_BUFFER_OVERFLOW)",
                 OfError::BrcMultipartBufferOverflow);
   }
-  const Instant until = heard_ + session_limits::kPartialTimeout;
+  const Instant until = now_ + session_limits::kPartialTimeout;
   if (first) {
     const std::uint32_t xid = message.xid;
     partial_.emplace(xid, Partial{std::move(message), bytes.size(), until});
@@ -297,7 +323,7 @@ Status Session::serve(const Message& message, Bytes bytes) {
   } else if (const auto* id = as<SetControllerId>(message)) {
     controller_id_ = id->id;
   } else if (const auto* control = as<BundleControl>(message)) {
-    return on_bundle_control(message, *control);
+    return on_bundle_control(message, *control, bytes);
   } else if (const auto* add = as<BundleAdd>(message)) {
     return on_bundle_add(*add, bytes);
   } else {
@@ -335,14 +361,37 @@ void Session::demote(std::uint64_t generation) {
 }
 
 std::map<std::uint32_t, Session::Bundle>::iterator Session::open_bundle(std::uint32_t id,
-                                                                        const BundleFlags& flags) {
+                                                                        const BundleFlags& flags,
+                                                                        Bytes opened_by) {
+  const Bytes told = opened_by.first(std::min(opened_by.size(), kErrorDataBytes));
   return bundles_
       .try_emplace(id, Bundle{.flags = flags,
+                              .opened_by = {told.begin(), told.end()},
+                              .used = now_,
                               .messages = BundleMessages(dialect_.version, dialect_.table_id, &handler_)})
       .first;
 }
 
-Status Session::on_bundle_control(const Message& request, const BundleControl& control) {
+std::map<std::uint32_t, Session::Bundle>::iterator Session::end_bundle(
+    std::map<std::uint32_t, Bundle>::iterator bundle) {
+  const auto next = bundles_.erase(bundle);
+  count_bundles();
+  return next;
+}
+
+void Session::expire_bundles(Instant now) {
+  const Duration timeout = handler_.bundle_room().idle_timeout;
+  for (auto it = bundles_.begin(); it != bundles_.end();) {
+    if (now < it->second.used + timeout) {
+      ++it;
+      continue;
+    }
+    write(encode_error_reply(OfError::BfcTimeout, it->second.opened_by, dialect_.version));
+    it = end_bundle(it);
+  }
+}
+
+Status Session::on_bundle_control(const Message& request, const BundleControl& control, Bytes bytes) {
   const auto bad = [](OfError code) {
     return fail(fmt::format("bundle: {}", field::of_error_name(code)), code);
   };
@@ -350,7 +399,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   const bool exists = found != bundles_.end();
   // As Open vSwitch has it: a mistake in the handling of a bundle ends it, and replies tell no flags.
   const auto end_bad = [&](OfError code) {
-    bundles_.erase(found);
+    end_bundle(found);
     return bad(code);
   };
   BundleControl answer{.id = control.id, .type = control.type, .flags = {}};
@@ -358,7 +407,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
     case BundleControlType::OpenRequest:
       if (exists) return end_bad(OfError::BfcBadId);
       if (bundles_.size() >= session_limits::kBundles) return bad(OfError::BfcOutOfBundles);
-      open_bundle(control.id, control.flags);
+      open_bundle(control.id, control.flags, bytes);
       answer.type = BundleControlType::OpenReply;
       break;
     case BundleControlType::CloseRequest:
@@ -366,6 +415,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
       if (found->second.closed) return end_bad(OfError::BfcBundleClosed);
       if (!(found->second.flags == control.flags)) return end_bad(OfError::BfcBadFlags);
       found->second.closed = true;
+      found->second.used = now_;
       answer.type = BundleControlType::CloseReply;
       break;
     case BundleControlType::CommitRequest:
@@ -376,7 +426,7 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
       break;
     case BundleControlType::DiscardRequest:
       if (!exists) return bad(OfError::BfcBadId);
-      bundles_.erase(found);
+      end_bundle(found);
       answer.type = BundleControlType::DiscardReply;
       break;
     default:
@@ -386,13 +436,21 @@ Status Session::on_bundle_control(const Message& request, const BundleControl& c
   return {};
 }
 
-Session::BundleBytes Session::bundle_bytes() const {
+BundleBytes Session::bundle_bytes() const {
   BundleBytes bytes;
   for (const auto& [id, bundle] : bundles_) {
     bytes.messages += bundle.bytes();
     bytes.prepared += bundle.messages.prepared_bytes();
   }
   return bytes;
+}
+
+void Session::count_bundles() {
+  const BundleBytes now = bundle_bytes();
+  BundleBytes& all = handler_.bundle_room().held;
+  all.messages += now.messages - counted_.messages;
+  all.prepared += now.prepared - counted_.prepared;
+  counted_ = now;
 }
 
 Status Session::on_bundle_add(const BundleAdd& add, Bytes bytes) {
@@ -405,28 +463,33 @@ Status Session::on_bundle_add(const BundleAdd& add, Bytes bytes) {
   auto found = bundles_.find(add.id);
   if (found == bundles_.end()) {
     if (bundles_.size() >= session_limits::kBundles) return bad(OfError::BfcOutOfBundles);
-    found = open_bundle(add.id, add.flags);
+    found = open_bundle(add.id, add.flags, bytes);
   }
   const auto end_bad = [&, at = found](OfError code) {
-    bundles_.erase(at);
+    end_bundle(at);
     return bad(code);
   };
   Bundle& bundle = found->second;
   if (bundle.closed) return end_bad(OfError::BfcBundleClosed);
   if (!(bundle.flags == add.flags)) return end_bad(OfError::BfcBadFlags);
   const std::size_t packet_bytes = is<PacketOut>(message) ? session_limits::kBundledPacketBytes : 0;
-  const BundleBytes held = bundle_bytes();
-  if (held.messages + bytes.size() + packet_bytes > session_limits::kBundleBytes)
+  const BundleBytes all = handler_.bundle_room().held;
+  const std::size_t more = bytes.size() + packet_bytes;
+  if (counted_.messages + more > session_limits::kBundleBytes ||
+      all.messages + more > BundleRoom::kMessageBytes)
     return bad(OfError::BfcMsgTooMany);
-  const bool may_prepare = held.prepared < session_limits::kPreparedBytes;
+  const bool may_prepare =
+      counted_.prepared < session_limits::kPreparedBytes && all.prepared < BundleRoom::kPreparedBytes;
   bundle.messages.append(bytes, may_prepare ? handler_.prepare(message) : Prepared{});
   bundle.packet_bytes += packet_bytes;
+  bundle.used = now_;
+  count_bundles();
   return {};
 }
 
 Status Session::commit_bundle(std::map<std::uint32_t, Bundle>::iterator found) {
   Bundle bundle = std::move(found->second);
-  bundles_.erase(found);
+  end_bundle(found);
   const Status done = handler_.commit(*this, bundle.messages, bundle.flags);
   if (done) return {};
   // First what was wrong with which message, then that the bundle failed.

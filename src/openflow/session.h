@@ -54,9 +54,15 @@ class SessionHandler : public PreparedOwner {
     return {};
   }
   void drop(void* prepared) override { (void)prepared; }
+  virtual BundleRoom& bundle_room() = 0;
   /// All messages of a bundle, or none of them. An error is about the message that was taken last, unless all
   /// were.
   virtual Status commit(Session& session, BundleMessages& messages, const BundleFlags& flags) = 0;
+  /// Whether it keeps something for the session, so that the peer hears of it later.
+  virtual bool keeps(const Session& session) const {
+    (void)session;
+    return false;
+  }
   /// Whether the session may take a role; who asks for Primary makes others Secondary. NoChange only asks.
   /// Errors: OFPRRFC_STALE.
   /// @return the generation id that holds now among the switch's sessions, nothing if none was ever given.
@@ -84,7 +90,7 @@ class SessionObserver {
 /// What a peer may make the switch keep for it.
 namespace session_limits {
 inline constexpr std::size_t kBundles = 16;             ///< open at once
-inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of one session's bundles
+inline constexpr std::size_t kBundleBytes = 256 << 20;  ///< of one session's bundles; of all: BundleRoom
 /// Beside them, what is prepared of their messages: those behind wait as their bytes.
 inline constexpr std::size_t kPreparedBytes = 128 << 20;
 /// What a packet-out in a bundle is taken for beside its bytes: it is translated when the bundle is committed
@@ -107,17 +113,24 @@ class Session {
     bool async = true;  ///< false: no asynchronous message until SET_ASYNC asks for some
     /// Silence after which the peer is probed, and again as long until it is given up; zero: never.
     Duration probe_after{};
+    /// From the start until its hello must be here, all of it; zero: whenever it likes.
+    Duration hello_within{};
     SessionObserver* observer = nullptr;
   };
 
   /// Says hello.
   Session(const Options& options, SessionHandler& handler, Instant now);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   /// Takes input and serves all of it.
   void receive(Bytes bytes, Instant now);
   /// Takes input without serving it: serve_next() does, a message a call, so that others have their turn.
   /// Append no more while whole messages wait.
   void append(Bytes bytes, Instant now);
+  /// The time of what is served from now on, where input has waited.
+  void set_now(Instant now) { now_ = now; }
   /// One message, or a slice of one that takes long. False when no whole message waits.
   bool serve_next();
   /// What time brings: probes, and giving up.
@@ -143,6 +156,11 @@ class Session {
   std::uint16_t controller_id() const { return controller_id_; }
   std::uint16_t miss_send_len() const { return miss_send_len_; }
   bool invalid_ttl_to_controller() const { return invalid_ttl_; }
+  /// When the peer last sent something.
+  Instant heard() const { return heard_; }
+  /// Whether the peer would miss nothing but the connection, as far as the session knows: no bundle is open,
+  /// no request goes on or has parts to come, it is not the primary, and wants no asynchronous messages.
+  bool is_idle() const;
 
   /// Whether the peer wants asynchronous messages of a kind and reason.
   bool wants(AsyncKind kind, unsigned reason) const;
@@ -161,15 +179,13 @@ class Session {
  private:
   struct Bundle {
     BundleFlags flags;
+    std::vector<std::uint8_t> opened_by;  ///< the message, as much of it as an error tells
+    Instant used;
     bool closed = false;
     BundleMessages messages;
     std::size_t packet_bytes = 0;  ///< of kBundledPacketBytes
 
     std::size_t bytes() const { return messages.memory_bytes() + packet_bytes; }
-  };
-  /// What all bundles hold of memory.
-  struct BundleBytes {
-    std::size_t messages = 0, prepared = 0;
   };
   /// A request that came in parts, of which more is to come.
   struct Partial {
@@ -187,13 +203,19 @@ class Session {
   void dispatch(const Message& message, Bytes bytes);
   Status serve(const Message& message, Bytes bytes);
   Status on_role(const Message& request, const RoleRequest& role);
-  Status on_bundle_control(const Message& request, const BundleControl& control);
+  Status on_bundle_control(const Message& request, const BundleControl& control, Bytes bytes);
   Status on_bundle_add(const BundleAdd& add, Bytes bytes);
   Status on_part(Message message, Bytes bytes);
-  std::map<std::uint32_t, Bundle>::iterator open_bundle(std::uint32_t id, const BundleFlags& flags);
+  std::map<std::uint32_t, Bundle>::iterator open_bundle(std::uint32_t id, const BundleFlags& flags,
+                                                        Bytes opened_by);
+  std::map<std::uint32_t, Bundle>::iterator end_bundle(std::map<std::uint32_t, Bundle>::iterator bundle);
+  void expire_bundles(Instant now);
   std::optional<Instant> silence_ends() const;
+  std::optional<Instant> hello_due() const;
   Status commit_bundle(std::map<std::uint32_t, Bundle>::iterator bundle);
   BundleBytes bundle_bytes() const;
+  /// What the bundles hold by now, told to those who share the room.
+  void count_bundles();
   bool forbidden_to_secondary(const Message& message) const;
   void answer_error(const Error& error, Bytes request);
   void tell_wants() {
@@ -213,10 +235,11 @@ class Session {
   std::uint16_t controller_id_ = 0, miss_send_len_ = 0;
   bool invalid_ttl_ = false;
   std::map<std::uint32_t, Bundle> bundles_;
+  BundleBytes counted_;                       ///< what the room knows of them
   std::map<std::uint32_t, Partial> partial_;  ///< by transaction id
   std::size_t partial_bytes_ = 0;
   std::optional<Work> work_;
-  Instant heard_;
+  Instant began_, heard_, now_;
   bool probed_ = false;
 };
 

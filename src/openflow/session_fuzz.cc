@@ -20,6 +20,7 @@ struct AnySwitch final : SessionHandler {
     if (as<PacketOut>(request)) return fail("no such port", OfError::BrcBadPort);
     return {};
   }
+  BundleRoom& bundle_room() override { return room; }
   Status commit(Session&, BundleMessages& messages, const BundleFlags& flags) override {
     for (;;) {
       SLUICE_ASSIGN(const auto next, messages.next());
@@ -39,6 +40,7 @@ struct AnySwitch final : SessionHandler {
     return {.what = this, .bytes = session_limits::kPreparedBytes / 64, .shared = {{{message.form, 1}, {}}}};
   }
   void drop(void*) override { --prepared; }
+  BundleRoom room;
   int prepared = 0;  ///< that nobody has taken
   unsigned turns = 0;
 };
@@ -75,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   constexpr std::size_t kLargestAnswer = 1100, kHellos = 4096;
   if (said > kHellos + size * kLargestAnswer) std::abort();
   at.reset();
-  if (handler.prepared != 0) std::abort();
+  if (handler.prepared != 0 || handler.room.held.messages != 0 || handler.room.held.prepared != 0)
+    std::abort();
   return 0;
 }

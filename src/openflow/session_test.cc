@@ -14,6 +14,7 @@ struct FakeSwitch : SessionHandler {
     if (as<PacketOut>(request)) return fail("no such port", OfError::BrcBadPort);
     return {};
   }
+  BundleRoom& bundle_room() override { return room; }
   Status commit(Session&, BundleMessages& messages, const BundleFlags& flags) override {
     atomic = flags.atomic;
     for (committed = 0;; ++committed) {
@@ -36,6 +37,7 @@ struct FakeSwitch : SessionHandler {
     return {.what = &prepared, .bytes = prepared_bytes};
   }
   void drop(void*) override { --prepared; }
+  BundleRoom room;
   int prepared = 0;  ///< that nobody has taken
   std::size_t prepared_bytes = 0;
   std::vector<std::string> requests;
@@ -147,6 +149,22 @@ TEST_F(SessionTest, ASilentPeerIsProbedThenGivenUp) {
   session->tick(kStart + Duration::seconds(11));
   session->tick(kStart + Duration::seconds(16));
   EXPECT_EQ(session->state(), Session::State::Closed);
+}
+
+TEST_F(SessionTest, AHelloHasItsTime) {
+  const auto hello = encode(make_message(Hello{.versions = 0x10}, {.version = k13}, 9));
+  const Session::Options options{.hello_within = Duration::seconds(10)};
+  session.emplace(options, handler, kStart);
+  EXPECT_EQ(session->deadline(), kStart + Duration::seconds(10));
+  // A byte now and then buys none.
+  for (unsigned i = 0; i < 4; ++i) session->receive(Bytes(&hello[i], 1), kStart + Duration::seconds(2 * i));
+  session->tick(kStart + Duration::seconds(10) - Duration{1});
+  EXPECT_EQ(session->state(), Session::State::Hello);
+  session->tick(kStart + Duration::seconds(10));
+  EXPECT_EQ(session->state(), Session::State::Closed);
+  EXPECT_EQ(session->reason(), "the peer did not say hello");
+  open(k13, options);
+  EXPECT_FALSE(session->deadline());
 }
 
 TEST_F(SessionTest, RolesDecideWhatIsAllowedAndTold) {
@@ -372,6 +390,139 @@ TEST_F(SessionTest, BundlesOfASessionAreBounded) {
   EXPECT_EQ(add(PacketOut{}, 2), "");
   for (std::uint32_t id = 3; id <= session_limits::kBundles + 1; ++id) EXPECT_EQ(add(FlowMod{}, id), "");
   EXPECT_THAT(add(FlowMod{}, 99), ::testing::HasSubstr("OFPBFC_OUT_OF_BUNDLES"));
+}
+
+// Opened, added to or closed: from the last of these on it has its time.
+TEST_F(SessionTest, BundlesThatAreLetLieAreDiscarded) {
+  open(k14);
+  handler.room.idle_timeout = Duration::seconds(3);
+  handler.prepared_bytes = 100;
+  const auto at = [](unsigned seconds) { return kStart + Duration::seconds(seconds); };
+  const auto say = [&](Body body, std::uint32_t xid, unsigned seconds) {
+    session->receive(encode(make_message(std::move(body), {.version = k14}, xid)), at(seconds));
+    session->take_output();
+  };
+  const auto control = [](std::uint32_t id, BundleControlType type) {
+    return BundleControl{.id = id, .type = type, .flags = {}};
+  };
+  const auto add = [](std::uint32_t id, std::uint32_t xid) {
+    return BundleAdd{
+        .id = id, .flags = {}, .message = encode(make_message(FlowMod{}, {.version = k14}, xid))};
+  };
+  say(control(1, BundleControlType::OpenRequest), 11, 0);
+  say(add(2, 12), 12, 0);
+  say(add(1, 13), 13, 2);
+  EXPECT_EQ(session->deadline(), at(3));
+  EXPECT_EQ(handler.prepared, 2);
+  session->tick(at(3));
+  EXPECT_EQ(output(),
+            "OFPT_ERROR (OF1.4) (xid=0xc): OFPBFC_TIMEOUT\n"
+            "OFPT_BUNDLE_ADD_MESSAGE (OF1.4) (xid=0xc):\n(***truncated to 64 bytes from 72***)\n"
+            "00000000  05 22 00 48 00 00 00 0c-00 00 00 02 00 00 00 00 |.\".H............|\n"
+            "00000010  05 0e 00 38 00 00 00 0c-00 00 00 00 00 00 00 00 |...8............|\n"
+            "00000020  00 00 00 00 00 00 00 00-00 00 00 00 00 00 80 00 |................|\n"
+            "00000030  ff ff ff ff ff ff ff ff-ff ff ff ff 00 00 00 00 |................|\n");
+  EXPECT_EQ(handler.prepared, 1);
+  say(control(1, BundleControlType::CloseRequest), 14, 4);
+  EXPECT_EQ(session->deadline(), at(7));
+  session->tick(at(7));
+  EXPECT_EQ(output(),
+            "OFPT_ERROR (OF1.4) (xid=0xb): OFPBFC_TIMEOUT\n"
+            "OFPT_BUNDLE_CONTROL (OF1.4) (xid=0xb):\n bundle_id=0x1 type=OPEN_REQUEST flags=0\n");
+  EXPECT_EQ(handler.prepared, 0);
+  EXPECT_EQ(handler.room.held.messages, 0u);
+  EXPECT_EQ(handler.room.held.prepared, 0u);
+  EXPECT_FALSE(session->deadline());
+}
+
+// What waited behind something that takes long has its time from when it is served.
+TEST_F(SessionTest, BundlesHaveTheirTimeFromWhenTheyAreServed) {
+  open(k14);
+  session->append(
+      encode(make_message(BundleControl{.id = 1, .type = BundleControlType::OpenRequest, .flags = {}},
+                          {.version = k14}, 1)),
+      kStart);
+  session->set_now(kStart + Duration::seconds(60));
+  EXPECT_TRUE(session->serve_next());
+  EXPECT_EQ(session->deadline(), kStart + Duration::seconds(60) + BundleRoom::kIdleTimeout);
+}
+
+// However little a session holds: what the others hold counts.
+TEST_F(SessionTest, BundlesOfAllSessionsAreBounded) {
+  open(k14);
+  const auto add = [&] {
+    send(BundleAdd{.id = 1, .flags = {}, .message = encode(make_message(PacketOut{}, {.version = k14}, 5))});
+    return output();
+  };
+  constexpr std::size_t kOthers = BundleRoom::kMessageBytes - 10 * session_limits::kBundledPacketBytes;
+  handler.room.held.messages = kOthers;
+  std::size_t packets = 0;
+  while (packets <= 10 && add().empty()) ++packets;
+  EXPECT_EQ(packets, 9u) << "each takes its bytes beside";
+  EXPECT_THAT(add(), ::testing::HasSubstr("OFPBFC_MSG_TOO_MANY"));
+  EXPECT_LE(handler.room.held.messages, BundleRoom::kMessageBytes);
+  // What others let go is free, and what the session lets go is theirs.
+  handler.room.held.messages -= kOthers;
+  EXPECT_EQ(add(), "");
+  const std::size_t own = handler.room.held.messages;
+  EXPECT_GT(own, 10 * session_limits::kBundledPacketBytes);
+  EXPECT_LT(own, 11 * session_limits::kBundledPacketBytes);
+  send(BundleControl{.id = 1, .type = BundleControlType::DiscardRequest, .flags = {}});
+  EXPECT_EQ(handler.room.held.messages, 0u);
+  send(BundleAdd{.id = 2, .flags = {}, .message = encode(make_message(PacketOut{}, {.version = k14}, 5))});
+  EXPECT_GT(handler.room.held.messages, 0u);
+  session.reset();
+  EXPECT_EQ(handler.room.held.messages, 0u);
+}
+
+// The same of what is prepared: what finds no room waits as its bytes.
+TEST_F(SessionTest, WhatIsPreparedForAllSessionsIsBounded) {
+  handler.prepared_bytes = BundleRoom::kPreparedBytes / 8;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (unsigned i = 0; i < 4; ++i) {
+    auto& made = sessions.emplace_back(std::make_unique<Session>(Session::Options{}, handler, kStart));
+    made->receive(encode(make_message(Hello{.versions = 0x20}, {.version = k14}, 9)), kStart);
+    const BundleAdd add{
+        .id = 1, .flags = {}, .message = encode(make_message(FlowMod{}, {.version = k14}, 5))};
+    for (unsigned n = 0; n < 6; ++n) made->receive(encode(make_message(add, {.version = k14}, 5)), kStart);
+    EXPECT_EQ(handler.prepared, std::min(8, 4 * (static_cast<int>(i) + 1)));
+  }
+  sessions.clear();
+  EXPECT_EQ(handler.prepared, 0);
+}
+
+// Requests in parts: as many, as large and for as long as they may.
+TEST_F(SessionTest, PartsOfRequestsAreBounded) {
+  open(k14);
+  const auto part = [&](std::uint32_t xid, std::size_t monitors, bool more) {
+    FlowMonitorRequest request;
+    request.entries.resize(monitors);
+    for (MonitorRequest& monitor : request.entries) monitor.flags.add = true;
+    Message message = make_message(std::move(request), {.version = k14}, xid);
+    message.more = more;
+    session->receive(encode(message), kStart);
+    return output();
+  };
+  for (std::uint32_t xid = 0; xid < session_limits::kPartialRequests; ++xid)
+    EXPECT_EQ(part(xid, 1, true), "");
+  EXPECT_THAT(part(99, 1, true), ::testing::HasSubstr("(xid=0x63): OFPBRC_MULTIPART_BUFFER_OVERFLOW"));
+  EXPECT_EQ(part(0, 1, false), "");
+  EXPECT_THAT(handler.requests, ::testing::ElementsAre("OFPST_FLOW_MONITOR request"));
+  // One that grows without end is forgotten, and the room is free again.
+  std::string said;
+  std::size_t bytes = 0;
+  while (said.empty() && bytes < 2 * session_limits::kPartialBytes) {
+    said = part(1, 1000, true);
+    bytes += 1000 * 24;
+  }
+  EXPECT_THAT(said, ::testing::HasSubstr("(xid=0x1): OFPBRC_MULTIPART_BUFFER_OVERFLOW"));
+  EXPECT_LT(bytes, session_limits::kPartialBytes + 100'000);
+  EXPECT_GT(bytes, session_limits::kPartialBytes * 9 / 10);
+  EXPECT_EQ(part(1, 1000, true), "");
+  EXPECT_EQ(handler.requests.size(), 1u);
+  session->tick(kStart + session_limits::kPartialTimeout);
+  EXPECT_THAT(output(), ::testing::HasSubstr("OFPBRC_MULTIPART_REQUEST_TIMEOUT"));
+  EXPECT_EQ(part(50, 30'000 / 24, true), "");
 }
 
 TEST_F(SessionTest, WhatFitsNoMessageIsLeftOut) {

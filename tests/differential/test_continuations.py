@@ -64,7 +64,8 @@ CASES = [
     ("all", "actions=controller(pause),all", "", 1),
     ("a packet's length", "actions=controller(pause),check_pkt_larger(30)->NXM_NX_REG0[0],resubmit(,1)\n"
      "table=1,reg0=1,actions=2\ntable=1,priority=1,actions=3", "", 1),
-    ("learnt flows", "table=0,udp,actions=controller(pause),learn(table=1,eth_type=0x800,nw_proto=17,NXM_OF_UDP_DST[],output:NXM_OF_IN_PORT[]),resubmit(,1),2\n"
+    ("learnt flows", "table=0,udp,actions=controller(pause),learn(table=1,eth_type=0x800,nw_proto=17,"
+     "NXM_OF_UDP_DST[],output:NXM_OF_IN_PORT[]),resubmit(,1),2\n"
      "table=1,priority=1,actions=3", "", 1),
     ("userdata", "actions=controller(reason=action,userdata=01.02.03,pause),2", "", 1),
 ]

@@ -584,5 +584,76 @@ TEST_F(OpenFlowBounds, MonitorsOfASessionAreCounted) {
   EXPECT_EQ(client->fails(request), "OFPMOFC_INVALID_MONITOR");
 }
 
+// What each change of a flow is held against is bounded, of one client and of all.
+TEST_F(OpenFlowBounds, ShapesOfMonitorsAreCounted) {
+  begin();
+  const auto monitors = [](std::size_t shapes) {
+    FlowMonitorRequest request;
+    for (std::uint32_t id = 0; id < shapes; ++id) {
+      MonitorRequest& monitor = request.entries.emplace_back();
+      monitor.id = id;
+      monitor.out_port = 1 + id;
+      monitor.flags = {.add = true};
+    }
+    return request;
+  };
+  std::vector<std::unique_ptr<Client>> clients;
+  for (unsigned i = 0; i < 3; ++i) clients.push_back(connect(k14));
+  using namespace ofproto::monitor_limits;  // NOLINT
+  static_assert(kAllShapes == 2 * kShapes);
+  EXPECT_EQ(clients[0]->fails(monitors(kShapes + 1)), "OFPMOFC_INVALID_MONITOR");
+  EXPECT_THAT(clients[0]->fails(monitors(kShapes)), HasSubstr("OFPST_FLOW_MONITOR reply"));
+  EXPECT_THAT(clients[1]->fails(monitors(kShapes)), HasSubstr("OFPST_FLOW_MONITOR reply"));
+  EXPECT_EQ(clients[2]->fails(monitors(1)), "OFPMOFC_INVALID_MONITOR");
+  // Who changes what he has, or goes, makes room.
+  FlowMonitorRequest smaller = monitors(kShapes);
+  for (MonitorRequest& monitor : smaller.entries) {
+    monitor.command = MonitorCommand::Modify;
+    monitor.out_port = 1;
+  }
+  EXPECT_THAT(clients[0]->fails(smaller), HasSubstr("OFPST_FLOW_MONITOR reply"));
+  EXPECT_THAT(clients[2]->fails(monitors(kShapes - 1)), HasSubstr("OFPST_FLOW_MONITOR reply"));
+  const auto late = connect(k14);
+  EXPECT_EQ(late->fails(monitors(1)), "OFPMOFC_INVALID_MONITOR");
+  clients.pop_back();
+  EXPECT_THAT(late->fails(monitors(kShapes - 1)), HasSubstr("OFPST_FLOW_MONITOR reply"));
+}
+
+// Who has a monitor is not sent away for being silent.
+TEST_F(OpenFlowBounds, AMonitorIsKeptForItsClient) {
+  begin();
+  const auto client = connect(k13), other = connect(k13);
+  FlowMonitorRequest request;
+  request.entries.emplace_back().flags = {.add = true};
+  request.entries.back().id = 7;
+  EXPECT_FALSE(agent->keeps(client->session()));
+  client->ask(request, true);
+  EXPECT_TRUE(agent->keeps(client->session()));
+  EXPECT_FALSE(agent->keeps(other->session()));
+  EXPECT_EQ(client->fails(FlowMonitorCancel{.id = 7}), "");
+  EXPECT_FALSE(agent->keeps(client->session()));
+}
+
+// What one change makes of a monitor's client is told as far as it may wait, then he goes.
+TEST_F(OpenFlowBounds, WhatOneChangeTellsAMonitorIsBounded) {
+  begin();
+  add_flows(20'000);
+  const auto client = connect(k14), other = connect(k13);
+  FlowMonitorRequest request;
+  MonitorRequest& monitor = request.entries.emplace_back();
+  monitor.id = 1;
+  monitor.table = action::kNoTable;
+  monitor.flags = {.add = true, .removed = true, .modify = true, .actions = true};
+  client->ask(request);
+  constexpr std::size_t kRoom = 1 << 19;
+  client->unsent_bytes = ofproto::peer_limits::kMaxOutputBytes - kRoom;
+  ASSERT_EQ(other->flow("actions=3", action::FlowCommand::Modify), "");
+  EXPECT_EQ(client->session().state(), Session::State::Closed);
+  EXPECT_EQ(client->session().reason(), "it does not read what changed");
+  EXPECT_GT(client->session().output_bytes(), kRoom);
+  EXPECT_LE(client->session().output_bytes(), kRoom + kPieceBytes);
+  EXPECT_THAT(other->ask(BarrierRequest{}), HasSubstr("BARRIER_REPLY"));
+}
+
 }  // namespace
 }  // namespace sluice::testing

@@ -45,10 +45,10 @@ class Client final : public ofproto::PeerWire {
   /// All turns that it takes; their number.
   unsigned serve() {
     unsigned turns = 1;
-    while (peer_.serve()) ++turns;
+    while (peer_.serve(clock_.now())) ++turns;
     return turns;
   }
-  bool serve_turn() { return peer_.serve(); }
+  bool serve_turn() { return peer_.serve(clock_.now()); }
   std::vector<std::uint8_t> encoded(Body body) {
     return encode(make_message(std::move(body), dialect_, ++xid));
   }
@@ -117,7 +117,8 @@ class OpenFlowScenario : public Scenario {
                                             .upcalls = sw.upcalls(),
                                             .datapath = sw.datapath(),
                                             .tracker = sw.tracker(),
-                                            .clock = device().clock});
+                                            .clock = device().clock,
+                                            .bundle_room = bundle_room});
     agent->set_datapath_id(0x1234);
   }
   std::unique_ptr<Client> connect(OfVersion version) {
@@ -141,6 +142,7 @@ class OpenFlowScenario : public Scenario {
     device().run_datapath();
   }
 
+  BundleRoom bundle_room;
   std::unique_ptr<ofproto::Sessions> sessions;
   std::optional<ofproto::OpenFlowAgent> agent;
 };

@@ -7,6 +7,7 @@ import pytest
 
 from database import DatabaseHost, both_hosts
 from net import wait_until
+from openflow_wire import OF14, Peer, bundle_control
 
 
 @pytest.fixture(name="hosts", scope="module")
@@ -128,6 +129,36 @@ def test_megaflows_stay_as_long_as_max_idle_says(hosts):
     assert not left_after(3000)
     ours.vsctl("remove Open_vSwitch . other_config max-idle")
     assert left_after(8000)
+
+
+def test_bundles_that_are_let_lie(hosts):
+    """From when it was opened, added to or closed a bundle has the time that the database gives it."""
+    said = []
+    for host in hosts:
+        host.appctl("time/stop")
+        host.vsctl("set Open_vSwitch . other_config:bundle-idle-timeout=60")
+        with Peer(f"{host.dir}/br0.mgmt", OF14) as peer:
+            heard = []
+
+            def ends(peer=peer, heard=heard):
+                heard.extend(peer.exchange(b""))
+                return heard
+
+            for idle, left in (("60", 50000), ("0", 8000), ("x", 8000), ("3", 2000)):
+                host.vsctl("set", "Open_vSwitch", ".", f"other_config:bundle-idle-timeout={idle}")
+                for again in (b"", bundle_control(OF14, 7, 2)):  # it is closed
+                    answer = peer.exchange(again or bundle_control(OF14, 7, 0))
+                    assert len(answer) == 1
+                    host.appctl("time/warp", str(left), "500")
+                    assert peer.exchange(b"") == [], f"bundle-idle-timeout={idle}"
+                host.appctl("time/warp", "60000", "500")
+                wait_until(ends, "the bundle was discarded", 30)
+                said.append((host.installed, idle, heard[:]))
+                heard.clear()
+        host.vsctl("remove Open_vSwitch . other_config bundle-idle-timeout")
+    theirs = [said_of for installed, *said_of in said if installed]
+    ours = [said_of for installed, *said_of in said if not installed]
+    assert ours == theirs and len(theirs) == 4 and all(len(errors) == 1 for _, errors in theirs)
 
 
 @pytest.mark.parametrize("installed", [True, False])
