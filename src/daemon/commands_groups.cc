@@ -67,14 +67,15 @@ void add_group_commands(unixctl::CommandRegistry& commands, bridge::Switch& devi
   commands.add("sluice/meter-list", "bridge", 1, 1, [&device](Args args) -> Result<std::string> {
     SLUICE_ASSIGN(const auto* bridge, get_bridge(device, args[0]));
     std::string text;
-    for (const action::MeterSpec& meter : bridge->meters()) text += action::format_meter(meter) + "\n";
+    for (auto id = bridge->next_meter(0); id; id = bridge->next_meter(*id + 1))
+      text += action::format_meter(bridge->meter(*id)) + "\n";
     return text;
   });
   commands.add("sluice/meter-stats", "bridge", 1, 1, [&device](Args args) -> Result<std::string> {
     SLUICE_ASSIGN(const auto* bridge, get_bridge(device, args[0]));
     std::string text;
-    for (const auto& counters : bridge->meter_counters(device.now()))
-      text += action::format_meter_counters(counters);
+    for (auto id = bridge->next_meter(0); id; id = bridge->next_meter(*id + 1))
+      text += action::format_meter_counters(bridge->meter_counters(*id, device.now()));
     return text;
   });
   const std::pair<const char*, MeterCommand> kMeterCommands[] = {{"sluice/meter-add", MeterCommand::Add},

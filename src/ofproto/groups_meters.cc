@@ -36,8 +36,9 @@ datapath::MeterConfig config_of(const action::MeterSpec& meter) {
 }  // namespace
 
 Ofproto::~Ofproto() {
-  if (!dp_meters_) return;
-  for (const auto& [id, meter] : meters_) dp_meters_->remove(meter.dp_number);
+  std::vector<std::uint32_t> numbers;
+  for (const auto& [id, meter] : meters_) numbers.push_back(meter.dp_number);
+  if (dp_meters_) dp_meters_->remove(numbers);
 }
 
 Result<FlowChange> Ofproto::change_groups(std::string_view text, action::GroupCommand command, Instant now) {
@@ -97,19 +98,16 @@ Result<unsigned> Ofproto::change_meter(const action::MeterSpec& meter, Instant n
       old->second.spec = meter;
       return 0u;
     case action::MeterCommand::Delete: {
-      unsigned flows = 0;
-      for (auto it = meters_.begin(); it != meters_.end();) {
-        if (meter.id != action::meter_id::kAll && it->first != meter.id) {
-          ++it;
-          continue;
-        }
-        const auto result = pipeline_.remove_meter(it->first);
-        flows += static_cast<unsigned>(result.removed.size());
-        if (listener_) listener_(result);
-        dp_meters_->remove(it->second.dp_number);
-        it = meters_.erase(it);
-      }
-      return flows;
+      const bool all = meter.id == action::meter_id::kAll;
+      if (!all && old == meters_.end()) return 0u;
+      const auto first = all ? meters_.begin() : old, last = all ? meters_.end() : std::next(old);
+      const auto result = pipeline_.remove_meters(meter.id);
+      if (listener_) listener_(result);
+      std::vector<std::uint32_t> numbers;
+      for (auto it = first; it != last; ++it) numbers.push_back(it->second.dp_number);
+      dp_meters_->remove(numbers);
+      meters_.erase(first, last);
+      return static_cast<unsigned>(result.removed.size());
     }
   }
   return field::fail("meter: unknown command", OfError::MmfcBadCommand);
@@ -122,27 +120,20 @@ Result<unsigned> Ofproto::change_meter(std::string_view text, action::MeterComma
   return change_meter(meter, now);
 }
 
-std::vector<action::MeterSpec> Ofproto::meters() const {
-  std::vector<action::MeterSpec> all;
-  for (const auto& [id, meter] : meters_) all.push_back(meter.spec);
-  return all;
+std::optional<std::uint32_t> Ofproto::next_meter(std::uint32_t from) const {
+  const auto it = meters_.lower_bound(from);
+  return it == meters_.end() ? std::nullopt : std::optional(it->first);
 }
 
-std::vector<action::MeterCounters> Ofproto::meter_counters(Instant now) const {
-  std::vector<action::MeterCounters> all;
-  for (const auto& [id, meter] : meters_) {
-    const auto stats = dp_meters_->stats(meter.dp_number);
-    if (!stats) continue;
-    action::MeterCounters& counters = all.emplace_back();
-    counters.id = id;
-    counters.flows = pipeline_.meter_flows(id);
-    counters.packets_in = stats->in.packets;
-    counters.bytes_in = stats->in.bytes;
-    counters.duration_ns = (now - stats->created).ns / 1'000'000 * 1'000'000;  // to the millisecond
-    for (const datapath::Meter::Traffic& band : stats->bands)
-      counters.bands.push_back({band.packets, band.bytes});
-  }
-  return all;
+action::MeterCounters Ofproto::meter_counters(std::uint32_t id, Instant now) const {
+  const auto stats = dp_meters_->stats(meters_.at(id).dp_number);
+  action::MeterCounters counters{.id = id, .flows = pipeline_.meter_flows(id), .bands = {}};
+  counters.packets_in = stats->in.packets;
+  counters.bytes_in = stats->in.bytes;
+  counters.duration_ns = (now - stats->created).ns / 1'000'000 * 1'000'000;  // to the millisecond
+  for (const datapath::Meter::Traffic& band : stats->bands)
+    counters.bands.push_back({band.packets, band.bytes});
+  return counters;
 }
 
 }  // namespace sluice::ofproto

@@ -89,4 +89,34 @@ Result<bool> GroupDump<Reply>::step(openflow::Session& session) {
 template class GroupDump<openflow::GroupDescReply>;
 template class GroupDump<openflow::GroupStatsReply>;
 
+template <typename Reply>
+MeterDump<Reply>::MeterDump(const AgentEnvironment& environment, const openflow::Message& request,
+                            std::uint32_t meter)
+    : env_(environment),
+      request_(request),
+      next_(meter == action::meter_id::kAll ? 0 : meter),
+      last_(meter) {}
+
+template <typename Reply>
+Result<bool> MeterDump<Reply>::step(openflow::Session& session) {
+  const Ofproto& bridge = env_.bridge;
+  Reply piece;
+  std::size_t looked_at = 0;
+  std::optional<std::uint32_t> id;
+  while ((id = bridge.next_meter(next_)) && *id <= last_ && looked_at < kBandsPerPiece) {
+    if constexpr (std::is_same_v<Reply, openflow::MeterConfigReply>)
+      piece.entries.push_back(bridge.meter(*id));
+    else
+      piece.entries.push_back(bridge.meter_counters(*id, env_.clock.now()));
+    looked_at += 1 + piece.entries.back().bands.size();
+    next_ = *id + 1;
+  }
+  const bool more = id && *id <= last_;
+  session.reply(request_, std::move(piece), more);
+  return more;
+}
+
+template class MeterDump<openflow::MeterConfigReply>;
+template class MeterDump<openflow::MeterStatsReply>;
+
 }  // namespace sluice::ofproto

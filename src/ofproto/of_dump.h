@@ -63,4 +63,22 @@ class GroupDump final : public openflow::SlicedRequest {
   std::size_t position_ = 0;
 };
 
+/// Descriptions or counters of meters, by id: those that are there when it comes to them. `Reply` is
+/// MeterConfigReply or MeterStatsReply.
+template <typename Reply>
+class MeterDump final : public openflow::SlicedRequest {
+ public:
+  /// @param meter  meter_id::kAll: all
+  MeterDump(const AgentEnvironment& environment, const openflow::Message& request, std::uint32_t meter);
+  Result<bool> step(openflow::Session& session) override;
+
+ private:
+  /// Meters and bands of one piece: some ten kilobytes.
+  static constexpr std::size_t kBandsPerPiece = 1024;
+
+  const AgentEnvironment env_;
+  const openflow::Message request_;
+  std::uint32_t next_, last_;
+};
+
 }  // namespace sluice::ofproto

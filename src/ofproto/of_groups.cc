@@ -6,6 +6,7 @@
 #include "datapath/meter.h"
 #include "field/of_error.h"
 #include "ofproto/of_actions.h"
+#include "ofproto/of_dump.h"
 #include "ofproto/of_outgoing.h"
 #include "ofproto/openflow_agent.h"
 #include "ofproto/sessions.h"
@@ -48,35 +49,20 @@ openflow::GroupFeaturesReply OpenFlowAgent::group_features(openflow::OfVersion v
   return reply;
 }
 
-namespace {
-
-Status unknown_meter(std::uint32_t id) {
-  return field::fail(fmt::format("meter {} does not exist (OFPMMFC_UNKNOWN_METER)", id),
-                     OfError::MmfcUnknownMeter);
-}
-
-/// Those of all that the request is about; an error if it names one that is not there.
-template <typename T>
-Result<std::vector<T>> chosen(std::vector<T> all, std::uint32_t id) {
-  if (id == action::meter_id::kAll) return all;
-  std::erase_if(all, [id](const T& one) { return one.id != id; });
-  if (all.empty()) return tl::unexpected<Error>(unknown_meter(id).error());
-  return all;
-}
-
-}  // namespace
-
-Status OpenFlowAgent::serve_meter_stats(Session& session, const Message& request, std::uint32_t id) {
-  SLUICE_ASSIGN(auto entries, chosen(env_.bridge.meter_counters(now()), id));
-  session.reply(request, openflow::MeterStatsReply{std::move(entries)});
+/// Replies of this type tell of all meters, or of one that must be there.
+template <typename Reply>
+Status OpenFlowAgent::tell_meters(Session& session, const Message& request, std::uint32_t id) {
+  if (id != action::meter_id::kAll && env_.bridge.next_meter(id) != id)
+    return field::fail(fmt::format("meter {} does not exist (OFPMMFC_UNKNOWN_METER)", id),
+                       OfError::MmfcUnknownMeter);
+  session.proceed(request, std::make_unique<MeterDump<Reply>>(env_, request, id));
   return {};
 }
 
-Status OpenFlowAgent::serve_meter_config(Session& session, const Message& request, std::uint32_t id) {
-  SLUICE_ASSIGN(auto entries, chosen(env_.bridge.meters(), id));
-  session.reply(request, openflow::MeterConfigReply{std::move(entries)});
-  return {};
-}
+template Status OpenFlowAgent::tell_meters<openflow::MeterStatsReply>(Session&, const Message&,
+                                                                      std::uint32_t);
+template Status OpenFlowAgent::tell_meters<openflow::MeterConfigReply>(Session&, const Message&,
+                                                                       std::uint32_t);
 
 openflow::MeterFeaturesReply OpenFlowAgent::meter_features() const {
   constexpr std::uint32_t kKbps = 1 << 0, kPktps = 1 << 1, kBurst = 1 << 2, kStats = 1 << 3;

@@ -135,8 +135,10 @@ class Ofproto final : public field::NameResolver {
   /// How many flows went with the meters that were deleted; an empty text deletes all meters.
   Result<unsigned> change_meter(std::string_view text, action::MeterCommand command, Instant now);
   Result<unsigned> change_meter(const action::MeterSpec& meter, Instant now);
-  std::vector<action::MeterSpec> meters() const;
-  std::vector<action::MeterCounters> meter_counters(Instant now) const;
+  /// The lowest id of a meter from this one on.
+  std::optional<std::uint32_t> next_meter(std::uint32_t from) const;
+  const action::MeterSpec& meter(std::uint32_t id) const { return meters_.at(id).spec; }
+  action::MeterCounters meter_counters(std::uint32_t id, Instant now) const;
 
   /// All of them, a line each (append_flow).
   std::string dump_flows(Instant now) const;

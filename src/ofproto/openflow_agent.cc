@@ -135,9 +135,9 @@ Status OpenFlowAgent::serve(Session& session, const Message& request, const T& b
   } else if constexpr (std::is_same_v<T, GroupFeaturesRequest>) {
     return answer(group_features(session.version()));
   } else if constexpr (std::is_same_v<T, MeterStatsRequest>) {
-    return serve_meter_stats(session, request, body.meter);
+    return tell_meters<openflow::MeterStatsReply>(session, request, body.meter);
   } else if constexpr (std::is_same_v<T, MeterConfigRequest>) {
-    return serve_meter_config(session, request, body.meter);
+    return tell_meters<openflow::MeterConfigReply>(session, request, body.meter);
   } else if constexpr (std::is_same_v<T, MeterFeaturesRequest>) {
     return answer(meter_features());
   } else if constexpr (std::is_same_v<T, FlowMonitorRequest>) {

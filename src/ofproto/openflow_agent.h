@@ -109,8 +109,8 @@ class OpenFlowAgent final : public openflow::SessionHandler {
   Status change_meter(Session& session, const Message& request, const openflow::MeterMod& mod);
   void forward(Session& source, const Message& request, unsigned reason);
   openflow::GroupFeaturesReply group_features(openflow::OfVersion version) const;
-  Status serve_meter_stats(Session& session, const Message& request, std::uint32_t id);
-  Status serve_meter_config(Session& session, const Message& request, std::uint32_t id);
+  template <typename Reply>
+  Status tell_meters(Session& session, const Message& request, std::uint32_t id);
   openflow::MeterFeaturesReply meter_features() const;
 
   // of_ports.cc

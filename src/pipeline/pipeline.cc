@@ -246,8 +246,8 @@ void Pipeline::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
   impl_->tables.set_meter(id, dp_meter);
   bump_epoch();
 }
-FlowModResult Pipeline::remove_meter(std::uint32_t id) {
-  FlowModResult result = impl_->tables.remove_meter(id);
+FlowModResult Pipeline::remove_meters(std::uint32_t id) {
+  FlowModResult result = impl_->tables.remove_meters(id);
   bump_epoch();
   return result;
 }

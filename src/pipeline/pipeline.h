@@ -140,7 +140,7 @@ class Pipeline {
   /// Flows may name this meter now; `dp_meter` is the datapath's number of it.
   void set_meter(std::uint32_t id, std::uint32_t dp_meter);
   /// The flows that name it go too.
-  FlowModResult remove_meter(std::uint32_t id);
+  FlowModResult remove_meters(std::uint32_t id);
   /// Flows that name it.
   unsigned meter_flows(std::uint32_t id) const;
 

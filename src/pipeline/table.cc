@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "action/all_actions.h"
+#include "action/meter_spec.h"
 #include "base/rcu.h"
 #include "field/of_error.h"
 #include "pipeline/table_change.h"
@@ -102,7 +103,7 @@ bool uses_group(const action::ActionList& actions, std::uint32_t group) {
 }
 
 FlowTables::FlowTables(std::uint64_t secret)
-    : meters_(std::make_unique<const Meters>(0, KeyedHash{secret})),
+    : meters_(secret),
       group_users_(0, KeyedHash{secret}),
       meter_users_(0, KeyedHash{secret}),
       by_cookie_(secret),
@@ -227,7 +228,7 @@ Status FlowTables::check_references(const action::ActionList& actions) const {
   any_action(actions, [&](const action::Action& action) {
     if (const auto* group = action::as<action::Group>(action); group && !groups_.current(group->id))
       status = field::fail(fmt::format("group {} does not exist", group->id), OfError::BacBadOutGroup);
-    if (const auto* meter = action::as<action::Meter>(action); meter && !meters_.get()->contains(meter->id))
+    if (const auto* meter = action::as<action::Meter>(action); meter && !meters_.find(meter->id))
       status = field::fail(fmt::format("meter {} does not exist", meter->id), OfError::MmfcInvalidMeter);
     return !status;
   });
@@ -792,23 +793,29 @@ std::size_t FlowTables::memory_bytes() const {
 
 void FlowTables::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
   const Writing writing(*this);
-  auto next = std::make_unique<Meters>(*meters_.get());
-  next->insert_or_assign(id, dp_meter);
-  meters_.publish(std::move(next));
+  meters_.set(id, dp_meter);
 }
 
-FlowModResult FlowTables::remove_meter(std::uint32_t id) {
+FlowModResult FlowTables::remove_meters(std::uint32_t id) {
   const Writing writing(*this);
+  const bool all = id == action::meter_id::kAll;
   Change change = begin();
-  if (const auto users = meter_users_.find(id); users != meter_users_.end()) {
+  const auto remove_users = [&](UsersById::iterator users) {
     const std::vector<Rule*> rules(users->second.rules.begin(), users->second.rules.end());
+    count_effort(rules.size());
     for (Rule* rule : rules) remove(*rule, RemovedReason::MeterDelete, change);
-  }
+  };
+  // With the last flow that names a meter its users go.
+  while (all && !meter_users_.empty()) remove_users(meter_users_.begin());
+  if (const auto users = meter_users_.find(id); users != meter_users_.end()) remove_users(users);
   delete_learned(change);
   commit(change, {});
-  auto next = std::make_unique<Meters>(*meters_.get());
-  next->erase(id);
-  meters_.publish(std::move(next));
+  if (all) {
+    count_effort(meters_.size());
+    meters_.clear();
+  } else {
+    meters_.remove(id);
+  }
   return std::move(change.result);
 }
 

@@ -37,6 +37,7 @@
 #include "pipeline/eviction.h"
 #include "pipeline/flow_inbox.h"
 #include "pipeline/group.h"
+#include "pipeline/meter_map.h"
 #include "pipeline/rule.h"
 
 namespace sluice::pipeline {
@@ -269,10 +270,7 @@ class FlowTables final : public FlowRequests {
   }
   const Group* find_group(std::uint32_t id, std::uint64_t version) const { return groups_.find(id, version); }
   /// The datapath's meter, nothing if there is none.
-  std::optional<std::uint32_t> find_meter(std::uint32_t id) const {
-    const auto it = meters_.get()->find(id);
-    return it == meters_.get()->end() ? std::nullopt : std::optional(it->second);
-  }
+  std::optional<std::uint32_t> find_meter(std::uint32_t id) const { return meters_.find(id); }
   TableCounters& counters(std::uint8_t table) const { return tables_[table]->counters; }
   TableMiss miss(std::uint8_t table) const { return tables_[table]->miss.load(std::memory_order_relaxed); }
   /// Changes that packets made: whoever caches translations must look at it too.
@@ -330,8 +328,8 @@ class FlowTables final : public FlowRequests {
 
   /// A meter that flows may name, and the datapath's number of it.
   void set_meter(std::uint32_t id, std::uint32_t dp_meter);
-  /// Removes the meter and the flows that name it.
-  FlowModResult remove_meter(std::uint32_t id);
+  /// Removes the meter, or all with meter_id::kAll, and the flows that name them.
+  FlowModResult remove_meters(std::uint32_t id);
   unsigned meter_flows(std::uint32_t id) const;
 
   /// From now on results tell what happened, and what packets do is remembered until take_events().
@@ -367,7 +365,6 @@ class FlowTables final : public FlowRequests {
   };
   /// By the id of a group or meter.
   using UsersById = std::unordered_map<std::uint32_t, Users, KeyedHash>;
-  using Meters = std::unordered_map<std::uint32_t, std::uint32_t, KeyedHash>;
   struct Limited {
     std::uint32_t learners = 0;  ///< learn actions with a limit
     std::uint32_t flows = 0;
@@ -436,7 +433,7 @@ class FlowTables final : public FlowRequests {
 
   std::array<std::unique_ptr<Table>, kTables> tables_;
   GroupTable groups_;
-  rcu::Published<Meters> meters_;
+  MeterMap meters_;
   std::atomic<std::uint64_t> version_{1}, changed_{0};
   FlowInbox inbox_;
   mutable std::mutex writer_;

@@ -105,13 +105,38 @@ TEST_F(Groups, MetersDropWhatIsBeyondAndCountIt) {
   advance(Duration::milliseconds(100));
   send(1, Ip4{} / Udp{.dport = 53});
   expect(2, Udp{.dport = 53});
-  const auto counters = bridge.meter_counters(device().clock.now());
-  ASSERT_EQ(counters.size(), 1u);
-  EXPECT_EQ(counters[0].flows, 1u);
-  EXPECT_EQ(counters[0].packets_in, 7u);
-  EXPECT_EQ(counters[0].bands.at(0).packets, 2u);
+  const auto counters = bridge.meter_counters(1, device().clock.now());
+  EXPECT_EQ(counters.flows, 1u);
+  EXPECT_EQ(counters.packets_in, 7u);
+  EXPECT_EQ(counters.bands.at(0).packets, 2u);
   EXPECT_EQ(bridge.change_meter("", MeterCommand::Delete, device().clock.now()).value(), 1u);
   EXPECT_EQ(bridge.pipeline().flow_count(), 0u);
+}
+
+TEST_F(Groups, AllMetersAndTheirFlowsGoAtOnce) {
+  start(2, "");
+  auto& bridge = device().bridge();
+  const auto meter = [&](const std::string& text, MeterCommand command = MeterCommand::Add) {
+    return bridge.change_meter(text, command, device().clock.now());
+  };
+  constexpr unsigned kMeters = 1'000;
+  for (unsigned id = kMeters; id > 0; --id)
+    ASSERT_TRUE(meter("meter=" + std::to_string(id * 7) + ",pktps,band=type=drop,rate=10"));
+  add_flow("priority=3,actions=meter:7,2");
+  add_flow("priority=4,udp,actions=meter:14,2");
+  add_flow("priority=5,tcp,actions=2");
+  EXPECT_EQ(bridge.meter_counters(7, device().clock.now()).flows, 1u);
+  unsigned ids = 0;
+  for (auto id = bridge.next_meter(0); id; id = bridge.next_meter(*id + 1)) EXPECT_EQ(*id, ++ids * 7);
+  EXPECT_EQ(ids, kMeters);
+  const std::uint64_t before = bridge.pipeline().epoch();
+  EXPECT_EQ(meter("", MeterCommand::Delete).value(), 2u);
+  EXPECT_EQ(bridge.pipeline().epoch(), before + 1);
+  EXPECT_EQ(bridge.next_meter(0), std::nullopt);
+  EXPECT_EQ(bridge.pipeline().flow_count(), 1u);
+  EXPECT_FALSE(bridge.change_flow("actions=meter:7,2", action::FlowCommand::Add, device().clock.now()));
+  ASSERT_TRUE(meter("meter=7,pktps,band=type=drop,rate=10"));
+  add_flow("priority=3,actions=meter:7,2");
 }
 
 TEST_F(Groups, MetersOfWhatGoesToControllersAndToMain) {
@@ -139,9 +164,8 @@ TEST_F(Groups, MetersOfWhatGoesToControllersAndToMain) {
   expect_copies(Ip4{} / Udp{}, 2);
   meter("meter=5,pktps,burst,band=type=drop,rate=10,burst_size=1");
   expect_copies(Ip4{} / Udp{}, 1);
-  const auto counters = bridge.meter_counters(device().clock.now());
-  EXPECT_EQ(counters.at(1).packets_in, 8u);
-  EXPECT_EQ(counters.at(0).bands.at(0).packets, 3u);
+  EXPECT_EQ(bridge.meter_counters(action::meter_id::kController, device().clock.now()).packets_in, 8u);
+  EXPECT_EQ(bridge.meter_counters(5, device().clock.now()).bands.at(0).packets, 3u);
   meter("meter=controller", MeterCommand::Delete);
   expect_copies(Ip4{} / Tcp{}, 4);
 }
@@ -173,7 +197,7 @@ TEST_F(Groups, MetersRaiseTheDropPrecedenceOfWhatIsBeyond) {
   send(1, Eth{.type = 0x88b5});
   expect(2, Eth{.type = 0x88b5});
   expect_delta({{"t0p3", 7}});
-  EXPECT_EQ(device().bridge().meter_counters(device().clock.now()).at(0).bands.at(0).packets, 6u);
+  EXPECT_EQ(device().bridge().meter_counters(1, device().clock.now()).bands.at(0).packets, 6u);
   first_passes();
   send(1, ip4 / Udp{.dport = 53});
   expect(2, Ip4{.tos = kAf11 | kEcn});

@@ -482,6 +482,51 @@ TEST_F(OpenFlowBounds, GroupsOfGroupsEnd) {
   EXPECT_LE(result.program.size(), pipeline::kMaxActions + 64);
 }
 
+TEST_F(OpenFlowBounds, DumpsOfManyMetersLeaveTurnsToOthers) {
+  begin();
+  constexpr unsigned kMeters = 3'000, kBands = 8;
+  std::string bands;
+  for (unsigned band = 1; band <= kBands; ++band) bands += " type=drop rate=" + std::to_string(band * 100);
+  for (unsigned id = 1; id <= kMeters; ++id)
+    ASSERT_TRUE(device().bridge().change_meter("meter=" + std::to_string(id * 3) + " kbps bands=" + bands,
+                                               action::MeterCommand::Add, device().clock.now()));
+  const auto client = connect(k14);
+  const auto asked = [&](Body request) {
+    client->receive(client->encoded(std::move(request)));
+    std::vector<std::uint32_t> ids;
+    unsigned slices = 0;
+    for (bool more = true; more; ++slices) {
+      more = client->serve_turn();
+      EXPECT_LE(client->session().output_bytes(), ofproto::peer_limits::kSlicesPerTurn * kPieceBytes);
+      for (const auto& bytes : client->messages()) {
+        EXPECT_LE(bytes.size(), kPieceBytes);
+        const auto message = decode(bytes).value();
+        if (const auto* stats = as<MeterStatsReply>(message))
+          for (const auto& entry : stats->entries) ids.push_back(entry.id);
+        if (const auto* config = as<MeterConfigReply>(message))
+          for (const auto& entry : config->entries) ids.push_back(entry.id);
+        EXPECT_EQ(message.more, ids.size() < kMeters);
+      }
+    }
+    EXPECT_GT(slices, kMeters / 1024);
+    return ids;
+  };
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t id = 1; id <= kMeters; ++id) all.push_back(id * 3);
+  EXPECT_EQ(asked(MeterStatsRequest{}), all);
+  EXPECT_EQ(asked(MeterConfigRequest{}), all);
+  EXPECT_EQ(client->fails(MeterStatsRequest{{.meter = 2}}), "OFPMMFC_UNKNOWN_METER");
+  EXPECT_THAT(client->ask(MeterConfigRequest{{.meter = 9}}),
+              AllOf(HasSubstr("meter=9 "), Not(HasSubstr("meter=12 "))));
+  EXPECT_THAT(client->ask(MeterFeaturesRequest{}), HasSubstr("max_bands:8 "));
+  EXPECT_EQ(client->fails(MeterMod{
+                action::MeterSpec{.command = action::MeterCommand::Modify,
+                                  .id = 3,
+                                  .kbps = true,
+                                  .bands = std::vector<action::MeterBand>(kBands + 1, {.rate = 1})}}),
+            "OFPMMFC_OUT_OF_BANDS");
+}
+
 TEST_F(OpenFlowBounds, AGroupFitsAMessage) {
   begin();
   const auto client = connect(k15);
