@@ -7,8 +7,11 @@
 
 namespace sluice::pipeline {
 
-Group::Group(action::GroupSpec spec, Instant created)
-    : spec_(std::move(spec)), created_(created), stats_(Ref<RuleStats>::adopt(new RuleStats)) {
+Group::Group(action::GroupSpec spec, std::size_t described_bytes, Instant created)
+    : spec_(std::move(spec)),
+      described_bytes_(described_bytes),
+      created_(created),
+      stats_(Ref<RuleStats>::adopt(new RuleStats)) {
   for (std::size_t i = 0; i < spec_.buckets.size(); ++i)
     bucket_stats_.push_back(Ref<RuleStats>::adopt(new RuleStats));
   if (spec_.type == action::GroupType::Select && spec_.selection != action::SelectionMethod::Hash)

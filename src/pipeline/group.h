@@ -25,12 +25,14 @@ class Group {
   /// Slots of the dp_hash table: more are not worth a mask of more than eight bits.
   static constexpr unsigned kMinSlots = 16, kMaxSlots = 256, kMaxHashedBuckets = 64;
 
-  static Ref<Group> create(action::GroupSpec spec, Instant created) {
-    return Ref<Group>::adopt(new Group(std::move(spec), created));
+  /// @param described_bytes  what its description takes of a message of OpenFlow 1.5
+  static Ref<Group> create(action::GroupSpec spec, std::size_t described_bytes, Instant created) {
+    return Ref<Group>::adopt(new Group(std::move(spec), described_bytes, created));
   }
 
   const action::GroupSpec& spec() const { return spec_; }
   std::uint32_t id() const { return spec_.id; }
+  std::size_t described_bytes() const { return described_bytes_; }
   Instant created() const { return created_; }
   const Ref<RuleStats>& stats() const { return stats_; }
   const Ref<RuleStats>& bucket_stats(std::size_t bucket) const { return bucket_stats_[bucket]; }
@@ -59,12 +61,13 @@ class Group {
 
  private:
   friend class GroupTable;
-  Group(action::GroupSpec spec, Instant created);
+  Group(action::GroupSpec spec, std::size_t described_bytes, Instant created);
   ~Group() = default;
   void fill_slots();
 
   std::atomic<Group*> older_{nullptr};  ///< same id
   const action::GroupSpec spec_;
+  const std::size_t described_bytes_;
   const Instant created_;
   Ref<RuleStats> stats_;
   std::vector<Ref<RuleStats>> bucket_stats_;

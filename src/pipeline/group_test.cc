@@ -129,7 +129,7 @@ TEST(GroupSlots, AreApportionedByWeightWithinTheirBounds) {
   const auto slots = [](const std::string& buckets) {
     const auto spec = action::parse_group("group_id=1,type=select," + buckets);
     EXPECT_TRUE(spec) << buckets;
-    const GroupRef group = Group::create(*spec, {});
+    const GroupRef group = Group::create(*spec, 0, {});
     std::string text;
     if (group->uses_dp_hash())
       for (unsigned i = 0; i <= group->slot_mask(); ++i) text += std::to_string(group->bucket_of(i));

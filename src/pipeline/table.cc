@@ -541,9 +541,11 @@ void FlowTables::roll_back(Change& change) {
   for (auto step = change.group_steps.rbegin(); step != change.group_steps.rend(); ++step) {
     if (step->added) {
       --group_count_;
+      group_bytes_ -= step->object->described_bytes();
       groups_.remove(step->object.get());
     } else {
       ++group_count_;
+      group_bytes_ += step->object->described_bytes();
       step->object->set_removed(Rule::kForever);
     }
   }

@@ -242,10 +242,12 @@ bool uses_group(const action::ActionList& actions, std::uint32_t group);
 
 class FlowTables final : public FlowRequests {
  public:
-  /// Groups of one bridge: some kilobytes each.
+  /// Groups of one bridge.
   static constexpr std::size_t kMaxGroups = 1'000'000;
   /// Bytes of a group's description in OpenFlow 1.5, which is one entry of a message.
   static constexpr std::size_t kMaxGroupBytes = 65'000;
+  /// Bytes of the descriptions of all groups: what they take of memory is some times as much.
+  static constexpr std::size_t kMaxAllGroupsBytes = std::size_t{64} << 20;
   /// Buckets that are looked at when a group is checked for circles.
   static constexpr std::size_t kMaxBucketsChecked = 65'536;
   /// Events that wait for somebody to take them.
@@ -396,7 +398,8 @@ class FlowTables final : public FlowRequests {
   /// Notes which groups, meters and learned flows the rule refers to, or forgets it (by -1).
   void count_references(Rule& rule, int by, Change* change);
   void delete_learned(Change& change);
-  void put_group(action::GroupSpec spec, Instant created, Change& change);
+  Status check_room(const action::GroupSpec& spec, std::size_t bytes, const Group* old) const;
+  void put_group(action::GroupSpec spec, std::size_t bytes, Instant created, Change& change);
   void take_group(Group& group, Change& change);
   void delete_group(Group& group, Change& change);
   Status change_buckets(const action::GroupSpec& spec, Change& change);
@@ -452,9 +455,9 @@ class FlowTables final : public FlowRequests {
   Classifier::RecentShapes recent_shapes_;
   std::vector<Table*> overfull_;  ///< whose limit was lowered: they may have to give up flows
   std::atomic<std::size_t> size_{0};
-  mutable std::atomic<std::size_t> effort_{0};  ///< of all time; written under writer_
-  std::size_t effort_taken_ = 0;                ///< main only
-  std::size_t group_count_ = 0;
+  mutable std::atomic<std::size_t> effort_{0};     ///< of all time; written under writer_
+  std::size_t effort_taken_ = 0;                   ///< main only
+  std::size_t group_count_ = 0, group_bytes_ = 0;  ///< bytes of their descriptions
   std::uint64_t next_sequence_ = 0;
   KeepEvents keeps_events_ = KeepEvents::None;
   Ref<FlowTablesHandle> handle_;

@@ -17,11 +17,15 @@ using field::OfError;
 
 namespace {
 
-Status check_buckets(const GroupSpec& spec) {
-  SLUICE_TRY(action::check_group(spec));
-  constexpr std::size_t kHeaderBytes = 8, kOldHeaderBytes = 16, kPropertyBytes = 8;
+/// What the group's description takes of a message of OpenFlow 1.5.
+std::size_t described_bytes(const GroupSpec& spec) {
+  constexpr std::size_t kGroupBytes = 16, kHeaderBytes = 8, kOldHeaderBytes = 16, kPropertyBytes = 8;
+  constexpr std::size_t kSelectionBytes = 40, kFieldBytes = 4;
   ByteWriter actions;
-  std::size_t bytes = 0;
+  std::size_t bytes = kGroupBytes;
+  if (spec.selection != action::SelectionMethod::Default) bytes += kSelectionBytes;
+  for (const action::SelectionField& field : spec.fields)
+    bytes += kFieldBytes + field::spec(field.field).wire_bytes;
   for (const action::Bucket& bucket : spec.buckets) {
     action::encode_actions(bucket.actions, action::OfVersion::k15, actions);
     const std::size_t properties = std::size_t{bucket.weight != 0} +
@@ -29,7 +33,14 @@ Status check_buckets(const GroupSpec& spec) {
                                    std::size_t{bucket.watch_group != action::group_id::kAny};
     bytes += std::max(kOldHeaderBytes, kHeaderBytes + properties * kPropertyBytes);
   }
-  if (actions.size() + bytes > FlowTables::kMaxGroupBytes)
+  return bytes + actions.size();
+}
+
+/// @return the bytes of its description
+Result<std::size_t> check_buckets(const GroupSpec& spec) {
+  SLUICE_TRY(action::check_group(spec));
+  const std::size_t bytes = described_bytes(spec);
+  if (bytes > FlowTables::kMaxGroupBytes)
     return field::fail(fmt::format("group {}: its buckets fit no message (OFPGMFC_OUT_OF_BUCKETS)", spec.id),
                        OfError::GmfcOutOfBuckets);
   for (const action::Bucket& bucket : spec.buckets) {
@@ -39,13 +50,13 @@ Status check_buckets(const GroupSpec& spec) {
     as_set.push_back(action::WriteActions{bucket.actions});
     SLUICE_TRY(action::check(as_set, flow::Match{}));
   }
-  return {};
+  return bytes;
 }
 
 }  // namespace
 
 Status FlowTables::apply_one(const GroupSpec& group, Instant now, Change& change) {
-  SLUICE_TRY(check_buckets(group));
+  SLUICE_ASSIGN(const std::size_t bytes, check_buckets(group));
   Group* old = groups_.current(group.id);
   switch (group.command) {
     case GroupCommand::Add:
@@ -58,11 +69,12 @@ Status FlowTables::apply_one(const GroupSpec& group, Instant now, Change& change
       if (!old && group_count_ >= kMaxGroups)
         return field::fail(fmt::format("there are {} groups, and may not be more", kMaxGroups),
                            OfError::GmfcOutOfGroups);
+      SLUICE_TRY(check_room(group, bytes, old));
       if (leads_to(group, group.id))
         return field::fail(fmt::format("group {} would lead to itself", group.id), OfError::GmfcLoop);
       const Instant created = old ? old->created() : now;
       if (old) take_group(*old, change);
-      put_group(group, created, change);
+      put_group(group, bytes, created, change);
       return {};
     }
     case GroupCommand::Delete:
@@ -112,12 +124,13 @@ Status FlowTables::change_buckets(const GroupSpec& spec, Change& change) {
         named ? find(spec.command_bucket)
               : (spec.command_bucket == action::bucket_id::kFirst ? buckets.begin() : buckets.end() - 1));
   }
-  SLUICE_TRY(check_buckets(next));
+  SLUICE_ASSIGN(const std::size_t bytes, check_buckets(next));
+  SLUICE_TRY(check_room(next, bytes, old));
   if (leads_to(next, next.id))
     return field::fail(fmt::format("group {} would lead to itself", next.id), OfError::GmfcLoop);
   const Instant created = old->created();
   take_group(*old, change);
-  put_group(std::move(next), created, change);
+  put_group(std::move(next), bytes, created, change);
   return {};
 }
 
@@ -148,14 +161,24 @@ bool FlowTables::leads_to(const GroupSpec& from, std::uint32_t id) const {
   return false;
 }
 
-void FlowTables::put_group(GroupSpec spec, Instant created, Change& change) {
+/// Whether there is room for a group with a description of so many bytes in the place of `old`.
+Status FlowTables::check_room(const GroupSpec& spec, std::size_t bytes, const Group* old) const {
+  if (group_bytes_ - (old ? old->described_bytes() : 0) + bytes <= kMaxAllGroupsBytes) return {};
+  return field::fail(fmt::format("group {}: all groups would be described by more than {} bytes "
+                                 "(OFPGMFC_OUT_OF_BUCKETS)",
+                                 spec.id, kMaxAllGroupsBytes),
+                     OfError::GmfcOutOfBuckets);
+}
+
+void FlowTables::put_group(GroupSpec spec, std::size_t bytes, Instant created, Change& change) {
   spec.command = GroupCommand::Add;
   spec.command_bucket = action::bucket_id::kAll;
   for (action::Bucket& bucket : spec.buckets) action::settle(bucket.actions, flow::Match{});
-  GroupRef group = Group::create(std::move(spec), created);
+  GroupRef group = Group::create(std::move(spec), bytes, created);
   group->set_added(change.version);
   groups_.insert(group.get());
   ++group_count_;
+  group_bytes_ += bytes;
   ++change.result.groups;
   change.group_steps.push_back({std::move(group), true});
 }
@@ -163,6 +186,7 @@ void FlowTables::put_group(GroupSpec spec, Instant created, Change& change) {
 void FlowTables::take_group(Group& group, Change& change) {
   group.set_removed(change.version);
   --group_count_;
+  group_bytes_ -= group.described_bytes();
   change.group_steps.push_back({GroupRef::share(&group), false});
 }
 

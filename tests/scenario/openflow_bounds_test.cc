@@ -482,6 +482,44 @@ TEST_F(OpenFlowBounds, GroupsOfGroupsEnd) {
   EXPECT_LE(result.program.size(), pipeline::kMaxActions + 64);
 }
 
+TEST_F(OpenFlowBounds, AllGroupsFitABoundedMemory) {
+  begin();
+  const auto client = connect(k15);
+  // Sixty thousand bytes, and some that say what they are.
+  action::GroupSpec large =
+      action::parse_group("group_id=1,type=all,bucket=actions=controller(userdata=01)").value();
+  std::get<action::Controller>(large.buckets[0].actions.begin()->variant()).userdata.resize(60'000);
+  const auto apply = [&](unsigned id, action::GroupSpec spec, action::GroupCommand command) {
+    spec.id = id;
+    spec.command = command;
+    return client->fails(GroupMod{std::move(spec)});
+  };
+  const auto add_large = [&](unsigned id) { return apply(id, large, action::GroupCommand::Add); };
+  const action::GroupSpec small = action::parse_group("group_id=1,type=all,bucket=actions=output:1").value();
+  unsigned next = 1;
+  while (next < 100'000 && add_large(next).empty()) ++next;
+  constexpr unsigned kMost = pipeline::FlowTables::kMaxAllGroupsBytes / 60'000;
+  EXPECT_LE(next - 1, kMost);
+  EXPECT_GE(next - 1, kMost - 2);
+  EXPECT_EQ(add_large(next), "OFPGMFC_OUT_OF_BUCKETS");
+  EXPECT_EQ(apply(next++, small, action::GroupCommand::Add), "");
+  // What becomes less makes room, and what is undone has taken none.
+  EXPECT_EQ(apply(1, small, action::GroupCommand::Modify), "");
+  const std::vector<pipeline::Modification> undone = {[&] {
+                                                        action::GroupSpec another = large;
+                                                        another.id = next;
+                                                        return another;
+                                                      }(),
+                                                      small};
+  EXPECT_FALSE(device().bridge().change(undone, device().clock.now()));
+  EXPECT_EQ(apply(1, large, action::GroupCommand::Modify), "");
+  EXPECT_EQ(apply(next - 1, large, action::GroupCommand::Modify), "OFPGMFC_OUT_OF_BUCKETS");
+  EXPECT_EQ(add_large(next), "OFPGMFC_OUT_OF_BUCKETS");
+  EXPECT_EQ(apply(2, {}, action::GroupCommand::Delete), "");
+  EXPECT_EQ(add_large(next), "");
+  EXPECT_EQ(add_large(2), "OFPGMFC_OUT_OF_BUCKETS");
+}
+
 TEST_F(OpenFlowBounds, DumpsOfManyMetersLeaveTurnsToOthers) {
   begin();
   constexpr unsigned kMeters = 3'000, kBands = 8;
