@@ -501,7 +501,7 @@ Result<ActionList> as_seen_by(const ActionList& actions, OfVersion version) {
 
 void settle(ActionList& actions, const flow::Match& match) {
   bool vlan = matches_vlan(match);
-  const std::uint8_t protocol = known_ip_proto(match).value_or(0);
+  const auto protocol = [&match] { return known_ip_proto(match).value_or(0); };
   for (Action& action : actions) {
     if (auto* vid = std::get_if<SetVlanVid>(&action.variant())) {
       vid->flow_has_vlan = vlan;
@@ -514,9 +514,9 @@ void settle(ActionList& actions, const flow::Match& match) {
     } else if (as<StripVlan>(action)) {
       vlan = false;
     } else if (auto* source = std::get_if<SetL4Src>(&action.variant())) {
-      source->protocol = protocol;
+      source->protocol = protocol();
     } else if (auto* destination = std::get_if<SetL4Dst>(&action.variant())) {
-      destination->protocol = protocol;
+      destination->protocol = protocol();
     } else if (auto* clone = std::get_if<Clone>(&action.variant())) {
       settle(clone->actions, match);
     } else if (auto* write = std::get_if<WriteActions>(&action.variant())) {

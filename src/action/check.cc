@@ -74,8 +74,7 @@ Status check_prerequisite(const CheckContext& context, const field::FieldSpec& s
 }  // namespace
 
 bool matches_vlan(const flow::Match& match) {
-  const auto tci = field::get(match, FieldId::VlanTci);
-  return (tci.mask & tci.value & flow::kVlanPresent) != 0;
+  return (match.mask.bits.vlan[0].tci.host() & match.value.vlan[0].tci.host() & flow::kVlanPresent) != 0;
 }
 
 void set_known(flow::Match& match, FieldId id, field::FieldValue value) {

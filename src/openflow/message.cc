@@ -87,12 +87,19 @@ Result<Key> read_key(Bytes bytes, OfVersion version) {
   return Key{request ? Frame::VendorRequest : Frame::VendorReply, vendor, subtype};
 }
 
+bool is_of(const Entry& entry, const Key& key, OfVersion version) {
+  return entry.key == key && entry.form->first <= version && version <= entry.form->last;
+}
+
 Result<const Entry*> find_entry(const Key& key, OfVersion version) {
+  // Most messages are of the same type as the one before.
+  thread_local const Entry* last = nullptr;
+  if (last && is_of(*last, key, version)) return last;
   const auto& all = all_entries();
   for (auto entry = std::lower_bound(all.begin(), all.end(), key,
                                      [](const Entry& a, const Key& wanted) { return a.key < wanted; });
        entry != all.end() && entry->key == key; ++entry)
-    if (entry->form->first <= version && version <= entry->form->last) return &*entry;
+    if (is_of(*entry, key, version)) return last = &*entry;
   const bool plain = key.frame == Frame::Plain;
   const bool stats = key.frame == Frame::Request || key.frame == Frame::Reply;
   if (plain) return bad_type(fmt::format("message type {}", key.type), OfError::BrcBadType);

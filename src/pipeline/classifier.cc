@@ -115,6 +115,10 @@ class StageIndex {
     std::atomic<std::uint64_t>& cell = find(*cells_.get(), tag_of(hash));
     cell.store(cell.load(std::memory_order_relaxed) - 1, std::memory_order_release);
   }
+  void prefetch(std::uint64_t hash) const {
+    const Cells& cells = *cells_.get();
+    __builtin_prefetch(&cells.cell[tag_of(hash) & cells.mask], 1);
+  }
   std::size_t memory_bytes() const { return cells_.get()->size() * 8; }
 
  private:
@@ -303,6 +307,20 @@ class Subtable {
     }
     --rules_;
     if (--priorities_[rule->priority()] == 0) priorities_.erase(rule->priority());
+  }
+
+  /// Asks memory for what find() and insert() of this value will look at.
+  void prefetch(const flow::FlowKey& value) const {
+    std::uint64_t hash = secret_;
+    unsigned word = 0;
+    for (unsigned stage = 0; stage < MaskShape::kStages; ++stage) {
+      for (; word < shape_->words_to(stage); ++word)
+        hash = hash_mix(hash, flow::word_at(value, shape_->index(word)) & shape_->bits(word));
+      if (stage + 1 < MaskShape::kStages && index_[stage]) index_[stage]->prefetch(hash);
+    }
+    const Cells& cells = *cells_.get();
+    __builtin_prefetch(&cells.cell[hash & cells.mask], 1);
+    __builtin_prefetch(&low_hash_[hash & cells.mask], 1);
   }
 
   /// The rule of highest priority with this value, visible or not.
@@ -659,6 +677,10 @@ void Classifier::change_tries(const Subtable& subtable, const Rule& rule, bool i
         break;
     }
   }
+}
+
+void Classifier::prefetch(const flow::Match& match) const {
+  if (const Subtable* subtable = find_subtable(match.mask)) subtable->prefetch(match.value);
 }
 
 Rule* Classifier::find(const flow::Match& match, std::uint16_t priority, std::size_t& looked_at) const {

@@ -5,11 +5,9 @@
 // What keeps it fast: subtables are visited by falling highest priority, and the search ends when none left
 // can win. What keeps masks short (each bit in a mask multiplies the megaflows that traffic makes):
 // - stages: a subtable is looked up with its metadata words alone, then with layer 2 too, then 3, then 4; it
-// stops at
-//   the stage whose words no rule of the subtable has, so that later words stay out of the mask;
+//   stops at the stage whose words no rule of the subtable has, so that later words stay out of the mask;
 // - prefix tries over addresses and ports: a subtable whose prefix length none of the rules that cover the
-// packet's
-//   address have is skipped, at the cost of the few leading bits that show it.
+//   packet's address have is skipped, at the cost of the few leading bits that show it.
 //
 // Invariant (property-tested): two keys that are equal under the mask that a look-up gave find the same rule.
 //
@@ -73,6 +71,8 @@ class Classifier {
   void remove(Rule* rule);
   /// The same of many: the reference is the caller's, to be held for a grace period, and so is publish().
   RuleRef unlink(Rule* rule);
+  /// Asks memory for what a flow with this match will be looked up and inserted by, a while before.
+  void prefetch(const flow::Match& match) const;
   /// The rule with exactly this match and priority that is not removed.
   /// @param looked_at  raised by the rules of higher priority with this match, removed ones too
   Rule* find(const flow::Match& match, std::uint16_t priority, std::size_t& looked_at) const;

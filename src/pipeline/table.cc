@@ -32,6 +32,11 @@ bool selected(const Rule& rule, const FlowFilter& filter) {
   return !rule.is_removed() && passes(rule, filter);
 }
 
+/// The table that a flow is added to.
+std::uint8_t table_of(const action::FlowSpec& flow) {
+  return flow.table == action::kNoTable ? std::uint8_t{0} : flow.table;
+}
+
 std::int64_t seconds(std::uint16_t n) {
   return Duration::seconds(n).ns;
 }
@@ -207,6 +212,7 @@ Status FlowTables::apply_one(const RuleRef& rule, Instant now, Change& change) {
 Status FlowTables::apply_one(const action::FlowSpec& flow, Instant now, Change& change) {
   switch (flow.command) {
     case action::FlowCommand::Add:
+      tables_[table_of(flow)]->classifier.prefetch(flow.match);
       SLUICE_TRY(action::check_executable(flow.actions));
       SLUICE_TRY(check_references(flow.actions));
       return add(make_rule(flow), now, change);
@@ -249,7 +255,7 @@ Result<PreparedFlow> FlowTables::prepare(const action::FlowSpec& flow) {
 
 /// The flow that is added, not yet begun.
 RuleRef FlowTables::make_rule(const action::FlowSpec& flow) {
-  const std::uint8_t number = flow.table == action::kNoTable ? std::uint8_t{0} : flow.table;
+  const std::uint8_t number = table_of(flow);
   const bool keeps_cookie = flow.command != action::FlowCommand::Add && flow.new_cookie == kKeepCookie;
   const RuleAttributes attributes{.cookie = keeps_cookie ? 0 : flow.new_cookie.value_or(flow.cookie),
                                   .idle_timeout = flow.idle_timeout,
