@@ -127,9 +127,10 @@ def usage_of(process):
     return len(os.listdir(f"/proc/{process.pid}/fd")), int(status.split("RssAnon:")[1].split()[0])
 
 
-@pytest.mark.parametrize("kind, count, rounds", [("dummy", 1000, 2), ("device", 100, 6)])
-def test_ports_without_end_cost_nothing_in_the_end(make, kind, count, rounds):
-    """Dummies by the thousand; TAP devices and veths, which the kernel makes more slowly, a hundred at a time."""
+@pytest.mark.parametrize("kind", ["dummy", "device"])
+def test_ports_without_end_cost_nothing_in_the_end(make, kind):
+    """Dummies; TAP devices and veths."""
+    count, rounds = 1000, 2
     host = make(options=["--enable-dummy"])
     host.vsctl(f"add-br br0 -- set bridge br0 datapath_type={'dummy' if kind == 'dummy' else 'netdev'}")
     types = {f"d{n}": "dummy" for n in range(count)}
@@ -153,9 +154,10 @@ def test_ports_without_end_cost_nothing_in_the_end(make, kind, count, rounds):
     wait_until(lambda: usage_of(host.switch)[0] < 100, "the descriptors of ports are closed")
     descriptors = usage_of(host.switch)[0]
     # Tables and the allocator grow now and then, by megabytes at once, and then no more. A leak of a kilobyte a port would be
-    # more than 500 kB in any `rounds` rounds.
+    # twice as much in any `rounds` rounds.
+    little = count * rounds // 2
     resident = [one_round()[1]]
-    while len(resident) <= rounds or max(resident[-rounds:]) - resident[-rounds - 1] >= 500:
-        assert len(resident) < rounds + 10, f"memory grows from round to round: {resident} kB"
+    while len(resident) <= rounds or max(resident[-rounds:]) - resident[-rounds - 1] >= little:
+        assert len(resident) < rounds + 20, f"memory grows from round to round: {resident} kB"
         resident.append(one_round()[1])
     wait_until(lambda: usage_of(host.switch)[0] <= descriptors, "no descriptor is left behind")

@@ -50,8 +50,6 @@ struct TapPort::Impl {
   int socket;                   ///< for questions about the interface
   bool removes_device = false;  ///< it would stay otherwise
   Netdev netdev;
-  /// For the tail of a frame that a small packet does not hold. It costs memory when there is one.
-  const std::unique_ptr<std::uint8_t[]> spill = std::make_unique_for_overwrite<std::uint8_t[]>(kMaxFrame);
   SoftwareOffload software;
 
   /// Hands one frame to the host's stack; 0 or the errno.
@@ -111,13 +109,15 @@ Status TapPort::set_mtu(std::uint32_t mtu) {
 
 void TapPort::receive(packet::PacketBatch& batch, PacketPool& pool) {
   Impl& impl = *impl_;
+  // For the tail of a frame that a small packet does not hold.
+  thread_local std::array<std::uint8_t, kMaxFrame> spill;
   while (!batch.full()) {
     Packet* packet = pool.take(kSmallFrame);
     if (packet == nullptr) return;
     const std::uint32_t room = std::min(packet->tailroom(), kMaxFrame);
     VnetHeader header;
     const std::array<iovec, 3> parts = {iovec{&header, sizeof header}, iovec{packet->data(), room},
-                                        iovec{impl.spill.get(), kMaxFrame}};
+                                        iovec{spill.data(), spill.size()}};
     const ssize_t got = readv(impl.fd, parts.data(), parts.size());
     if (got < static_cast<ssize_t>(sizeof header)) {
       // EAGAIN: nothing waits. EIO: the device is down, and nothing waits either.
@@ -132,7 +132,7 @@ void TapPort::receive(packet::PacketBatch& batch, PacketPool& pool) {
       if (large != nullptr) {
         large->resize(size);
         std::memcpy(large->data(), packet->data(), room);
-        std::memcpy(large->data() + room, impl.spill.get(), size - room);
+        std::memcpy(large->data() + room, spill.data(), size - room);
       }
       pool.give(packet);
       packet = large;
