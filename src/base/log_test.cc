@@ -93,10 +93,10 @@ TEST_F(LogTest, WrongSpecsAreExplained) {
   EXPECT_EQ(log_->set("bridge ofproto info").error().message, "cannot specify multiple modules");
   EXPECT_EQ(log_->set("file syslog info").error().message, "cannot specify multiple destinations");
   EXPECT_EQ(log_->set("PATTERN:x:y").error().message, "unknown destination \"x\"");
-  for (const char* spec : {"FACILITY", "FACILITY:", "FACILITY:bogus", "FACILITY:local1:x", "FACILITY:local1 info"})
+  for (const char* spec :
+       {"FACILITY", "FACILITY:", "FACILITY:bogus", "FACILITY:local1:x", "FACILITY:local1 info"})
     EXPECT_EQ(log_->set(spec).error().message, "invalid facility") << spec;
-  EXPECT_EQ(log_->set("file:facility:info").error().message,
-            "no destination, level, or module \"facility\"");
+  EXPECT_EQ(log_->set("file:facility:info").error().message, "no destination, level, or module \"facility\"");
   EXPECT_EQ(log_->set_rate_limit("x", true).error().message, "unknown module");
   EXPECT_EQ(log_->reopen_file().error().message, "Logging to file not configured");
   EXPECT_TRUE(log_->set("x:file:dbg", /*accept_unknown_modules=*/true));
