@@ -194,7 +194,6 @@ Status FlowMonitors::cancel(openflow::Session& session, std::uint32_t id) {
 }
 
 // --- What happens
-// ---------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -270,7 +269,6 @@ void FlowMonitors::send(openflow::Session& session, FlowUpdates& updates) {
 }
 
 // --- Pauses
-// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -58,7 +58,6 @@ void OpenFlowAgent::run() {
 }
 
 // --- Requests, one overload of serve() each
-// ---------------------------------------------------------------------------------------------
 
 namespace {
 

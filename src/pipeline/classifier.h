@@ -47,7 +47,6 @@ class Classifier {
   Rule* lookup(const flow::FlowKey& key, std::uint64_t version, flow::Mask* mask) const;
 
   // --- Writer
-  // -------------------------------------------------------------------------------------------------------
 
   /// Masks that were made of late: rules that are made before they are inserted may have the same.
   class RecentShapes {

@@ -161,7 +161,6 @@ void Translator::run_bucket(const Group& group, std::size_t index) {
 }
 
 // --- bundle, bundle_load, multipath
-// ------------------------------------------------------------------------------
 
 void Translator::bundle(const action::Bundle& bundle) {
   enum Algorithm : std::uint16_t { kActiveBackup, kHrw };

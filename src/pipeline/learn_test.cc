@@ -151,7 +151,6 @@ TEST_F(LearnTest, WorkersLearnWhileMainChangesFlows) {
 }
 
 // --- conjunction
-// ------------------------------------------------------------------------------------------------------
 
 class ConjunctionTest : public PipelineFixture {};
 
@@ -272,7 +271,6 @@ TEST_F(ConjunctionTest, AgainstTheDefinitionAndTheMaskSuffices) {
 }
 
 // --- bundle, multipath
-// ------------------------------------------------------------------------------------------------
 
 class SpreadTest : public PipelineFixture {
  protected:
@@ -339,7 +337,6 @@ TEST_F(SpreadTest, MultipathChoosesAmongItsLinks) {
 }
 
 // --- Full tables, events
-// ----------------------------------------------------------------------------------------------
 
 class EvictionTest : public PipelineFixture {};
 

@@ -65,7 +65,6 @@ Pipeline::Pipeline(std::uint64_t secret, BridgeConfig config, FrozenStore* froze
 Pipeline::~Pipeline() = default;
 
 // --- Workers
-// --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -130,7 +129,6 @@ std::optional<std::uint32_t> Pipeline::dp_port_of(std::uint32_t of_port) const {
 }
 
 // --- Flows
-// ----------------------------------------------------------------------------------------------------------
 
 std::uint64_t Pipeline::tables_epoch() const {
   return epoch_.load(std::memory_order_acquire) + impl_->tables.changes_by_packets();
@@ -264,7 +262,6 @@ Status Pipeline::configure_table(std::uint8_t table, TableConfig config) {
 }
 
 // --- Ports, bridge, MAC table
-// ---------------------------------------------------------------------------------------
 
 PortChanges::PortChanges(Pipeline& pipeline) : pipeline_(pipeline) {
   ++pipeline_.impl_->holds;
@@ -379,7 +376,6 @@ void Pipeline::run(Instant now) {
 }
 
 // --- Trace
-// ----------------------------------------------------------------------------------------------------------
 
 ExplainResult Pipeline::explain(const flow::FlowKey& key, Instant now, const CtHook& hook,
                                 const action::Names& names, bool may_learn) {

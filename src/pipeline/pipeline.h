@@ -63,7 +63,6 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   // --- Workers
-  // ------------------------------------------------------------------------------------------------------
 
   /// Translates a packet's key (in_port an OpenFlow port). `may_learn`: there is a packet, so that side
   /// effects (MAC learning) happen; false when a megaflow is revalidated.
@@ -86,7 +85,6 @@ class Pipeline {
   std::optional<std::uint32_t> dp_port_of(std::uint32_t of_port) const;
 
   // --- Flows: main
-  // --------------------------------------------------------------------------------------------------
 
   /// One flow-mod (FlowSpec::command says which). Errors carry the OpenFlow error.
   Result<FlowModResult> apply(const action::FlowSpec& flow, Instant now);
@@ -130,7 +128,6 @@ class Pipeline {
   bool has_events() const;
 
   // --- Groups, meters: main
-  // -------------------------------------------------------------------------------
 
   /// The group with this id, all with group_id::kAll; by id.
   std::vector<std::uint32_t> group_ids(std::uint32_t id = action::group_id::kAll) const;
@@ -145,7 +142,6 @@ class Pipeline {
   unsigned meter_flows(std::uint32_t id) const;
 
   // --- Ports, bridge, MAC table: main
-  // -------------------------------------------------------------------------------
 
   void set_port(std::uint32_t of_port, PortInfo info);
   void remove_port(std::uint32_t of_port);
@@ -170,7 +166,6 @@ class Pipeline {
   void run(Instant now);
 
   // --- Trace: main
-  // --------------------------------------------------------------------------------------------------
 
   /// What would happen to such a packet, in the layout of ofproto/trace; changes nothing unless `may_learn`
   /// (MAC learning, as in translate()). `names` may print ports by name.

@@ -13,7 +13,6 @@ class PipelineTest : public PipelineFixture {
 };
 
 // --- Flow tables
-// ----------------------------------------------------------------------------------------------------
 
 TEST_F(PipelineTest, AddReplacesAndDumpsInOrder) {
   mod("table=1,priority=5,tcp,actions=1");
@@ -164,7 +163,6 @@ TEST_F(PipelineTest, TimeoutsSurviveManyFlowsThatComeAndGo) {
 }
 
 // --- Translation
-// ----------------------------------------------------------------------------------------------------
 
 TEST_F(PipelineTest, RewritesAreCommittedWhenTheyAreSeen) {
   mod("tcp,actions=mod_nw_src:1.2.3.4,mod_nw_src:1.2.3.5,1,mod_tp_dst:8080,2,mod_nw_src:10.0.0.1");
@@ -472,7 +470,6 @@ TEST_F(PipelineTest, TableMissAsTheBridgeSays) {
 }
 
 // --- NORMAL
-// ---------------------------------------------------------------------------------------------------------
 
 TEST_F(PipelineTest, NormalLearnsAndForwards) {
   mod("actions=NORMAL");
@@ -549,7 +546,6 @@ TEST_F(PipelineTest, NormalSeparatesVlans) {
 }
 
 // --- Trace
-// ----------------------------------------------------------------------------------------------------------
 
 TEST_F(PipelineTest, TraceTellsThePathThroughConntrack) {
   mod("in_port=1,ip,ct_state=-trk,actions=ct(table=1)");

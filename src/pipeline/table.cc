@@ -120,7 +120,6 @@ FlowTables::~FlowTables() {
 }
 
 // --- Changes
-// ---------------------------------------------------------------------------------------------------------
 
 Result<FlowModResult> FlowTables::apply(std::span<const action::FlowSpec> flows, Instant now,
                                         std::size_t* failed) {
@@ -797,7 +796,6 @@ std::size_t FlowTables::memory_bytes() const {
 }
 
 // --- Meters
-// ----------------------------------------------------------------------------------------------------------
 
 void FlowTables::set_meter(std::uint32_t id, std::uint32_t dp_meter) {
   const Writing writing(*this);
@@ -834,7 +832,6 @@ unsigned FlowTables::meter_flows(std::uint32_t id) const {
 }
 
 // --- What packets ask for
-// --------------------------------------------------------------------------------------------
 
 void FlowTables::learn(Ref<LearnedFlow> flow, Instant now) {
   inbox_.push({.learned = std::move(flow), .shortened = {}, .now = now});

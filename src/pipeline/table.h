@@ -263,7 +263,6 @@ class FlowTables final : public FlowRequests {
   ~FlowTables() override;
 
   // --- Workers
-  // ------------------------------------------------------------------------------------------------------
 
   /// What readers see now; to be read once per translation.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
@@ -285,7 +284,6 @@ class FlowTables final : public FlowRequests {
   void shorten(const RuleRef& rule, std::uint16_t idle, std::uint16_t hard, Instant now) override;
 
   // --- Main
-  // ---------------------------------------------------------------------------------------------------------
 
   Result<FlowModResult> apply(std::span<const action::FlowSpec> flows, Instant now, std::size_t* failed);
   /// Flow-mods and group-mods, in order, all or none.

@@ -139,7 +139,6 @@ Translator::Translator(const TranslationInput& input, const FlowKey& key, flow::
       credits_(credits) {}
 
 // --- The whole
-// ------------------------------------------------------------------------------------------------------
 
 void Translator::begin() {
   mask_.bits.in_port = mask_.bits.recirc_id = mask_.bits.packet_type = kOnes32;
@@ -378,7 +377,6 @@ bool Translator::resources_left() {
 }
 
 // --- Tables
-// ---------------------------------------------------------------------------------------------------------
 
 Rule* Translator::look_up(std::uint32_t in_port, std::uint8_t& table, OnMiss on_miss, bool with_ct_tuple,
                           TableMiss& miss) {
@@ -522,7 +520,6 @@ void Translator::resubmit(std::uint32_t in_port, std::uint8_t table, bool with_c
 }
 
 // --- Action lists
-// ---------------------------------------------------------------------------------------------------
 
 void Translator::run_list(const action::ActionList& actions, std::size_t first) {
   const bool own_last = last_;
@@ -681,7 +678,6 @@ void Translator::run_action_set() {
 }
 
 // --- Fields
-// ---------------------------------------------------------------------------------------------------------
 
 bool Translator::is_ipv4() const {
   return flow_.eth_type.host() == eth::kIpv4;
@@ -818,7 +814,6 @@ void Translator::tell_value(const field::Subfield& sub) {
 }
 
 // --- Output
-// ---------------------------------------------------------------------------------------------------------
 
 void Translator::output(std::uint32_t port, std::uint16_t max_len) {
   switch (port) {
@@ -1054,7 +1049,6 @@ void Translator::pop_queue() {
 }
 
 // --- VLAN, MPLS
-// -----------------------------------------------------------------------------------------------------
 
 void Translator::push_vlan(be16 tpid) {
   const unsigned tags = vlan_count(flow_);
@@ -1159,7 +1153,6 @@ void Translator::decap() {
 }
 
 // --- Connection tracking
-// --------------------------------------------------------------------------------------------
 
 FrozenData Translator::snapshot(std::uint8_t table) const {
   FrozenData data;

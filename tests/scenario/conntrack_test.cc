@@ -388,7 +388,6 @@ TEST_F(Conntrack, ZoneLimitDropsWithAReason) {
 }
 
 // --- Trace consults the same table and changes nothing
-// ----------------------------------------------------------------
 
 TEST_F(Conntrack, TraceMeetsTheRealConnection) {
   start(2, kFirewall);
