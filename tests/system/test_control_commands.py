@@ -94,6 +94,7 @@ def test_right_and_wrong_arguments_are_answered_the_same(hosts):
             answers = [without_hidden(run(host, command)) for host in hosts]
             if hosts[0].switch.poll() is not None:  # the installed one aborted
                 hosts[0].start_switch()
+                hosts[0].vsctl("set Open_vSwitch . external_ids:again=yes")  # waits: it has its bridges again
                 continue
             # A datapath that does not exist is refused, whatever else is said: the other may act on the one that does.
             if "datapath not found" in answers[1] and words and words[0] != "netdev@ovs-netdev":
