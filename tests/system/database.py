@@ -74,6 +74,11 @@ class DatabaseHost(Namespace):
         self.switch = self.start([self.program, *words], env=self.env, stdout=self.log, stderr=self.log)
         wait_until(self._switch_answers, "the switch answers")
 
+    def wait_for_bridges(self, *names):
+        """After start_switch(): until it has read the database and has these."""
+        wait_until(lambda: all(self.tool("ovs-ofctl", "show", name, check=False).returncode == 0 for name in names),
+                   "the bridges are back", 30)
+
     def stop_switch(self, how=signal.SIGTERM):
         self._stop(self.switch, how)
 

@@ -175,7 +175,7 @@ def test_flows_are_put_back_before_packets_are_looked_at(installed):
         host.stop_switch()
         host.vsctl("--no-wait set Open_vSwitch . other_config:flow-restore-wait=true")
         host.start_switch()
-        wait_until(lambda: host.tool("ovs-ofctl", "show", "br0", check=False).returncode == 0, "the bridge is back", 30)
+        host.wait_for_bridges("br0")
         host.ofctl("add-flow br0 in_port=1,actions=output:2")
 
         def packets():

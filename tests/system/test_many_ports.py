@@ -75,8 +75,7 @@ def test_two_bridges_and_two_hundred_ports(hosts):
     ours.stop_server()
     ours.start_server()
     ours.start_switch()
-    wait_until(lambda: all(ours.tool("ovs-ofctl", "show", bridge, check=False).returncode == 0 for bridge in BRIDGES),
-               "the bridges are back", 30)
+    ours.wait_for_bridges(*BRIDGES)
     wait_until(lambda: state(ours) == before, "the configuration is as before", 30)
     assert sorted(ours.vsctl("--columns=name,ofport", "list", "interface").split("\n\n")) == sorted(numbers)
 
